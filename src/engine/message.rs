@@ -1,0 +1,137 @@
+//! What the window asks of the engine and what the engine reports.
+
+use std::sync::Arc;
+
+use crate::learn::metrics::Metrics;
+use crate::query::{Ranked, Strategy};
+
+/// The labels as they stand, by row of the pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LabelSet {
+    /// Number of events in the log when this set was taken; a ranking carries it back.
+    pub version: u64,
+    /// Labelled rows of the pool, in the order in which they were labelled.
+    pub rows: Vec<usize>,
+    /// Class index of each labelled row.
+    pub classes: Vec<usize>,
+    /// Rows that are not to be queued though they carry no class: uninterpretable or put off.
+    pub excluded: Vec<usize>,
+}
+
+/// What the window or a command asks of the engine. Cancelling is not a message: see [`super::Engine::cancel`].
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// The labels changed: refit the head, re-rank, and start background learning when it is due.
+    Labels(Arc<LabelSet>),
+    /// Ranks by another strategy from now on.
+    Strategy(Strategy),
+    /// Starts background learning now, whether or not it is due.
+    TrainNow,
+}
+
+/// What the engine reports. Rare and lossless; per-step figures go through [`super::Engine::progress`].
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The pool is being decoded or embedded.
+    Preparing {
+        /// What is being done, as the reader reads it.
+        what: &'static str,
+        /// Films done.
+        done: usize,
+        /// Films in all.
+        total: usize,
+    },
+    /// The pool is embedded and rankings follow.
+    Ready {
+        /// Name of the model in use.
+        model: String,
+        /// Device that learning runs on.
+        device: String,
+    },
+    /// The pool ranked anew.
+    Ranking(Arc<Ranking>),
+    /// Fine-tuning began.
+    LearningStarted {
+        /// Labels it starts with.
+        labels: usize,
+        /// Why it started, as the researcher reads it.
+        why: String,
+    },
+    /// Fine-tuning and distillation ended.
+    LearningEnded {
+        /// Name of the new model if one was made and taken into use.
+        model: Option<String>,
+        /// What came out and why, as the researcher reads it.
+        outcome: String,
+        /// Labels it had seen.
+        labels: usize,
+    },
+    /// A film could not be used, a cache not written: the work goes on.
+    Warning(String),
+    /// The engine cannot go on.
+    Failed(String),
+}
+
+/// The unlabelled pool in the order in which it is to be read, with what the model holds of it.
+#[derive(Clone, Debug)]
+pub struct Ranking {
+    /// [`LabelSet::version`] that this ranking was made from.
+    pub version: u64,
+    /// Labels with a class that it was made from.
+    pub labels: usize,
+    /// Name of the model whose embeddings it was made from.
+    pub model: String,
+    /// Strategy that made it.
+    pub strategy: Strategy,
+    /// Rows in reading order, best first; at most a few hundred.
+    pub order: Vec<Ranked>,
+    /// Class probabilities of every row of the pool, row-major.
+    pub probabilities: Vec<f32>,
+    /// How the head does on the reference set, where there is one.
+    pub reference: Option<Metrics>,
+    /// Milliseconds that refit and re-rank took.
+    pub milliseconds: f32,
+}
+
+/// Stage of background learning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The encoder is fine-tuned on the labels, one model a cross-validation fold.
+    FineTuning,
+    /// The fine-tuned models teach one student on the whole pool.
+    Distilling,
+    /// The pool is embedded anew.
+    Embedding,
+}
+
+impl Stage {
+    /// Returns the stage in words.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FineTuning => "fine-tuning",
+            Self::Distilling => "distilling",
+            Self::Embedding => "embedding films",
+        }
+    }
+}
+
+/// Where background learning stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// Current stage.
+    pub stage: Stage,
+    /// Steps done in this stage.
+    pub step: u64,
+    /// Steps of this stage as foreseen now.
+    pub steps: u64,
+    /// Loss of the last step.
+    pub loss: f32,
+    /// Films a second.
+    pub images_per_second: f32,
+    /// Seconds that this stage still takes.
+    pub seconds_left: f32,
+    /// Labels in use.
+    pub labels: usize,
+    /// Whether the reader has paused it.
+    pub paused: bool,
+}
