@@ -105,5 +105,5 @@ pub fn embed(
             return Err(LearnError::Stopped);
         }
     }
-    Ok(Embeddings { dim: values.len() / rows.len().max(1), values })
+    Embeddings::new(values.len() / rows.len().max(1), values).map_err(|fault| LearnError::Device(fault.to_string()))
 }
