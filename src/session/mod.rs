@@ -15,6 +15,7 @@
 
 mod error;
 mod event;
+pub mod export;
 mod header;
 mod line;
 mod log;
