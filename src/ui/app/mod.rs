@@ -1,0 +1,151 @@
+//! The program behind the window: its phases, one place that takes news in, one place that changes the world.
+
+mod commands;
+mod logic;
+pub mod reading;
+pub mod record;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use egui::Ui;
+
+use self::reading::Reading;
+use super::command::{self, UiCommand, View};
+use super::export::ExportDialog;
+use super::start::StartScreen;
+use super::{help, learn, read, theme, top_bar};
+use crate::config::Home;
+use crate::device::Compute;
+
+/// What the window opens with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// The start screen.
+    Screen,
+    /// The session of this name.
+    Session(String),
+    /// The demo.
+    Demo,
+}
+
+/// Whether the engine runs beside the reading.
+#[derive(Clone, Debug)]
+pub enum Background {
+    /// Films are ranked and models trained.
+    Learning {
+        /// Device that learns; opened before the window, because drivers fault when both are opened at once.
+        compute: Compute,
+        /// Name of the pretrained model.
+        base_model: String,
+    },
+    /// Films come in random order and nothing is learnt.
+    Off,
+}
+
+enum Phase {
+    Start(Box<StartScreen>),
+    Reading(Box<Reading>),
+}
+
+/// The program, independent of whether it has a real window.
+pub struct App {
+    home: Arc<Home>,
+    background: Background,
+    phase: Phase,
+    help: bool,
+    export: Option<ExportDialog>,
+}
+
+impl App {
+    /// Dresses the context and goes to where the program starts.
+    pub fn new(ctx: &egui::Context, home: Home, start: Start, background: Background) -> Self {
+        theme::apply(ctx);
+        let home = Arc::new(home);
+        let screen = StartScreen::new(&home, ctx, start);
+        Self { home, background, phase: Phase::Start(Box::new(screen)), help: false, export: None }
+    }
+
+    /// Returns the session being read.
+    pub fn reading(&self) -> Option<&Reading> {
+        match &self.phase {
+            Phase::Reading(reading) => Some(reading),
+            Phase::Start(_) => None,
+        }
+    }
+
+    fn keys(&self, ui: &Ui) -> Vec<UiCommand> {
+        let Some(reading) = self.reading() else { return Vec::new() };
+        if self.export.is_some() {
+            return Vec::new();
+        }
+        let mut commands = command::pressed(ui.ctx(), reading.classes());
+        if self.help {
+            commands.retain(|command| *command == UiCommand::Help);
+        }
+        // Tab belongs to the focus unless the panels are hidden, when there is nothing to focus.
+        commands.retain(|command| *command != UiCommand::ShowPanels || reading.film_only);
+        commands
+    }
+
+    fn panels(&mut self, ui: &mut Ui, commands: &mut Vec<UiCommand>) {
+        match &mut self.phase {
+            Phase::Start(screen) => screen.ui(ui, &self.home),
+            Phase::Reading(reading) => {
+                read::fault_bar(ui, reading);
+                if !(reading.film_only && reading.view == View::Read) {
+                    top_bar::ui(ui, reading, commands);
+                }
+                match reading.view {
+                    View::Read => read::ui(ui, reading, commands),
+                    View::Learn => learn::ui(ui, reading, commands),
+                }
+            }
+        }
+    }
+
+    fn dialogs(&mut self, ui: &Ui) {
+        let Phase::Reading(reading) = &self.phase else { return };
+        if self.help && help::ui(ui.ctx(), reading.classes()) {
+            self.help = false;
+        }
+        if let Some(dialog) = &mut self.export
+            && dialog.ui(ui.ctx(), reading)
+        {
+            self.export = None;
+        }
+    }
+}
+
+impl eframe::App for App {
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        self.take_news(ctx);
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
+        let started = Instant::now();
+        for command in self.keys(ui) {
+            self.execute(ui.ctx(), command, started);
+        }
+        let mut commands = Vec::new();
+        self.panels(ui, &mut commands);
+        self.dialogs(ui);
+        if let Phase::Reading(reading) = &mut self.phase
+            && reading.view == View::Read
+        {
+            reading.drawn(ui.ctx());
+        }
+        for command in commands {
+            self.execute(ui.ctx(), command, Instant::now());
+            ui.ctx().request_repaint();
+        }
+    }
+
+    fn clear_color(&self, _visuals: &egui::Visuals) -> [f32; 4] {
+        theme::FILM.to_normalized_gamma_f32()
+    }
+
+    fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {
+        self.leave();
+    }
+}

@@ -1,0 +1,84 @@
+//! What the window writes into the session: answers, what was on screen, measurements, model swaps.
+
+use std::time::Duration;
+
+use crate::dataset::FilmId;
+use crate::engine::{QueuedFilm, QueuedSource, Ranking};
+use crate::imaging::Window;
+use crate::session::{Answer, Class, Event, Shown, Source};
+
+/// What the reader does with the film on screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Gives it the class of this index.
+    Class(usize),
+    /// Says that it shows too little to be read.
+    Uninterpretable,
+    /// Puts it off.
+    Later,
+}
+
+/// How a film was displayed: window, screen pixels a film pixel, black and white swapped.
+pub type Display = (Window, f32, bool);
+
+/// Returns who reads: the account that the program runs under.
+pub fn reader() -> String {
+    let account =
+        ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    account.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| "reader".to_owned())
+}
+
+/// Returns the event of a reply, `None` for a class that the session has not.
+pub fn answered(
+    film: FilmId,
+    reply: Reply,
+    classes: &[Class],
+    queued: &QueuedFilm,
+    (display, time, model): (Display, Duration, Option<&str>),
+) -> Option<Event> {
+    let answer = match reply {
+        Reply::Class(index) => Answer::Class(classes.get(index)?.name.clone()),
+        Reply::Uninterpretable => Answer::Uninterpretable,
+        Reply::Later => return Some(Event::Skip { film }),
+    };
+    let (window, zoom, inverted) = display;
+    let shown = Shown {
+        model: model.unwrap_or_default().to_owned(),
+        window_centre: window.centre,
+        window_width: window.width,
+        zoom,
+        inverted,
+        opinion_visible: false,
+    };
+    let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Some(Event::Label { film, answer, ms, source: source(queued), shown })
+}
+
+fn source(film: &QueuedFilm) -> Source {
+    match &film.source {
+        QueuedSource::Audit { predicted, probability } if !predicted.is_empty() => {
+            Source::Audit { predicted: predicted.clone(), probability: *probability }
+        }
+        QueuedSource::Ranked { strategy: Some(strategy), rank } => {
+            Source::Queue { strategy: strategy.to_string(), rank: *rank }
+        }
+        QueuedSource::Ranked { .. } | QueuedSource::Audit { .. } => {
+            Source::Queue { strategy: "random".to_owned(), rank: 0 }
+        }
+    }
+}
+
+/// Returns the measurement that a ranking carries, if it has reference films and its figures are defined.
+pub fn measure(ranking: &Ranking) -> Option<Event> {
+    let metrics = ranking.reference.as_ref()?;
+    let (accuracy, auroc) = (metrics.accuracy.value as f32, metrics.auroc.as_ref()?.value as f32);
+    let defined = accuracy.is_finite() && auroc.is_finite();
+    let model = ranking.model.clone();
+    defined.then_some(Event::Measure {
+        labels: ranking.labels,
+        accuracy,
+        auroc,
+        n: metrics.n,
+        model,
+    })
+}

@@ -1,0 +1,115 @@
+//! The export dialog. Films are copied on a thread of their own.
+
+use std::path::PathBuf;
+
+use crossbeam_channel::{Receiver, bounded};
+use egui::{Context, RichText};
+
+use super::app::reading::Reading;
+use super::folder_field::FolderField;
+use super::{figures, theme, widgets};
+use crate::session::export::{ExportReport, Format, export};
+
+type Outcome = Result<String, String>;
+
+/// The dialog, and what came of the last export.
+pub struct ExportDialog {
+    formats: Vec<Format>,
+    folder: FolderField,
+    running: Option<Receiver<Outcome>>,
+    outcome: Option<Outcome>,
+}
+
+const FORMATS: [(Format, &str); 3] = [
+    (Format::Csv, "Table (CSV)"),
+    (Format::Jsonl, "Records (JSON Lines)"),
+    (Format::Folder, "Films, a folder for each class"),
+];
+
+impl ExportDialog {
+    /// Opens the dialog with a folder beside the films.
+    pub fn new(reading: &Reading) -> Self {
+        let images = &reading.workspace.images;
+        let folder =
+            images.parent().unwrap_or(images).join(format!("{}-export", reading.workspace.name));
+        Self {
+            formats: vec![Format::Csv],
+            folder: FolderField::new(&folder),
+            running: None,
+            outcome: None,
+        }
+    }
+
+    /// Draws the dialog; returns whether the reader closes it.
+    pub fn ui(&mut self, ctx: &Context, reading: &Reading) -> bool {
+        if let Some(outcome) = self.running.as_ref().and_then(|running| running.try_recv().ok()) {
+            self.running = None;
+            self.outcome = Some(outcome);
+        }
+        let modal = egui::Modal::new(egui::Id::unique("export")).show(ctx, |ui| {
+            ui.set_width(theme::COLUMN);
+            ui.heading("Export labels");
+            ui.weak(figures::count(reading.counts().0, "label"));
+            for (format, name) in FORMATS {
+                let mut chosen = self.formats.contains(&format);
+                if ui.checkbox(&mut chosen, name).changed() {
+                    self.formats.retain(|other| *other != format);
+                    self.formats.extend(chosen.then_some(format));
+                }
+            }
+            self.folder.ui(ui, "Export folder");
+            match &self.outcome {
+                None if self.running.is_some() => _ = ui.weak("Writing…"),
+                None => _ = ui.weak("A folder that is new or empty"),
+                Some(Ok(report)) => {
+                    _ = ui.label(RichText::new(format!("✔ {report}")).color(theme::GOOD))
+                }
+                Some(Err(reason)) => {
+                    _ = ui.label(RichText::new(format!("⚠ {reason}")).color(theme::FAULT))
+                }
+            }
+            let folder =
+                self.folder.folder().filter(|_| self.running.is_none() && !self.formats.is_empty());
+            ui.horizontal(|ui| {
+                if widgets::primary_button(ui, "Export", folder.is_some()).clicked()
+                    && let Some(folder) = folder
+                {
+                    self.start(ctx, reading, folder);
+                }
+                ui.button("Close").clicked()
+            })
+            .inner
+        });
+        modal.inner || modal.should_close()
+    }
+
+    fn start(&mut self, ctx: &Context, reading: &Reading, folder: PathBuf) {
+        let (sender, receiver) = bounded(1);
+        let workspace = &reading.workspace;
+        let (state, films) = (workspace.session.state().clone(), workspace.export_films());
+        let (formats, ctx) = (self.formats.clone(), ctx.clone());
+        let write = move || {
+            let written =
+                export(&state, &films, &formats, &folder).map_err(|error| error.to_string());
+            // The dialog may be closed by now; what is written stays.
+            sender.send(written.map(|report| describe(&report, &folder))).ok();
+            ctx.request_repaint();
+        };
+        self.outcome = None;
+        match std::thread::Builder::new().name("export".to_owned()).spawn(write) {
+            Ok(_) => self.running = Some(receiver),
+            Err(error) => self.outcome = Some(Err(error.to_string())),
+        }
+    }
+}
+
+fn describe(report: &ExportReport, folder: &std::path::Path) -> String {
+    let mut text = figures::count(report.labelled, "labelled film");
+    if report.uninterpretable > 0 {
+        text += &format!(", {} uninterpretable", report.uninterpretable);
+    }
+    if report.copied > 0 {
+        text += &format!(", {} copied", report.copied);
+    }
+    text + &format!(" written to {}", folder.display())
+}

@@ -1,0 +1,46 @@
+//! The sheet of keys and mouse gestures.
+
+use super::command::{UiCommand, key_name};
+use super::theme;
+use crate::session::Class;
+
+const MOUSE: [(&str, &str); 7] = [
+    ("Left drag", "Window: right is wider, down is darker"),
+    ("Ctrl with left drag", "Window, ten times finer"),
+    ("Middle drag", "Move the film"),
+    ("Shift or Space with left drag", "Move the film"),
+    ("Right drag", "Zoom: up is closer"),
+    ("Wheel", "Zoom at the pointer"),
+    ("Double click", "Fit film"),
+];
+
+/// Draws the sheet; returns whether the reader closes it.
+pub fn ui(ctx: &egui::Context, classes: &[Class]) -> bool {
+    let modal = egui::Modal::new(egui::Id::unique("help")).show(ctx, |ui| {
+        ui.set_width(theme::COLUMN);
+        ui.heading("Keys and mouse");
+        ui.add_space(theme::SPACE[1]);
+        egui::Grid::new("keys").num_columns(2).spacing([theme::SPACE[4], theme::SPACE[0]]).show(
+            ui,
+            |ui| {
+                for command in UiCommand::with_keys(classes.len()) {
+                    if let Some(key) = command.key(classes) {
+                        ui.weak(key_name(key));
+                        ui.label(command.text(classes));
+                        ui.end_row();
+                    }
+                }
+                for (gesture, effect) in MOUSE {
+                    ui.weak(gesture);
+                    ui.label(effect);
+                    ui.end_row();
+                }
+            },
+        );
+        ui.add_space(theme::SPACE[2]);
+        ui.weak("Penumbra is research software and not a medical device");
+        ui.add_space(theme::SPACE[1]);
+        ui.button("Close").clicked()
+    });
+    modal.inner || modal.should_close()
+}

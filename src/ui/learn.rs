@@ -1,0 +1,302 @@
+//! The Learn view: how good is the model, after how many labels; what runs now, and why.
+
+use egui::{CentralPanel, ComboBox, Panel, RichText, ScrollArea, Ui};
+use egui_plot::{
+    Corner, FilledArea, HoverPosition, Legend, Line, Plot, PlotBounds, PlotPoint, PlotPoints,
+    Points, VLine,
+};
+
+use super::app::reading::Reading;
+use super::command::UiCommand;
+use super::{figures, theme, widgets};
+use crate::query::Strategy;
+
+/// Draws the view.
+pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
+    let frame = theme::panel_frame(theme::card_margin());
+    let card = Panel::right("learning").exact_size(theme::LEARN_CARD).resizable(false).frame(frame);
+    card.show(ui, |ui| ScrollArea::vertical().show(ui, |ui| engine_card(ui, reading, commands)));
+    CentralPanel::default().frame(frame).show(ui, |ui| {
+        let half = ui.available_height() / 3.0;
+        curve(ui, reading, ui.available_height() - half - theme::SPACE[4]);
+        ui.add_space(theme::SPACE[1]);
+        losses(ui, reading);
+    });
+}
+
+/// One point of a curve over labels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CurvePoint {
+    /// Labels.
+    pub labels: usize,
+    /// Share in 0..=1.
+    pub value: f64,
+    /// Lower and upper end of the 95 % interval.
+    pub interval: (f64, f64),
+}
+
+/// Returns accuracy over labels with Wilson's interval for reference sets of `n` films.
+pub fn accuracy_points(measures: impl Iterator<Item = (usize, f64, usize)>) -> Vec<CurvePoint> {
+    let point = |(labels, accuracy, n): (usize, f64, usize)| {
+        let correct = (accuracy * n as f64).round() as usize;
+        CurvePoint { labels, value: accuracy, interval: figures::wilson(correct, n) }
+    };
+    measures.map(point).collect()
+}
+
+/// Returns the running accuracy on the films drawn at random, from the tenth on: before, it says nothing.
+pub fn audit_points(course: &[(usize, usize, usize)]) -> Vec<CurvePoint> {
+    let point = |&(labels, correct, n): &(usize, usize, usize)| CurvePoint {
+        labels,
+        value: correct as f64 / n as f64,
+        interval: figures::wilson(correct, n),
+    };
+    course.iter().filter(|(_, _, n)| *n >= 10).map(point).collect()
+}
+
+fn curve(ui: &mut Ui, reading: &Reading, height: f32) {
+    let measures = reading.measures();
+    let Some(last) = measures.last() else {
+        nothing_yet(ui, reading, height);
+        return;
+    };
+    let n = last.n;
+    ui.horizontal(|ui| {
+        let (low, high) =
+            figures::wilson((f64::from(last.accuracy) * n as f64).round() as usize, n);
+        ui.label(
+            RichText::new(figures::share(f64::from(last.accuracy), n)).font(theme::figure_font()),
+        );
+        let interval = format!("{}–{}", figures::share(low, n), figures::share(high, n));
+        let text = format!(
+            "accuracy ({interval}) and AUROC {} after {}, on {n} reference films",
+            figures::share(f64::from(last.auroc), n),
+            figures::count(last.labels, "label")
+        );
+        ui.label(RichText::new(text).color(theme::SECONDARY));
+    });
+    let accuracy = accuracy_points(measures.iter().map(|m| (m.labels, f64::from(m.accuracy), m.n)));
+    let auroc: Vec<[f64; 2]> =
+        measures.iter().map(|m| [m.labels as f64, f64::from(m.auroc)]).collect();
+    let random = audit_points(&reading.audit_course());
+    let random_name = format!("Films drawn at random (n = {})", reading.audit().1);
+    let swaps = reading.swaps();
+    let most = accuracy.iter().chain(&random).map(|point| point.labels).max().unwrap_or(1).max(10);
+    let lowest = lowest(&accuracy, &random, &auroc);
+    let plot = Plot::new("accuracy over labels")
+        .height(height - ui.spacing().interact_size.y - theme::FIGURE)
+        .x_axis_label("Labels")
+        .y_axis_label(format!("Share right on {n} reference films"))
+        .legend(Legend::default().position(Corner::RightBottom))
+        .label_formatter(move |hover| read_value(hover, n))
+        .show_crosshair(false)
+        .allow_drag(false)
+        .allow_zoom(false)
+        .allow_scroll(false)
+        .allow_boxed_zoom(false);
+    plot.show(ui, |plot| {
+        plot.set_plot_bounds(PlotBounds::from_min_max([0.0, lowest], [1.05 * most as f64, 1.0]));
+        band(plot, "Accuracy, 95 % interval", &accuracy, theme::ACCENT);
+        plot.line(line("Accuracy", &accuracy).color(theme::ACCENT));
+        plot.line(
+            Line::new("AUROC", PlotPoints::from(auroc)).color(theme::GOOD).width(theme::CURVE),
+        );
+        plot.line(line(&random_name, &random).color(theme::SECONDARY));
+        plot.points(
+            Points::new("Accuracy", positions(&accuracy)).color(theme::ACCENT).radius(theme::CURVE),
+        );
+        for (labels, model) in swaps {
+            let name = format!("New model {model}");
+            plot.vline(VLine::new(name, labels as f64).color(theme::WARNING).width(1.0));
+        }
+    });
+}
+
+/// What is drawn from: everything below is air.
+fn lowest(accuracy: &[CurvePoint], random: &[CurvePoint], auroc: &[[f64; 2]]) -> f64 {
+    let points =
+        accuracy.iter().map(|point| point.interval.0).chain(random.iter().map(|point| point.value));
+    let least = points.chain(auroc.iter().map(|point| point[1])).fold(0.5, f64::min);
+    (10.0 * least).floor() / 10.0
+}
+
+fn positions(points: &[CurvePoint]) -> PlotPoints<'static> {
+    points.iter().map(|point| [point.labels as f64, point.value]).collect()
+}
+
+fn line(name: &str, points: &[CurvePoint]) -> Line<'static> {
+    Line::new(name, positions(points)).width(theme::CURVE)
+}
+
+fn band(
+    plot: &mut egui_plot::PlotUi<'_>,
+    name: &str,
+    points: &[CurvePoint],
+    colour: egui::Color32,
+) {
+    let xs: Vec<f64> = points.iter().map(|point| point.labels as f64).collect();
+    let low: Vec<f64> = points.iter().map(|point| point.interval.0).collect();
+    let high: Vec<f64> = points.iter().map(|point| point.interval.1).collect();
+    plot.add(FilledArea::new(name, &xs, &low, &high).fill_color(theme::band(colour)));
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the plot asks for an option")]
+fn read_value(hover: &HoverPosition<'_>, n: usize) -> Option<String> {
+    let say = |name: &str, at: &PlotPoint| {
+        format!(
+            "{name}\n{} after {}",
+            figures::share(at.y, n),
+            figures::count(at.x.max(0.0).round() as usize, "label")
+        )
+    };
+    Some(match hover {
+        HoverPosition::NearDataPoint { plot_name, position, .. } => say(plot_name, position),
+        HoverPosition::Elsewhere { position } => say("", position).trim_start().to_owned(),
+    })
+}
+
+fn nothing_yet(ui: &mut Ui, reading: &Reading, height: f32) {
+    ui.allocate_ui(egui::vec2(ui.available_width(), height), |ui| {
+        ui.set_min_height(height);
+        ui.heading("How good is the model, after how many labels?");
+        let (correct, n) = reading.audit();
+        if n > 0 {
+            let text =
+                figures::estimate(correct, n, figures::wilson(correct, n), "films drawn at random");
+            ui.label(format!("Accuracy {text}"));
+        }
+        ui.weak("The curve begins with the first ranking that is measured on reference films");
+    });
+}
+
+fn losses(ui: &mut Ui, reading: &Reading) {
+    let points = reading.engine.as_ref().map(crate::engine::Engine::losses).unwrap_or_default();
+    if points.is_empty() {
+        ui.weak("No background learning yet");
+        return;
+    }
+    let n = points.len();
+    let points: PlotPoints<'_> =
+        points.iter().map(|&(step, loss)| [step as f64, f64::from(loss)]).collect();
+    Plot::new("loss")
+        .height(ui.available_height())
+        .x_axis_label(format!("Step (n = {n})"))
+        .y_axis_label("Loss")
+        .allow_drag(false)
+        .allow_zoom(false)
+        .allow_scroll(false)
+        .allow_boxed_zoom(false)
+        .show(ui, |plot| {
+            plot.line(Line::new("Loss", points).color(theme::ACCENT).width(theme::CURVE))
+        });
+}
+
+fn engine_card(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
+    let learning = &reading.learning;
+    ui.heading("Now");
+    if let Some(reason) = &learning.failed {
+        ui.label(RichText::new("⚠ Learning has stopped").color(theme::FAULT));
+        ui.label(reason);
+        ui.weak("Labels are safe and reading goes on");
+    } else if reading.engine.is_none() {
+        ui.label("Learning is off: films come in random order");
+    } else {
+        running(ui, reading, commands);
+    }
+    if let Some((outcome, labels)) = &learning.outcome {
+        widgets::section(ui, "Last job");
+        ui.label(outcome);
+        widgets::fact(ui, "Labels", &labels.to_string());
+    }
+    widgets::section(ui, "In use");
+    if let Some(model) = &learning.model {
+        widgets::fact(ui, "Model", model);
+    }
+    if let Some(device) = &learning.device {
+        widgets::fact(ui, "Device", device);
+    }
+    if let Some(milliseconds) = learning.ranked_in {
+        widgets::fact(ui, "Last ranking", &format!("{milliseconds:.0} ms"));
+    }
+    if reading.engine.is_some() {
+        strategy(ui, reading, commands);
+    }
+    let warnings = reading.workspace.warnings.iter().chain(&learning.warnings);
+    for (place, warning) in warnings.enumerate() {
+        if place == 0 {
+            widgets::section(ui, "Worth knowing");
+        }
+        ui.label(RichText::new(format!("⚠ {warning}")).color(theme::WARNING));
+    }
+}
+
+fn running(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
+    let learning = &reading.learning;
+    if let Some(share) = learning.done() {
+        ui.label(learning.chip().unwrap_or_default());
+        widgets::progress_bar(ui, share, "Progress of what runs now");
+    }
+    let Some(progress) = &learning.progress else {
+        if learning.done().is_none() {
+            ui.label("Nothing runs; films are ranked anew after each label");
+        }
+        if ui.button(UiCommand::TrainNow.text(&[])).clicked() {
+            commands.push(UiCommand::TrainNow);
+        }
+        return;
+    };
+    if let Some(why) = &learning.why {
+        widgets::fact(ui, "Why", why);
+    }
+    widgets::fact(ui, "Labels", &progress.labels.to_string());
+    widgets::fact(ui, "Speed", &format!("{:.0} films/s", progress.images_per_second));
+    ui.horizontal(|ui| {
+        for command in [UiCommand::Pause(!progress.paused), UiCommand::Cancel] {
+            if ui.button(command.text(&[])).clicked() {
+                commands.push(command);
+            }
+        }
+    });
+}
+
+fn strategy(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
+    widgets::section(ui, "Strategy");
+    let current = reading.learning.strategy;
+    let text = current.map_or_else(|| "not yet ranked".to_owned(), |strategy| strategy.to_string());
+    let chooser =
+        ComboBox::from_id_salt("strategy").width(ui.available_width()).selected_text(text);
+    let response = chooser.show_ui(ui, |ui| {
+        for (index, strategy) in Strategy::ALL.iter().enumerate() {
+            let choice = ui.selectable_label(current == Some(*strategy), strategy.to_string());
+            if choice.on_hover_text(strategy.describe()).clicked() {
+                commands.push(UiCommand::Strategy(index));
+            }
+        }
+    });
+    response.response.accessible_name("Strategy");
+    if let Some(strategy) = current {
+        ui.weak(strategy.describe());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_band_holds_the_curve_and_narrows_with_n() {
+        let points = accuracy_points([(10, 0.8, 100), (20, 0.8, 500)].into_iter());
+        for point in &points {
+            assert!(point.interval.0 < point.value && point.value < point.interval.1, "{point:?}");
+        }
+        let width = |point: &CurvePoint| point.interval.1 - point.interval.0;
+        assert!(width(&points[1]) < width(&points[0]) / 2.0);
+    }
+
+    #[test]
+    fn the_plot_shows_all_of_the_band() {
+        let points = accuracy_points([(1, 0.5, 30)].into_iter());
+        assert!(lowest(&points, &[], &[]) <= points[0].interval.0);
+        assert_eq!(lowest(&[], &[], &[]), 0.5, "without points the plot begins at chance");
+    }
+}

@@ -1,0 +1,145 @@
+//! What is known of the engine, folded from its events.
+
+use crate::engine::{Event, Progress, Ranking};
+use crate::query::Strategy;
+
+use super::figures;
+
+/// What the engine does and did, as the views show it.
+#[derive(Clone, Debug, Default)]
+pub struct Learning {
+    /// What is being prepared, films done and films in all.
+    pub preparing: Option<(&'static str, usize, usize)>,
+    /// Name of the model in use.
+    pub model: Option<String>,
+    /// Device that learning runs on.
+    pub device: Option<String>,
+    /// Strategy in force or asked for.
+    pub strategy: Option<Strategy>,
+    /// Milliseconds that the last ranking took.
+    pub ranked_in: Option<f32>,
+    /// Why the running job started.
+    pub why: Option<String>,
+    /// Where the running job stands.
+    pub progress: Option<Progress>,
+    /// What came of the last job, and the labels that it saw.
+    pub outcome: Option<(String, usize)>,
+    /// What went wrong without stopping the work, the latest last.
+    pub warnings: Vec<String>,
+    /// Why the engine cannot go on.
+    pub failed: Option<String>,
+}
+
+impl Learning {
+    /// Warnings that are kept.
+    const WARNINGS: usize = 20;
+
+    /// Takes an event in.
+    pub fn take(&mut self, event: Event) {
+        match event {
+            Event::Preparing { what, done, total } => {
+                self.preparing = (done < total).then_some((what, done, total))
+            }
+            Event::Ready { model, device } => {
+                self.preparing = None;
+                (self.model, self.device) = (Some(model), Some(device));
+            }
+            Event::Ranking(ranking) => self.ranked(&ranking),
+            Event::LearningStarted { why, .. } => self.why = Some(why),
+            Event::LearningEnded { model, outcome, labels } => {
+                self.why = None;
+                self.outcome = Some((outcome, labels));
+                if model.is_some() {
+                    self.model = model;
+                }
+            }
+            Event::Warning(warning) => {
+                if self.warnings.len() == Self::WARNINGS {
+                    self.warnings.remove(0);
+                }
+                self.warnings.push(warning);
+            }
+            Event::Failed(reason) => self.failed = Some(reason),
+        }
+    }
+
+    /// Notes what a ranking says of itself.
+    pub fn ranked(&mut self, ranking: &Ranking) {
+        self.preparing = None;
+        self.model = Some(ranking.model.clone());
+        self.strategy = Some(ranking.strategy);
+        self.ranked_in = Some(ranking.milliseconds);
+    }
+
+    /// Returns what runs now in a few words, for the top bar; `None` when nothing runs.
+    pub fn chip(&self) -> Option<String> {
+        if self.failed.is_some() {
+            return Some("Learning has stopped".to_owned());
+        }
+        if let Some(progress) = &self.progress {
+            let Progress { stage, step, steps, seconds_left, paused, .. } = progress;
+            let rest = if *paused { "paused".to_owned() } else { figures::time(*seconds_left) };
+            return Some(format!("{} {step}/{steps} · {rest}", stage.name()));
+        }
+        self.preparing.map(|(what, done, total)| format!("{what} {done}/{total}"))
+    }
+
+    /// Returns the share in 0..=1 that is done of what runs now.
+    pub fn done(&self) -> Option<f32> {
+        let share = |done: f64, of: f64| (done / of.max(1.0)).clamp(0.0, 1.0) as f32;
+        let running = self.progress.as_ref().map(|p| share(p.step as f64, p.steps as f64));
+        running.or_else(|| self.preparing.map(|(_, done, total)| share(done as f64, total as f64)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Stage;
+
+    #[test]
+    fn the_chip_says_what_runs_and_for_how_long() {
+        let mut learning = Learning::default();
+        assert_eq!(learning.chip(), None, "an idle engine says nothing");
+        learning.take(Event::Preparing { what: "reading films", done: 3, total: 6 });
+        assert_eq!(
+            (learning.chip().as_deref(), learning.done()),
+            (Some("reading films 3/6"), Some(0.5))
+        );
+        learning.take(Event::Ready { model: "demo".to_owned(), device: "CPU".to_owned() });
+        assert_eq!(learning.chip(), None);
+        let mut progress = Progress {
+            stage: Stage::FineTuning,
+            step: 7,
+            steps: 20,
+            loss: 0.5,
+            images_per_second: 10.0,
+            seconds_left: 40.0,
+            labels: 52,
+            paused: false,
+        };
+        learning.progress = Some(progress.clone());
+        assert_eq!(learning.chip().as_deref(), Some("fine-tuning 7/20 · 40 s"));
+        progress.paused = true;
+        learning.progress = Some(progress);
+        assert_eq!(learning.chip().as_deref(), Some("fine-tuning 7/20 · paused"));
+    }
+
+    #[test]
+    fn a_job_that_made_no_model_leaves_the_model_in_use() {
+        let mut learning = Learning::default();
+        learning.take(Event::Ready { model: "demo".to_owned(), device: "CPU".to_owned() });
+        learning.take(Event::LearningEnded {
+            model: None,
+            outcome: "not better".to_owned(),
+            labels: 52,
+        });
+        assert_eq!(learning.model.as_deref(), Some("demo"));
+        assert_eq!(learning.outcome, Some(("not better".to_owned(), 52)));
+        for number in 0..30 {
+            learning.take(Event::Warning(number.to_string()));
+        }
+        assert_eq!(learning.warnings.len(), Learning::WARNINGS);
+        assert_eq!(learning.warnings.last().map(String::as_str), Some("29"));
+    }
+}

@@ -1,0 +1,206 @@
+//! The Read view: the queue, the film, the card with the answers.
+
+use std::sync::Arc;
+
+use egui::{Align, CentralPanel, Layout, Margin, Panel, Rect, RichText, Sense, Ui, Vec2, pos2};
+
+use super::app::reading::Reading;
+use super::app::record::Reply;
+use super::command::UiCommand;
+use super::film_loader::LoadedFilm;
+use super::film_view::Corners;
+use super::{figures, theme, widgets};
+
+/// Draws the view.
+pub fn ui(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
+    if !reading.film_only {
+        bottom_bar(ui, reading);
+        queue_strip(ui, reading);
+        card(ui, reading, commands);
+    }
+    CentralPanel::no_frame().show(ui, |ui| film(ui, reading, commands));
+}
+
+/// Draws the bar that says that a save failed: loud, and there until the session is opened anew.
+pub fn fault_bar(ui: &mut Ui, reading: &Reading) {
+    let Some(fault) = reading.fault() else { return };
+    let frame = theme::panel_frame(theme::card_margin()).fill(theme::FAULT);
+    Panel::top("fault").frame(frame).show(ui, |ui| {
+        let (_, saved) = reading.counts();
+        let text = format!(
+            "⚠ The last answer was not saved, and labelling has stopped. {} are safe on disk. \
+             Make room or reconnect the disk, then open the session again. {fault}",
+            figures::count(saved, "label"),
+        );
+        ui.label(RichText::new(text).color(theme::ON_COLOUR));
+    });
+}
+
+fn film(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
+    let total = reading.workspace.films.len();
+    if reading.row().is_none() {
+        finished(ui, reading, commands);
+        return;
+    }
+    let place =
+        format!("{} of {total}", reading.labels.rows.len() + reading.labels.excluded.len() + 1);
+    let film = reading.film();
+    let shown: Option<&Arc<LoadedFilm>> = film.as_ref().and_then(|film| film.as_ref().ok());
+    let corners = Corners { place: &place };
+    let response = reading.film_view.ui(ui, shown.map(Arc::as_ref), &corners);
+    if let Some(Err(reason)) = &film {
+        broken(ui, response.rect, reason);
+    }
+}
+
+/// Says in place of the film why it cannot be shown.
+fn broken(ui: &mut Ui, rect: Rect, reason: &str) {
+    let size = Vec2::new(theme::COLUMN.min(rect.width()), rect.height() / 2.0);
+    let mut ui =
+        ui.new_child(egui::UiBuilder::new().max_rect(Rect::from_center_size(rect.center(), size)));
+    ui.vertical_centered(|ui| {
+        ui.heading("This film cannot be shown");
+        ui.label(reason);
+        ui.weak("Nothing was lost. Put it off with N or mark it uninterpretable with ; to go on");
+    });
+}
+
+fn finished(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
+    let rect = ui.available_rect_before_wrap();
+    ui.painter().rect_filled(rect, 0.0, theme::FILM);
+    ui.add_space(rect.height() / 3.0);
+    ui.vertical_centered(|ui| {
+        ui.heading("Every film has been read");
+        ui.weak(figures::count(reading.counts().0, "film") + " labelled");
+        if ui.button(UiCommand::Export.text(&[])).clicked() {
+            commands.push(UiCommand::Export);
+        }
+    });
+}
+
+fn queue_strip(ui: &mut Ui, reading: &mut Reading) {
+    let frame = theme::panel_frame(Margin::same(theme::SPACE[1] as i8)).fill(theme::FILM);
+    let strip = Panel::left("queue")
+        .exact_size(theme::STRIP)
+        .resizable(false)
+        .frame(frame)
+        .show_separator_line(false);
+    strip.show(ui, |ui| {
+        ui.label(RichText::new("Next").small().color(theme::SECONDARY));
+        let rows: Vec<usize> = reading.upcoming.iter().skip(1).map(|film| film.row).collect();
+        for row in rows {
+            if ui.available_height() < theme::THUMBNAIL {
+                break;
+            }
+            let (rect, _) = ui.allocate_exact_size(Vec2::splat(theme::THUMBNAIL), Sense::hover());
+            let Some(texture) = reading.thumbnail(ui.ctx(), row) else { continue };
+            let size = texture.size_vec2();
+            let size = size * (theme::THUMBNAIL / size.max_elem());
+            let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+            let place = Rect::from_center_size(rect.center(), size);
+            ui.painter().image(texture.id(), place, uv, theme::THUMBNAIL_TINT);
+        }
+    });
+}
+
+fn card(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
+    let frame = theme::panel_frame(theme::card_margin());
+    let card = Panel::right("answers")
+        .exact_size(theme::CARD)
+        .resizable(false)
+        .frame(frame)
+        .show_separator_line(false);
+    card.show(ui, |ui| {
+        let film = reading.film();
+        let running = reading.row().is_some() && reading.fault().is_none();
+        let classes = reading.classes();
+        for index in 0..classes.len() {
+            let colour = reading.colour(Reply::Class(index));
+            ui.add_enabled_ui(running && !matches!(film, Some(Err(_))), |ui| {
+                push_if_clicked(ui, UiCommand::Label(index), reading, Some(colour), commands);
+            });
+        }
+        ui.add_enabled_ui(running, |ui| {
+            let grey = Some(theme::UNINTERPRETABLE);
+            push_if_clicked(ui, UiCommand::Uninterpretable, reading, grey, commands);
+            push_if_clicked(ui, UiCommand::Later, reading, None, commands);
+        });
+        last_film(ui, reading, commands);
+    });
+}
+
+fn push_if_clicked(
+    ui: &mut Ui,
+    command: UiCommand,
+    reading: &Reading,
+    stripe: Option<egui::Color32>,
+    commands: &mut Vec<UiCommand>,
+) {
+    if widgets::command_button(ui, command, reading.classes(), stripe).clicked() {
+        commands.push(command);
+    }
+}
+
+/// Draws the card about the film answered last: only now may the model's opinion be seen.
+fn last_film(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
+    let undoable = reading.can_undo();
+    if reading.last.is_none() && !undoable {
+        return;
+    }
+    widgets::section(ui, "Last film");
+    if let Some(last) = &reading.last {
+        widgets::fact(ui, "You", &reading.words(last.reply));
+        if let Some((class, probability)) = last.opinion {
+            // Two digits: a probability of a model of some hundred labels means no more.
+            let opinion = format!(
+                "{} {}",
+                reading.class_name(class),
+                figures::share(f64::from(probability), 100)
+            );
+            widgets::fact(ui, "Model", &opinion);
+        }
+        widgets::fact(ui, "Why", &last.why);
+    }
+    ui.add_enabled_ui(undoable && reading.fault().is_none(), |ui| {
+        push_if_clicked(ui, UiCommand::Undo, reading, None, commands);
+    });
+}
+
+fn bottom_bar(ui: &mut Ui, reading: &Reading) {
+    let frame = theme::panel_frame(Margin::symmetric(theme::SPACE[2] as i8, 0));
+    Panel::bottom("counts")
+        .exact_size(theme::BOTTOM_BAR)
+        .frame(frame)
+        .show_separator_line(false)
+        .show(ui, |ui| {
+            ui.horizontal_centered(|ui| {
+                let (labelled, saved) = reading.counts();
+                ui.label(RichText::new(format!("{labelled} labelled · {saved} saved")).small());
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    if let Some(pace) = reading.pace.films_per_minute() {
+                        ui.label(
+                            RichText::new(format!("{pace:.0} films/min"))
+                                .small()
+                                .color(theme::SECONDARY),
+                        );
+                    }
+                    ui.centered_and_justified(|ui| {
+                        let (correct, n) = reading.audit();
+                        if n > 0 {
+                            let text = figures::estimate(
+                                correct,
+                                n,
+                                figures::wilson(correct, n),
+                                "random films",
+                            );
+                            ui.label(
+                                RichText::new(format!("accuracy {text}"))
+                                    .small()
+                                    .color(theme::SECONDARY),
+                            );
+                        }
+                    });
+                });
+            });
+        });
+}

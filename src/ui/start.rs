@@ -1,0 +1,234 @@
+//! The start screen: go on with the last session, open the demo, make a new one.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use egui::{Button, CentralPanel, RichText, ScrollArea, TextEdit, Ui, vec2};
+
+use super::app::Start;
+use super::folder_field::FolderField;
+use super::opening::{Opened, Opening};
+use super::{figures, theme, widgets};
+use crate::config::Home;
+use crate::engine::{Workspace, workspace};
+use crate::session::{Session, Summary};
+
+/// The form for a new session.
+#[derive(Default)]
+struct NewSession {
+    name: String,
+    folder: FolderField,
+}
+
+/// The start screen.
+pub struct StartScreen {
+    sessions: Vec<Summary>,
+    form: Option<NewSession>,
+    opening: Option<Opening>,
+    /// A session just made of which films were refused: the reader sees the list first.
+    refused: Option<Box<Opened>>,
+    go_on: bool,
+    error: Option<String>,
+}
+
+impl StartScreen {
+    /// Lists the sessions and, where the program starts with one, begins to open it.
+    pub fn new(home: &Arc<Home>, ctx: &egui::Context, start: Start) -> Self {
+        let sessions = Session::list(&home.sessions());
+        let mut screen =
+            Self { sessions, form: None, opening: None, refused: None, go_on: false, error: None };
+        match start {
+            Start::Screen => {}
+            Start::Session(name) => screen.open(home, ctx, name),
+            Start::Demo => screen.open_demo(home, ctx),
+        }
+        screen
+    }
+
+    /// Returns the session that has been opened meanwhile.
+    pub fn take_news(&mut self) -> Option<Workspace> {
+        if self.go_on {
+            self.go_on = false;
+            return self.refused.take().map(|opened| opened.workspace);
+        }
+        let opened = self.opening.as_ref()?.poll()?;
+        self.opening = None;
+        match opened {
+            Ok(opened) if opened.refused.is_empty() => return Some(opened.workspace),
+            Ok(opened) => self.refused = Some(Box::new(opened)),
+            Err(error) => self.fail(&error),
+        }
+        None
+    }
+
+    /// Says what went wrong.
+    pub fn fail(&mut self, error: &anyhow::Error) {
+        self.error = Some(format!("{error:#}"));
+    }
+
+    fn open(&mut self, home: &Arc<Home>, ctx: &egui::Context, name: String) {
+        let home = Arc::clone(home);
+        let what = format!("Opening {name}");
+        self.start(Opening::start(what, ctx, move |_| Ok(Workspace::open(&home, &name)?.into())));
+    }
+
+    fn open_demo(&mut self, home: &Arc<Home>, ctx: &egui::Context) {
+        let home = Arc::clone(home);
+        self.start(Opening::start("Opening the demo".to_owned(), ctx, move |_| {
+            Ok(Workspace::demo(&home)?.into())
+        }));
+    }
+
+    fn create(&mut self, home: &Arc<Home>, ctx: &egui::Context, name: String, folder: &Path) {
+        let (home, folder) = (Arc::clone(home), folder.to_owned());
+        let what = format!("Reading the films of {}", folder.display());
+        self.start(Opening::start(what, ctx, move |done| {
+            let new =
+                workspace::NewSession { name, images: folder, reference: None, patient_rule: None };
+            let scan = workspace::create(&home, &new, done)?;
+            let refused = scan.refused.iter().map(ToString::to_string).collect();
+            Ok(Opened { workspace: Workspace::open(&home, &new.name)?, refused })
+        }));
+    }
+
+    fn start(&mut self, opening: Opening) {
+        self.error = None;
+        self.opening = Some(opening);
+    }
+
+    /// Draws the screen.
+    pub fn ui(&mut self, ui: &mut Ui, home: &Arc<Home>) {
+        CentralPanel::default().frame(theme::panel_frame(theme::card_margin())).show(ui, |ui| {
+            let side = ((ui.available_width() - theme::COLUMN) / 2.0).max(0.0);
+            ui.horizontal_top(|ui| {
+                ui.add_space(side);
+                ui.vertical(|ui| {
+                    ui.set_width(theme::COLUMN.min(ui.available_width()));
+                    ui.add_space(ui.available_height() / 6.0);
+                    ui.label(RichText::new("Penumbra").font(theme::figure_font()));
+                    ui.add_space(theme::SPACE[3]);
+                    self.column(ui, home);
+                });
+            });
+        });
+    }
+
+    fn column(&mut self, ui: &mut Ui, home: &Arc<Home>) {
+        if let Some(error) = &self.error {
+            ui.label(RichText::new(format!("⚠ {error}")).color(theme::FAULT));
+            ui.add_space(theme::SPACE[2]);
+        }
+        if let Some(opening) = &self.opening {
+            progress(ui, opening);
+        } else if self.refused.is_some() {
+            self.refused_films(ui);
+        } else if self.form.is_some() {
+            self.new_session(ui, home);
+        } else {
+            self.choice(ui, home);
+        }
+    }
+
+    fn choice(&mut self, ui: &mut Ui, home: &Arc<Home>) {
+        if !ui.ctx().input(|input| input.raw.dropped_files.is_empty()) {
+            // The form takes the folder in when it is drawn in the pass that is asked for here.
+            self.form = Some(NewSession::default());
+            self.new_session(ui, home);
+            return;
+        }
+        let mut chosen = None;
+        let width = ui.available_width();
+        if let Some(last) = self.sessions.first() {
+            let text = format!("{}\n{}", last.name, counts(last));
+            let button =
+                Button::new(RichText::new(text).color(theme::ON_COLOUR)).fill(theme::ACCENT);
+            let name = format!("Go on with {}", last.name);
+            if ui
+                .add(button.min_size(vec2(width, theme::LARGE_BUTTON)))
+                .accessible_name(name)
+                .clicked()
+            {
+                chosen = Some(last.name.clone());
+            }
+        }
+        let size = vec2(width, theme::LABEL_BUTTON);
+        let demo = ui.add(Button::new("Open the demo").min_size(size)).clicked();
+        if ui.add(Button::new("New session…").min_size(size)).clicked() {
+            self.form = Some(NewSession::default());
+        }
+        if self.sessions.len() > 1 {
+            widgets::section(ui, "Other sessions");
+            ScrollArea::vertical().show(ui, |ui| {
+                for session in &self.sessions[1..] {
+                    let text = format!("{}  ·  {}", session.name, counts(session));
+                    if ui
+                        .button(text)
+                        .accessible_name(format!("Go on with {}", session.name))
+                        .clicked()
+                    {
+                        chosen = Some(session.name.clone());
+                    }
+                }
+            });
+        }
+        if let Some(name) = chosen {
+            self.open(home, ui.ctx(), name);
+        } else if demo {
+            self.open_demo(home, ui.ctx());
+        }
+    }
+
+    fn new_session(&mut self, ui: &mut Ui, home: &Arc<Home>) {
+        let Some(form) = &mut self.form else { return };
+        ui.heading("New session");
+        let label = ui.label("Name");
+        let field = TextEdit::singleline(&mut form.name).desired_width(f32::INFINITY);
+        ui.add(field).labelled_by(label.id);
+        form.folder.ui(ui, "Folder of films");
+        ui.weak("A folder can also be dropped on the window. Films stay where they are and are never changed");
+        let name = form.name.trim().to_owned();
+        let folder = form.folder.folder();
+        let (mut make, mut cancel) = (false, false);
+        ui.horizontal(|ui| {
+            make =
+                widgets::primary_button(ui, "Make session", !name.is_empty() && folder.is_some())
+                    .clicked();
+            cancel = ui.button("Cancel").clicked();
+        });
+        if cancel {
+            self.form = None;
+            self.error = None;
+        } else if make && let Some(folder) = folder {
+            self.create(home, ui.ctx(), name, &folder);
+        }
+    }
+
+    fn refused_films(&mut self, ui: &mut Ui) {
+        let Some(opened) = &self.refused else { return };
+        ui.heading(format!("{} can be read", figures::count(opened.workspace.films.len(), "film")));
+        ui.label("Not everything in the folder can be used:");
+        let height = ui.available_height() / 2.0;
+        ScrollArea::vertical().max_height(height).auto_shrink([false, true]).show(ui, |ui| {
+            for reason in &opened.refused {
+                ui.weak(reason);
+            }
+        });
+        if widgets::primary_button(ui, "Start reading", true).clicked() {
+            self.go_on = true;
+            ui.ctx().request_repaint();
+        }
+    }
+}
+
+fn progress(ui: &mut Ui, opening: &Opening) {
+    ui.label(&opening.what);
+    let (done, of) = opening.progress();
+    if of > 0 {
+        widgets::progress_bar(ui, done as f32 / of as f32, "Films read");
+        ui.weak(format!("{done} of {}", figures::count(of, "film")));
+    }
+}
+
+fn counts(session: &Summary) -> String {
+    session.fault.clone().unwrap_or_else(|| figures::count(session.labelled, "film") + " labelled")
+}

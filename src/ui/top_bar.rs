@@ -1,0 +1,55 @@
+//! The bar above both views: session, views, what runs now, help.
+
+use egui::{Align, Layout, Margin, Panel, RichText, Ui};
+
+use super::app::reading::Reading;
+use super::command::{UiCommand, View};
+use super::theme;
+
+/// Draws the bar.
+pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
+    let frame = theme::panel_frame(Margin::symmetric(theme::SPACE[2] as i8, 0));
+    Panel::top("top bar").exact_size(theme::TOP_BAR).frame(frame).show_separator_line(false).show(
+        ui,
+        |ui| {
+            ui.horizontal_centered(|ui| {
+                ui.menu_button(format!("{} ⏷", reading.workspace.name), |ui| {
+                    for command in [UiCommand::Export, UiCommand::Close] {
+                        if ui.button(command.text(&[])).clicked() {
+                            commands.push(command);
+                            ui.close();
+                        }
+                    }
+                });
+                for view in [View::Read, View::Learn] {
+                    let command = UiCommand::View(view);
+                    if ui.selectable_label(reading.view == view, command.text(&[])).clicked() {
+                        commands.push(command);
+                    }
+                }
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    if ui
+                        .button("?")
+                        .on_hover_text("Keys and mouse")
+                        .accessible_name("Help")
+                        .clicked()
+                    {
+                        commands.push(UiCommand::Help);
+                    }
+                    chip(ui, reading);
+                });
+            });
+        },
+    );
+}
+
+fn chip(ui: &mut Ui, reading: &Reading) {
+    let learning = &reading.learning;
+    let Some(text) = learning.chip() else { return };
+    let colour = if learning.failed.is_some() { theme::FAULT } else { theme::ACCENT };
+    let response = ui.label(RichText::new(text).color(theme::SECONDARY));
+    if let Some(reason) = &learning.failed {
+        response.on_hover_text(reason);
+    }
+    ui.label(RichText::new("●").color(colour).small());
+}

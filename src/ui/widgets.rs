@@ -1,0 +1,65 @@
+//! The few widgets that egui does not bring along.
+
+use egui::{Button, Color32, Response, RichText, Sense, Ui, Vec2, vec2};
+
+use super::command::{UiCommand, key_name};
+use super::theme;
+use crate::session::Class;
+
+/// Draws a button of full width with the command's words, its key, and a stripe of colour where one is given.
+pub fn command_button(
+    ui: &mut Ui,
+    command: UiCommand,
+    classes: &[Class],
+    stripe: Option<Color32>,
+) -> Response {
+    let text = command.text(classes);
+    let key = command.key(classes).map_or("", key_name);
+    let size = vec2(ui.available_width(), theme::LABEL_BUTTON);
+    let button = Button::new(text.clone())
+        .right_text(RichText::new(key).color(theme::SECONDARY))
+        .min_size(size);
+    let response = ui.add(button).accessible_name(text);
+    if let Some(colour) = stripe {
+        let mut edge = response.rect;
+        edge.set_width(theme::SPACE[0]);
+        ui.painter().rect_filled(edge, f32::from(theme::RADIUS), colour);
+    }
+    response
+}
+
+/// Draws the one primary button of a screen.
+pub fn primary_button(ui: &mut Ui, text: &str, enabled: bool) -> Response {
+    let button = Button::new(RichText::new(text).color(theme::ON_COLOUR)).fill(theme::ACCENT);
+    ui.add_enabled(enabled, button)
+}
+
+/// Draws a thin bar that shows the share in 0..=1 that is done.
+pub fn progress_bar(ui: &mut Ui, share: f32, name: &str) -> Response {
+    let size = vec2(ui.available_width(), theme::PROGRESS);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+    let mut done = rect;
+    done.set_width(rect.width() * share.clamp(0.0, 1.0));
+    ui.painter().rect_filled(rect, 0.0, theme::HAIRLINE);
+    ui.painter().rect_filled(done, 0.0, theme::ACCENT);
+    let label = format!("{name}: {:.0} %", 100.0 * share);
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ProgressIndicator, true, &label));
+    response
+}
+
+/// Draws a small heading over a hairline.
+pub fn section(ui: &mut Ui, title: &str) {
+    ui.add_space(theme::SPACE[2]);
+    ui.label(RichText::new(title).small().color(theme::SECONDARY));
+    let (line, _) = ui.allocate_exact_size(Vec2::new(ui.available_width(), 1.0), Sense::hover());
+    ui.painter().rect_filled(line, 0.0, theme::HAIRLINE);
+}
+
+/// Draws a line of "what: value".
+pub fn fact(ui: &mut Ui, what: &str, value: &str) {
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = theme::SPACE[0];
+        ui.label(RichText::new(format!("{what}:")).color(theme::SECONDARY));
+        ui.label(value);
+    });
+}
