@@ -35,13 +35,13 @@ pub fn run(home: &Home, args: &EmbedArgs, compute: &Compute, threads: usize) -> 
         writeln!(order, "{row},\"{}\"", file.replace('"', "\"\"")).ok();
     }
     fsutil::write_atomic(&args.out.with_extension("csv"), order.as_bytes())?;
-    println!("{} films × {} features: {}", embeddings.len(), embeddings.dim, args.out.display());
+    println!("{} films × {} features: {}", embeddings.len(), embeddings.dim(), args.out.display());
     Ok(Answer::Yes)
 }
 
 /// Writes version 1.0 of NumPy's format (`numpy.lib.format`): header padded to a multiple of 64 bytes.
 fn npy(embeddings: &Embeddings) -> Vec<u8> {
-    let shape = format!("({}, {})", embeddings.len(), embeddings.dim);
+    let shape = format!("({}, {})", embeddings.len(), embeddings.dim());
     let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
     while !(10 + header.len() + 1).is_multiple_of(64) {
         header.push(' ');
@@ -50,7 +50,7 @@ fn npy(embeddings: &Embeddings) -> Vec<u8> {
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
     bytes.extend((header.len() as u16).to_le_bytes());
     bytes.extend(header.as_bytes());
-    bytes.extend(embeddings.values.iter().flat_map(|value| value.to_le_bytes()));
+    bytes.extend(embeddings.values().iter().flat_map(|value| value.to_le_bytes()));
     bytes
 }
 
@@ -61,7 +61,7 @@ mod tests {
     /// Bytes of `numpy.save` for `[[1, 2, 3]]` as float32: magic, header length 118, and the values from byte 128.
     #[test]
     fn header_is_numpys() {
-        let bytes = npy(&Embeddings { dim: 3, values: vec![1.0, 2.0, 3.0] });
+        let bytes = npy(&Embeddings::new(3, vec![1.0, 2.0, 3.0]).unwrap());
         assert_eq!(&bytes[..10], b"\x93NUMPY\x01\x00\x76\x00");
         assert!(bytes[10..].starts_with(b"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3), }"));
         assert_eq!(bytes[127], b'\n');

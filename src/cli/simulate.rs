@@ -19,16 +19,17 @@ use crate::config::Home;
 use crate::dataset::FilmId;
 use crate::dataset::planes::PlaneStore;
 use crate::device::Compute;
+use crate::engine::ranking::FOLDS;
 use crate::engine::worker::source_preprocess;
 use crate::fsutil;
 use crate::learn::distill::{DistillConfig, distill};
-use crate::learn::finetune::{FineTuned, FinetuneConfig, Labelled, ensemble, finetune};
+use crate::learn::finetune::{FineTuned, FinetuneConfig, FoldAssigner, Labelled, ensemble, finetune};
 use crate::learn::metrics::Metrics;
 use crate::learn::{Flow, probabilities};
 use crate::model::Pretrained;
 use crate::model::folder::load_pretrained;
 use crate::predict::embed;
-use crate::query::{ClusterCache, Embeddings, Head, Pool, Regularisation, Strategy, rank};
+use crate::query::{ClusterCache, Embeddings, Head, Pool, Regularisation, Scaling, Standardisation, Strategy, rank};
 
 /// Everything that the cells share.
 struct Bench<'a> {
@@ -147,7 +148,7 @@ impl<'a> Bench<'a> {
             embed(&base.encoder, store, &rows, size, &plain, &mut |_| Flow::Continue)
         };
         let (embedded, eval_embedded) = (all(&pool_store)?, all(&eval_store)?);
-        let scale = embedded.standardisation();
+        let scale = Standardisation::measure(&embedded, Scaling::default());
         Ok(Self {
             args,
             compute,
@@ -198,9 +199,9 @@ impl<'a> Bench<'a> {
     }
 
     fn fit(&self, bought: &Labelled, regularisation: &mut Regularisation, warm: Option<&Head>) -> Head {
-        let patients: Vec<&str> = bought.rows.iter().map(|&row| self.pool.patients[row].as_str()).collect();
+        let folds = FoldAssigner::new(FOLDS).assign_all(bought, &self.pool.patients);
         let classes = self.classes();
-        let l2 = regularisation.choose(&self.features, &bought.rows, &bought.classes, classes, &patients);
+        let l2 = regularisation.refresh(&self.features, &bought.rows, &bought.classes, classes, &folds);
         Head::fit(&self.features, &bought.rows, &bought.classes, classes, l2, warm)
     }
 
@@ -222,7 +223,7 @@ impl<'a> Bench<'a> {
             probabilities,
             class_count: self.classes(),
             labelled: &bought.rows,
-            labels: &bought.classes,
+            classes: &bought.classes,
             candidates: &candidates,
         };
         for ranked in rank(strategy, &pool, count, seed, clusters) {

@@ -34,7 +34,7 @@ pub fn load(folder: &Path, key: &str, rows: usize) -> Option<Embeddings> {
         return None;
     }
     let values = body.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-    Some(Embeddings { dim, values })
+    Embeddings::new(dim, values).ok()
 }
 
 /// Writes embeddings.
@@ -42,9 +42,9 @@ pub fn load(folder: &Path, key: &str, rows: usize) -> Option<Embeddings> {
 /// # Errors
 /// Fails if the file cannot be written.
 pub fn save(folder: &Path, key: &str, embeddings: &Embeddings) -> Result<(), FsError> {
-    let body: Vec<u8> = embeddings.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let body: Vec<u8> = embeddings.values().iter().flat_map(|value| value.to_le_bytes()).collect();
     let mut bytes = MAGIC.to_vec();
-    bytes.extend((embeddings.dim as u64).to_le_bytes());
+    bytes.extend((embeddings.dim() as u64).to_le_bytes());
     bytes.extend(blake3::hash(&body).as_bytes());
     bytes.extend(body);
     fsutil::write_atomic(&path(folder, key), &bytes)
@@ -57,9 +57,9 @@ mod tests {
     #[test]
     fn reads_back_and_refuses_a_damaged_file() {
         let folder = tempfile::tempdir().unwrap();
-        let embeddings = Embeddings { dim: 2, values: vec![1.0, -2.5, 3.0, f32::MIN_POSITIVE] };
+        let embeddings = Embeddings::new(2, vec![1.0, -2.5, 3.0, f32::MIN_POSITIVE]).unwrap();
         save(folder.path(), "k", &embeddings).unwrap();
-        assert_eq!(load(folder.path(), "k", 2).unwrap().values, embeddings.values);
+        assert_eq!(load(folder.path(), "k", 2).unwrap().values(), embeddings.values());
         assert!(load(folder.path(), "k", 3).is_none());
         let file = path(folder.path(), "k");
         let mut bytes = std::fs::read(&file).unwrap();

@@ -8,11 +8,14 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 use super::message::{Event, LabelSet, Ranking};
 use super::worker::Job;
 use super::{Options, Shared};
+use crate::learn::finetune::{FoldAssigner, Labelled};
 use crate::learn::metrics::Metrics;
-use crate::query::{ClusterCache, Embeddings, Head, Pool, Regularisation, Strategy, rank};
+use crate::query::{ClusterCache, Embeddings, Head, Pool, Regularisation, Scaling, Standardisation, Strategy, rank};
 
 /// Length of a ranking: far more than is read before the next one.
 const RANKED: usize = 48;
+/// Folds in which the head's regularisation is chosen.
+pub const FOLDS: usize = 5;
 
 /// Features of the pool and of the reference set from one model.
 #[derive(Debug)]
@@ -53,7 +56,7 @@ struct Space {
 
 impl Space {
     fn new(embedded: Embedded) -> Self {
-        let scale = embedded.pool.standardisation();
+        let scale = Standardisation::measure(&embedded.pool, Scaling::default());
         Self {
             model: embedded.model,
             features: scale.apply(&embedded.pool),
@@ -113,9 +116,11 @@ impl Ranker {
         let started = Instant::now();
         let labels = &self.labels;
         let classes = self.options.classes.len();
-        let patients: Vec<&str> =
-            labels.rows.iter().map(|&row| self.options.pool.patients[row].as_str()).collect();
-        let l2 = space.regularisation.choose(&space.features, &labels.rows, &labels.classes, classes, &patients);
+        let folds = FoldAssigner::new(FOLDS).assign_all(
+            &Labelled { rows: labels.rows.clone(), classes: labels.classes.clone() },
+            &self.options.pool.patients,
+        );
+        let l2 = space.regularisation.refresh(&space.features, &labels.rows, &labels.classes, classes, &folds);
         let head =
             Head::fit(&space.features, &labels.rows, &labels.classes, classes, l2, space.head.as_ref());
         let probabilities = head.probabilities(&space.features);
@@ -128,7 +133,7 @@ impl Ranker {
             probabilities: &probabilities,
             class_count: classes,
             labelled: &labels.rows,
-            labels: &labels.classes,
+            classes: &labels.classes,
             candidates: &candidates,
         };
         let order = rank(self.strategy, &pool, RANKED, self.options.seed, &mut space.clusters);

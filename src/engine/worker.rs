@@ -21,7 +21,7 @@ use crate::learn::{Flow, LearnError, StepReport};
 use crate::model::folder::{self, Kind, ModelCard, load_pretrained};
 use crate::model::{Classifier, Pretrained};
 use crate::predict::{Predictor, embed};
-use crate::query::{Embeddings, head};
+use crate::query::{Embeddings, L2_GRID, Regularisation, Scaling, Standardisation, choose_l2, out_of_fold};
 
 /// Edge of a plane in memory, over the edge of the network's input: crops keep detail without each film staying whole.
 const SOURCE_SCALE: f32 = 1.5;
@@ -46,7 +46,7 @@ struct Worker {
     pool: Arc<PlaneStore>,
     reference: Option<Arc<PlaneStore>>,
     /// Standardised features of the pool from the pretrained encoder: what fine-tuning has to beat.
-    base_embeddings: Embeddings,
+    base_embeddings: Option<Embeddings>,
 }
 
 /// Runs until the flags close or the job channel ends.
@@ -100,12 +100,13 @@ impl Worker {
             base_card,
             pool,
             reference,
-            base_embeddings: Embeddings::default(),
+            base_embeddings: None,
         };
         let name = worker.options.base_name.clone();
         let hash = worker.base_card.weights_hash.clone();
         let embedded = worker.embed_all(None, &name, &hash)?;
-        worker.base_embeddings = embedded.pool.standardised();
+        let scale = Standardisation::measure(&embedded.pool, Scaling::default());
+        worker.base_embeddings = Some(scale.apply(&embedded.pool));
         worker.to_ranking.send(ToRanking::Embedded(embedded)).ok();
         if let Some((name, path)) = worker.options.current_model.clone() {
             worker.take_up(&name, &path);
@@ -223,20 +224,15 @@ impl Worker {
 
     /// Compares fine-tuning with the linear head on the pretrained features, both on films that they have not seen.
     fn compare(&self, tuned: &FineTuned) -> Verdict {
-        let labelled = &tuned.labelled;
+        let Labelled { rows, classes: truth } = &tuned.labelled;
         let classes = self.options.classes.len();
-        let l2 = head::choose_l2(&self.base_embeddings, &labelled.rows, &labelled.classes, classes, &tuned.folds);
-        let before = head::out_of_fold(
-            &self.base_embeddings,
-            &labelled.rows,
-            &labelled.classes,
-            classes,
-            &tuned.folds,
-            l2,
-        );
-        let before = log_loss(&before, &labelled.classes, classes);
-        let after = log_loss(&tuned.out_of_fold, &labelled.classes, classes);
-        let n = labelled.rows.len();
+        let before = self.base_embeddings.as_ref().map_or(f64::INFINITY, |features| {
+            let l2 = choose_l2(features, rows, truth, classes, &tuned.folds, &L2_GRID)
+                .unwrap_or_else(|| Regularisation::default().l2());
+            log_loss(&out_of_fold(features, rows, truth, classes, &tuned.folds, l2), truth, classes)
+        });
+        let after = log_loss(&tuned.out_of_fold, truth, classes);
+        let n = rows.len();
         let relation = if after < before { "better than" } else { "not better than" };
         Verdict {
             better: after < before,
@@ -318,9 +314,3 @@ fn load(source: &Source, preprocess: &Preprocess, what: &'static str, shared: &S
     }
     Arc::new(store)
 }
-
-/// Returns the labels of the log's classes, for learning.
-pub(super) fn labelled(rows: &[usize], classes: &[usize]) -> Labelled {
-    Labelled { rows: rows.to_vec(), classes: classes.to_vec() }
-}
-

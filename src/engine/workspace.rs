@@ -14,7 +14,8 @@ use crate::dataset::scan::{Scan, scan};
 use crate::dataset::{FilmId, FilmRecord, PatientRule};
 use crate::device::Compute;
 use crate::query::Strategy;
-use crate::session::{Answer, Header, OpenReport, Reference, Session};
+use crate::session::export::ExportFilm;
+use crate::session::{Answer, Event, Header, OpenReport, Reference, Session};
 
 /// Name of the demo's session and model.
 pub const DEMO: &str = "demo";
@@ -188,7 +189,7 @@ impl Workspace {
         let state = self.session.state();
         let classes = self.class_names();
         let mut labels = LabelSet { version: self.session.entered(), ..LabelSet::default() };
-        for (film, labelled) in state.labelled_in_order() {
+        for (film, labelled) in state.in_order() {
             let Some(row) = self.row(film) else { continue };
             let class = match &labelled.answer {
                 Answer::Class(name) => classes.iter().position(|class| class == name),
@@ -202,7 +203,26 @@ impl Workspace {
                 None => labels.excluded.push(row),
             }
         }
+        labels.deferred = state.skipped().filter_map(|film| self.row(film)).collect();
         labels
+    }
+
+    /// Labels that the last background learning had seen, whether or not its model was taken into use.
+    fn learnt_labels(&self) -> usize {
+        let of_event = |event: &Event| match event {
+            Event::ModelSwap { labels, .. } => Some(*labels),
+            _ => None,
+        };
+        self.session.entries().iter().rev().find_map(|entry| of_event(&entry.event)).unwrap_or(0)
+    }
+
+    /// Returns the films as an export needs them.
+    pub fn export_films(&self) -> BTreeMap<FilmId, ExportFilm> {
+        let film = |record: &FilmRecord| {
+            let file = self.images.join(&record.file);
+            (record.id, ExportFilm { file, relative: record.file.clone(), patient: record.patient.clone() })
+        };
+        self.films.iter().map(film).collect()
     }
 
     /// Returns what the engine is to be started with.
@@ -226,7 +246,7 @@ impl Workspace {
             reference: self.reference.clone(),
             base_name: base_name.to_owned(),
             base_model: self.home.model(base_name),
-            learnt_labels: if current.is_some() { state.labels_of_model() } else { 0 },
+            learnt_labels: self.learnt_labels(),
             current_model: current,
             models: self.home.models(),
             cache: folder.join("cache"),
