@@ -6,6 +6,7 @@ mod preprocess;
 mod window;
 
 pub use augment::Augment;
+pub(crate) use decode::read_limited;
 pub use decode::{
     DecodeError, MAX_DECODED_BYTES, MAX_FILE_BYTES, MAX_PIXELS, decode, decode_bytes,
 };
