@@ -85,8 +85,16 @@ pub enum DecodeError {
 impl DecodeError {
     /// Returns the sentence without the file, for lists that name the file beside it.
     pub fn reason(&self) -> String {
+        let (Self::Read { path, .. }
+        | Self::Empty { path }
+        | Self::Foreign { path }
+        | Self::Dicom { path }
+        | Self::TooLarge { path, .. }
+        | Self::Unsupported { path, .. }
+        | Self::Truncated { path }
+        | Self::Damaged { path, .. }) = self;
         let text = self.to_string();
-        text.rfind(": ").map_or(text.clone(), |end| text[..end].to_owned())
+        text.strip_suffix(&format!(": {}", path.display())).unwrap_or(&text).to_owned()
     }
 }
 
@@ -139,7 +147,8 @@ fn decode_checked(bytes: &[u8], path: &Path) -> Result<Film, DecodeError> {
         matches!(format, Png | Jpeg | Tiff | Bmp | WebP)
     });
     let Some(format) = format else { return Err(DecodeError::Foreign { path: owned() }) };
-    if !is_whole(bytes, format) {
+    // The other decoders report a missing end, this one fills what is missing with grey.
+    if format == ImageFormat::Jpeg && !jpeg_ends(bytes) {
         return Err(DecodeError::Truncated { path: owned() });
     }
     let refuse = |error| refusal(error, path);
@@ -175,14 +184,6 @@ fn decode_checked(bytes: &[u8], path: &Path) -> Result<Film, DecodeError> {
         path: owned(),
     })?;
     Ok(orient(Film { width, height, bits, values }, orientation))
-}
-
-/// Says whether the end of a file is there, for formats whose decoders fill what is missing with grey or black.
-fn is_whole(bytes: &[u8], format: ImageFormat) -> bool {
-    match format {
-        ImageFormat::Jpeg => jpeg_ends(bytes),
-        _ => true,
-    }
 }
 
 /// Walks the markers of a JPEG file (ITU-T T.81, annex B) and says whether its end-of-image marker is reached.
