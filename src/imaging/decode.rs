@@ -147,8 +147,7 @@ fn decode_checked(bytes: &[u8], path: &Path) -> Result<Film, DecodeError> {
         matches!(format, Png | Jpeg | Tiff | Bmp | WebP)
     });
     let Some(format) = format else { return Err(DecodeError::Foreign { path: owned() }) };
-    // The other decoders report a missing end, this one fills what is missing with grey.
-    if format == ImageFormat::Jpeg && !jpeg_ends(bytes) {
+    if !is_whole(bytes, format) {
         return Err(DecodeError::Truncated { path: owned() });
     }
     let refuse = |error| refusal(error, path);
@@ -184,6 +183,22 @@ fn decode_checked(bytes: &[u8], path: &Path) -> Result<Film, DecodeError> {
         path: owned(),
     })?;
     Ok(orient(Film { width, height, bits, values }, orientation))
+}
+
+/// Says whether the end of a file is there, for formats whose decoders do not tell that from other damage.
+fn is_whole(bytes: &[u8], format: ImageFormat) -> bool {
+    match format {
+        // The decoder would fill what is missing with grey.
+        ImageFormat::Jpeg => jpeg_ends(bytes),
+        // A RIFF file tells its length, less the eight bytes of its head, in the fifth to the eighth.
+        ImageFormat::WebP => match bytes.get(4..8) {
+            Some(&[a, b, c, d]) => {
+                u64::from(u32::from_le_bytes([a, b, c, d])) + 8 <= bytes.len() as u64
+            }
+            _ => false,
+        },
+        _ => true,
+    }
 }
 
 /// Walks the markers of a JPEG file (ITU-T T.81, annex B) and says whether its end-of-image marker is reached.
