@@ -198,7 +198,7 @@ fn walk(
             match fs::metadata(&path) {
                 Ok(found) if found.is_dir() => match fs::canonicalize(&path) {
                     Ok(canonical) if entered.insert(canonical.clone()) => {
-                        pending.push((path, file))
+                        pending.push((path, file));
                     }
                     Ok(_) => {}
                     Err(error) => refused.push(Refused {
