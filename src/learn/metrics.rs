@@ -1,0 +1,501 @@
+//! Figures of merit of a classifier on labelled films, with 95 % intervals.
+//!
+//! Probabilities come as films x classes, row-major, the truth as a class per film. Sums are in double precision.
+
+use serde::{Deserialize, Serialize};
+
+use crate::rng;
+
+/// The standard normal's 97.5 % point.
+const Z_95: f64 = 1.959_963_984_540_054;
+/// Equal-width confidence bins of the calibration error.
+const BINS: usize = 15;
+/// Resamples behind a bootstrap interval.
+const RESAMPLES: usize = 1000;
+
+/// Probabilities and truth that cannot be scored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MetricsError {
+    /// There is no film.
+    #[error("no labelled film to evaluate on; label some films first")]
+    Empty,
+    /// The two do not have the same number of films, or there is no class.
+    #[error("{probabilities} probabilities do not fit {films} films of {class_count} classes")]
+    Shape {
+        /// Length of the probabilities.
+        probabilities: usize,
+        /// Length of the truth.
+        films: usize,
+        /// Number of classes.
+        class_count: usize,
+    },
+    /// A true class, or the positive class, is not one of the classes.
+    #[error("class {class} is not one of {class_count} classes")]
+    Class {
+        /// The class.
+        class: usize,
+        /// Number of classes.
+        class_count: usize,
+    },
+    /// A prediction is NaN or infinite: a fault of the model, which a figure must not hide.
+    #[error(
+        "the model gave a probability that is not finite; train it again (film {film} of those evaluated)"
+    )]
+    NotFinite {
+        /// Position of the film.
+        film: usize,
+    },
+}
+
+/// A figure with its 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The figure.
+    pub value: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end of the interval.
+    pub high: f64,
+}
+
+/// How well a classifier did; `None` where the films leave a figure undefined, for want of a class.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Number of films.
+    pub n: usize,
+    /// Share of films whose likeliest class is the true one; Wilson interval.
+    pub accuracy: Estimate,
+    /// Mean of the classes' recalls, over the classes that occur; bootstrap interval.
+    pub balanced_accuracy: Estimate,
+    /// Area under the ROC curve of the positive class against the others; bootstrap interval.
+    pub auroc: Option<Estimate>,
+    /// Recall of the positive class; Wilson interval.
+    pub sensitivity: Option<Estimate>,
+    /// Share of the films of other classes that were not called positive; Wilson interval.
+    pub specificity: Option<Estimate>,
+    /// Expected calibration error, 15 bins.
+    pub ece: f64,
+    /// Brier score.
+    pub brier: f64,
+    /// Log-loss in nats.
+    pub log_loss: f64,
+}
+
+impl Metrics {
+    /// Scores `probabilities` against `truth`; `seed` is that of the bootstrap, 1,000 resamples of the films.
+    ///
+    /// # Errors
+    /// When the arguments do not fit together or a probability is not finite.
+    pub fn new(
+        probabilities: &[f32],
+        class_count: usize,
+        truth: &[usize],
+        positive: usize,
+        seed: u64,
+    ) -> Result<Self, MetricsError> {
+        check(probabilities, class_count, truth, positive)?;
+        let confusion = Confusion::new(probabilities, class_count, truth);
+        let predicted: Vec<usize> =
+            probabilities.chunks_exact(class_count).map(likeliest).collect();
+        let scores: Vec<f32> =
+            probabilities.iter().skip(positive).step_by(class_count).copied().collect();
+        let is_positive: Vec<bool> = truth.iter().map(|&class| class == positive).collect();
+        let roc = RankedScores::new(&scores, &is_positive);
+        let resampled_balance = bootstrap(truth.len(), RESAMPLES, seed, |times| {
+            let mut resample = Confusion::empty(class_count);
+            for (i, &n) in times.iter().enumerate() {
+                resample.add(truth[i], predicted[i], n as usize);
+            }
+            resample.balanced_accuracy()
+        });
+        let balance = confusion.balanced_accuracy().unwrap_or_default();
+        Ok(Self {
+            n: truth.len(),
+            accuracy: wilson(confusion.correct(), truth.len()),
+            balanced_accuracy: percentile_interval(balance, resampled_balance),
+            auroc: roc.area(None).map(|area| {
+                let areas = bootstrap(truth.len(), RESAMPLES, seed, |times| roc.area(Some(times)));
+                percentile_interval(area, areas)
+            }),
+            sensitivity: confusion.sensitivity(positive),
+            specificity: confusion.specificity(positive),
+            ece: expected_calibration_error(probabilities, class_count, truth, BINS),
+            brier: brier(probabilities, class_count, truth),
+            log_loss: log_loss(probabilities, class_count, truth),
+        })
+    }
+}
+
+fn check(
+    probabilities: &[f32],
+    class_count: usize,
+    truth: &[usize],
+    positive: usize,
+) -> Result<(), MetricsError> {
+    let films = truth.len();
+    if films == 0 {
+        return Err(MetricsError::Empty);
+    }
+    if class_count == 0 || probabilities.len() != films * class_count {
+        return Err(MetricsError::Shape { probabilities: probabilities.len(), films, class_count });
+    }
+    if let Some(&class) = truth.iter().chain([&positive]).find(|&&class| class >= class_count) {
+        return Err(MetricsError::Class { class, class_count });
+    }
+    match probabilities.iter().position(|p| !p.is_finite()) {
+        Some(at) => Err(MetricsError::NotFinite { film: at / class_count }),
+        None => Ok(()),
+    }
+}
+
+/// How many films of each class were called what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confusion {
+    class_count: usize,
+    /// True class x predicted class.
+    counts: Vec<usize>,
+}
+
+impl Confusion {
+    /// Counts the films by true class and by likeliest class, the first of equals.
+    pub fn new(probabilities: &[f32], class_count: usize, truth: &[usize]) -> Self {
+        let mut confusion = Self::empty(class_count);
+        for (row, &class) in probabilities.chunks_exact(class_count).zip(truth) {
+            confusion.add(class, likeliest(row), 1);
+        }
+        confusion
+    }
+
+    /// Returns how many films of class `truth` were called `predicted`.
+    pub fn count(&self, truth: usize, predicted: usize) -> usize {
+        self.counts[truth * self.class_count + predicted]
+    }
+
+    /// Returns the number of films whose class was predicted.
+    pub fn correct(&self) -> usize {
+        (0..self.class_count).map(|class| self.count(class, class)).sum()
+    }
+
+    /// Returns the mean recall of the classes that occur; `None` without films.
+    pub fn balanced_accuracy(&self) -> Option<f64> {
+        let recalls: Vec<f64> = (0..self.class_count)
+            .filter(|&class| self.films_of(class) > 0)
+            .map(|class| self.count(class, class) as f64 / self.films_of(class) as f64)
+            .collect();
+        (!recalls.is_empty()).then(|| recalls.iter().sum::<f64>() / recalls.len() as f64)
+    }
+
+    /// Returns the recall of class `positive` with its Wilson interval; `None` without films of the class.
+    pub fn sensitivity(&self, positive: usize) -> Option<Estimate> {
+        let films = self.films_of(positive);
+        (films > 0).then(|| wilson(self.count(positive, positive), films))
+    }
+
+    /// Returns the share of the films of other classes that were not called `positive`, with its Wilson interval.
+    pub fn specificity(&self, positive: usize) -> Option<Estimate> {
+        let others = || (0..self.class_count).filter(|&class| class != positive);
+        let films: usize = others().map(|class| self.films_of(class)).sum();
+        let called: usize = others().map(|class| self.count(class, positive)).sum();
+        (films > 0).then(|| wilson(films - called, films))
+    }
+
+    fn empty(class_count: usize) -> Self {
+        Self { class_count, counts: vec![0; class_count * class_count] }
+    }
+
+    fn add(&mut self, truth: usize, predicted: usize, films: usize) {
+        self.counts[truth * self.class_count + predicted] += films;
+    }
+
+    fn films_of(&self, class: usize) -> usize {
+        self.counts[class * self.class_count..][..self.class_count].iter().sum()
+    }
+}
+
+/// Returns the area under the ROC curve: the chance that a positive film scores above a negative one, ties by half.
+///
+/// `None` if either kind is absent or a score is NaN.
+pub fn auroc(scores: &[f32], positive: &[bool]) -> Option<f64> {
+    if scores.iter().any(|s| s.is_nan()) {
+        return None;
+    }
+    RankedScores::new(scores, positive).area(None)
+}
+
+/// Films in order of score, cut into groups of equal score: sorted once, then resampled in linear time.
+struct RankedScores {
+    /// Film and whether it is positive, by ascending score; the last element says whether a tie group ends here.
+    films: Vec<(usize, bool, bool)>,
+}
+
+impl RankedScores {
+    fn new(scores: &[f32], positive: &[bool]) -> Self {
+        let mut order: Vec<usize> = (0..scores.len().min(positive.len())).collect();
+        order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+        let group_ends =
+            |k: usize| order.get(k + 1).is_none_or(|&next| scores[next] != scores[order[k]]);
+        let films =
+            order.iter().enumerate().map(|(k, &film)| (film, positive[film], group_ends(k)));
+        Self { films: films.collect() }
+    }
+
+    /// Returns the Mann-Whitney statistic over pairs, each film counted as often as `times` says (once without).
+    fn area(&self, times: Option<&[u32]>) -> Option<f64> {
+        let (mut wins, mut positives, mut negatives) = (0.0, 0.0, 0.0);
+        let (mut tied_positives, mut tied_negatives) = (0.0, 0.0);
+        for &(film, positive, group_ends) in &self.films {
+            let weight = times.map_or(1.0, |times| f64::from(times[film]));
+            if positive {
+                tied_positives += weight;
+            } else {
+                tied_negatives += weight;
+            }
+            if group_ends {
+                wins += tied_positives * (negatives + 0.5 * tied_negatives);
+                positives += tied_positives;
+                negatives += tied_negatives;
+                (tied_positives, tied_negatives) = (0.0, 0.0);
+            }
+        }
+        (positives > 0.0 && negatives > 0.0).then(|| wins / (positives * negatives))
+    }
+}
+
+/// Returns the 95 % bootstrap interval of [`auroc`] from `resamples` resamples of the films.
+///
+/// Resamples without one of the kinds are left out. `None` where [`auroc`] is.
+pub fn auroc_interval(
+    scores: &[f32],
+    positive: &[bool],
+    resamples: usize,
+    seed: u64,
+) -> Option<Estimate> {
+    let value = auroc(scores, positive)?;
+    let ranked = RankedScores::new(scores, positive);
+    let areas = bootstrap(scores.len(), resamples, seed, |times| ranked.area(Some(times)));
+    Some(percentile_interval(value, areas))
+}
+
+/// Returns the mean negative logarithm of the true class's probability, in nats; probabilities are clipped to at least
+/// 2.2e-16, as scikit-learn does.
+pub fn log_loss(probabilities: &[f32], class_count: usize, truth: &[usize]) -> f64 {
+    mean_of_rows(probabilities, class_count, truth, |row, class| {
+        -f64::from(row[class]).clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
+    })
+}
+
+/// Returns the mean squared distance between the probabilities and the truth as a one-hot row (Brier 1950); for two
+/// classes half of that, the usual score of one probability.
+pub fn brier(probabilities: &[f32], class_count: usize, truth: &[usize]) -> f64 {
+    let share = if class_count == 2 { 0.5 } else { 1.0 };
+    mean_of_rows(probabilities, class_count, truth, |row, class| {
+        let squares =
+            row.iter().enumerate().map(|(k, &p)| (f64::from(p) - f64::from(k == class)).powi(2));
+        share * squares.sum::<f64>()
+    })
+}
+
+/// Returns the expected calibration error: over `bins` equal bins of the largest probability (a bin owns its upper
+/// edge), the mean gap between confidence and accuracy (Guo et al., ICML 2017).
+pub fn expected_calibration_error(
+    probabilities: &[f32],
+    class_count: usize,
+    truth: &[usize],
+    bins: usize,
+) -> f64 {
+    let mut gaps = vec![0.0f64; bins.max(1)];
+    for (row, &class) in probabilities.chunks_exact(class_count).zip(truth) {
+        let predicted = likeliest(row);
+        let confidence = f64::from(row[predicted]);
+        let bin = (confidence * bins as f64).ceil() as usize;
+        gaps[bin.clamp(1, bins.max(1)) - 1] += confidence - f64::from(predicted == class);
+    }
+    gaps.iter().map(|gap| gap.abs()).sum::<f64>() / truth.len().max(1) as f64
+}
+
+/// Returns the share `successes / trials` with its 95 % Wilson score interval (Wilson 1927).
+///
+/// Without trials nothing is known: the value is zero, the interval all of 0..=1.
+pub fn wilson(successes: usize, trials: usize) -> Estimate {
+    if trials == 0 {
+        return Estimate { value: 0.0, low: 0.0, high: 1.0 };
+    }
+    let n = trials as f64;
+    let share = successes as f64 / n;
+    let z_squared = Z_95 * Z_95;
+    let centre = (share + z_squared / (2.0 * n)) / (1.0 + z_squared / n);
+    let half = Z_95 * (share * (1.0 - share) / n + z_squared / (4.0 * n * n)).sqrt()
+        / (1.0 + z_squared / n);
+    // Rounding must not push an end past the share itself.
+    Estimate {
+        value: share,
+        low: (centre - half).clamp(0.0, share),
+        high: (centre + half).clamp(share, 1.0),
+    }
+}
+
+/// Evaluates `statistic` on `resamples` resamples of `films` films, each given as how often a film was drawn.
+fn bootstrap(
+    films: usize,
+    resamples: usize,
+    seed: u64,
+    statistic: impl Fn(&[u32]) -> Option<f64>,
+) -> Vec<f64> {
+    let mut times = vec![0u32; films];
+    let draw = |resample: usize| {
+        times.fill(0);
+        let mut draws = rng::stream(seed, "bootstrap", &[resample as u64]);
+        (0..films).for_each(|_| times[rng::below(&mut draws, films)] += 1);
+        statistic(&times)
+    };
+    (0..resamples).filter_map(draw).collect()
+}
+
+/// Returns `value` with the 2.5 % and 97.5 % points of `resampled`, linearly interpolated.
+///
+/// The ends are drawn out to `value` should it lie outside, as it can when few resamples are usable.
+fn percentile_interval(value: f64, mut resampled: Vec<f64>) -> Estimate {
+    resampled.sort_unstable_by(f64::total_cmp);
+    let point = |share: f64| {
+        let at = share * resampled.len().saturating_sub(1) as f64;
+        let (below, above) = (at.floor() as usize, at.ceil() as usize);
+        match (resampled.get(below), resampled.get(above)) {
+            (Some(low), Some(high)) => low + (high - low) * (at - at.floor()),
+            _ => value,
+        }
+    };
+    Estimate { value, low: point(0.025).min(value), high: point(0.975).max(value) }
+}
+
+fn mean_of_rows(
+    probabilities: &[f32],
+    class_count: usize,
+    truth: &[usize],
+    of_row: impl Fn(&[f32], usize) -> f64,
+) -> f64 {
+    let rows = probabilities.chunks_exact(class_count).zip(truth);
+    rows.map(|(row, &class)| of_row(row, class)).sum::<f64>() / truth.len().max(1) as f64
+}
+
+/// Returns the class of the largest probability, the first of equals.
+fn likeliest(row: &[f32]) -> usize {
+    let mut best = 0;
+    for (class, &p) in row.iter().enumerate() {
+        if p > row[best] {
+            best = class;
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_abs_diff_eq;
+
+    #[test]
+    fn calibration_error_matches_published_values() {
+        // baal, tests/utils/metrics_test.py
+        let sure = [0.0, 1.0, 0.0, 0.0, 1.0, 0.0];
+        assert_abs_diff_eq!(expected_calibration_error(&sure, 3, &[2, 1], 3), 0.5, epsilon = 1e-6);
+        let unsure = [0.4, 0.5, 0.1, 0.1, 0.8, 0.1];
+        assert_abs_diff_eq!(
+            expected_calibration_error(&unsure, 3, &[2, 1], 3),
+            0.35,
+            epsilon = 1e-6
+        );
+    }
+
+    #[test]
+    fn wilson_matches_published_values() {
+        // Newcombe, Statistics in Medicine 17 (1998), table I, method 3.
+        for (successes, trials, low, high) in [
+            (81, 263, 0.2553, 0.3662),
+            (15, 148, 0.0624, 0.1605),
+            (0, 20, 0.0, 0.1611),
+            (1, 29, 0.0061, 0.1718),
+        ] {
+            let interval = wilson(successes, trials);
+            assert_abs_diff_eq!(interval.low, low, epsilon = 5e-5);
+            assert_abs_diff_eq!(interval.high, high, epsilon = 5e-5);
+        }
+        assert_eq!(wilson(0, 0), Estimate { value: 0.0, low: 0.0, high: 1.0 });
+        assert_eq!(wilson(7, 7).high, 1.0);
+    }
+
+    #[test]
+    fn area_counts_pairs() {
+        let scores = [0.1, 0.4, 0.4, 0.8, 0.8, 0.8, 0.2];
+        let positive = [false, true, false, true, false, true, true];
+        let (mut wins, mut pairs) = (0.0, 0.0);
+        for i in (0..7).filter(|&i| positive[i]) {
+            for j in (0..7).filter(|&j| !positive[j]) {
+                pairs += 1.0;
+                wins += f64::from(scores[i] > scores[j]) + 0.5 * f64::from(scores[i] == scores[j]);
+            }
+        }
+        assert_eq!(auroc(&scores, &positive), Some(wins / pairs));
+        assert_eq!(auroc(&[0.0, -0.0], &[true, false]), Some(0.5));
+        assert_eq!(auroc(&scores, &[true; 7]), None);
+        assert_eq!(auroc(&[], &[]), None);
+        assert_eq!(auroc(&[f32::NAN, 0.1], &[true, false]), None);
+    }
+
+    #[test]
+    fn resampled_area_is_that_of_the_films_drawn() {
+        let scores: Vec<f32> = (0..40).map(|i| ((i * 37) % 17) as f32 / 10.0).collect();
+        let positive: Vec<bool> = (0..40).map(|i| (i * 37) % 17 + i % 7 > 10).collect();
+        let ranked = RankedScores::new(&scores, &positive);
+        bootstrap(40, 50, 3, |times| {
+            let drawn = |i: usize| std::iter::repeat_n(i, times[i] as usize);
+            let films: Vec<usize> = (0..40).flat_map(drawn).collect();
+            assert_eq!(films.len(), 40);
+            let s: Vec<f32> = films.iter().map(|&i| scores[i]).collect();
+            let p: Vec<bool> = films.iter().map(|&i| positive[i]).collect();
+            let (fast, slow) = (ranked.area(Some(times)), auroc(&s, &p));
+            assert_abs_diff_eq!(fast.unwrap(), slow.unwrap(), epsilon = 1e-12);
+            fast
+        });
+    }
+
+    #[test]
+    fn bootstrap_interval_is_as_wide_as_theory_says() {
+        // Hanley and McNeil, Radiology 143 (1982): the standard error from the area alone, for scores such as these.
+        let mut draws = rng::stream(5, "test", &[]);
+        let positive: Vec<bool> = (0..600).map(|i| i % 2 == 0).collect();
+        let mut unit = || (rng::below(&mut draws, 1 << 24) as f32 + 0.5) / (1 << 24) as f32;
+        let scores: Vec<f32> =
+            positive.iter().map(|&p| -unit().ln() * if p { 4.0 } else { 1.0 }).collect();
+        let interval = auroc_interval(&scores, &positive, 1000, 1).unwrap();
+        let a = interval.value;
+        let (q1, q2) = (a / (2.0 - a), 2.0 * a * a / (1.0 + a));
+        let spread = a * (1.0 - a) + 299.0 * (q1 - a * a) + 299.0 * (q2 - a * a);
+        let theory = 2.0 * Z_95 * (spread / (300.0 * 300.0)).sqrt();
+        let ratio = (interval.high - interval.low) / theory;
+        assert!((0.85..1.15).contains(&ratio), "{interval:?}, {ratio}");
+        assert_eq!(Some(interval), auroc_interval(&scores, &positive, 1000, 1));
+        assert_ne!(Some(interval), auroc_interval(&scores, &positive, 1000, 2));
+    }
+
+    #[test]
+    fn what_cannot_be_scored_is_refused() {
+        let score = |p: &[f32], y: &[usize]| Metrics::new(p, 2, y, 1, 0);
+        assert_eq!(score(&[], &[]), Err(MetricsError::Empty));
+        assert!(matches!(score(&[0.5], &[0]), Err(MetricsError::Shape { .. })));
+        assert!(matches!(score(&[0.5, 0.5], &[2]), Err(MetricsError::Class { class: 2, .. })));
+        let broken = score(&[0.5, 0.5, f32::NAN, 0.5], &[0, 1]);
+        assert_eq!(broken, Err(MetricsError::NotFinite { film: 1 }));
+    }
+
+    #[test]
+    fn one_kind_of_film_leaves_figures_undefined() {
+        let metrics = Metrics::new(&[0.2, 0.8, 0.6, 0.4], 2, &[1, 1], 1, 0).unwrap();
+        assert_eq!((metrics.auroc, metrics.specificity), (None, None));
+        assert_eq!(metrics.sensitivity.unwrap().value, 0.5);
+        assert_eq!(metrics.balanced_accuracy.value, 0.5);
+        let text = serde_json::to_string(&metrics).unwrap();
+        let read = serde_json::from_str::<Metrics>(&text).unwrap();
+        assert_eq!((read.auroc, read.specificity), (None, None));
+        assert_abs_diff_eq!(read.accuracy.high, metrics.accuracy.high, epsilon = 1e-12);
+    }
+}
