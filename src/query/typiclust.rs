@@ -1,4 +1,4 @@
-//! TypiClust (Hacohen, Dekel and Weinshall, ICML 2022): a typical film of each cluster that has no label yet.
+//! `TypiClust` (Hacohen, Dekel and Weinshall, ICML 2022): a typical film of each cluster that has no label yet.
 
 use std::collections::BTreeMap;
 
@@ -110,7 +110,9 @@ fn visiting_orders(pool: &Pool<'_>, clusters: &Clusters) -> [Vec<Cluster>; 2] {
         cluster.size += 1;
         cluster.left.push(film);
     }
-    order.iter_mut().for_each(|cluster| cluster.left.sort_unstable());
+    for cluster in &mut order {
+        cluster.left.sort_unstable();
+    }
     order.retain(|c| !c.left.is_empty());
     order.sort_by_key(|c| (c.labelled, std::cmp::Reverse(c.size), c.number));
     order.into_iter().partition::<Vec<_>, _>(|c| c.size > MIN_CLUSTER_SIZE).into()

@@ -1,10 +1,10 @@
-//! Ranking and figures of merit against scikit-learn, scikit-activeml and slow restatements.
+//! Ranking against scikit-learn, scikit-activeml and slow restatements.
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::collections::BTreeSet;
 
 use approx::assert_abs_diff_eq;
 use penumbra::dataset::FilmId;
-use penumbra::learn::metrics::{Confusion, Metrics};
 use penumbra::query::{
     ClusterCache, Clusters, Embeddings, Head, Pool, Ranked, Reason, Strategy, lloyd, rank,
     typiclust_select,
@@ -316,7 +316,7 @@ fn names_survive_text_and_json() {
 
 #[test]
 fn reasons_read_well() {
-    let reason = Reason::Typical { cluster: 11, clusters: 40, labelled: 0, typicality: 3.14 };
+    let reason = Reason::Typical { cluster: 11, clusters: 40, labelled: 0, typicality: 3.12 };
     assert_eq!(reason.to_string(), "cluster 12 of 40, no label yet, typicality 3.1");
     assert_eq!(Reason::Margin { margin: 0.031 }.to_string(), "margin 0.03");
 }
@@ -368,48 +368,5 @@ fn an_unusable_film_comes_last() {
     films.probabilities[2 * 33] = f32::NAN;
     for strategy in [Strategy::Margin, Strategy::Entropy, Strategy::LeastConfidence] {
         assert_eq!(films.rank(strategy, 200)[199].index, 33);
-    }
-}
-
-#[test]
-fn metrics_agree_with_scikit_learn() {
-    for case in golden("metrics").as_array().unwrap() {
-        let (p, y, classes) = (singles(&case["p"]), indices(&case["y"]), number(&case["classes"]));
-        let metrics = Metrics::new(&p, classes, &y, 1, 0).unwrap();
-        let theirs = |name: &str| case[name].as_f64().unwrap();
-        assert_abs_diff_eq!(metrics.auroc.unwrap().value, theirs("auroc"), epsilon = 1e-9);
-        assert_abs_diff_eq!(
-            metrics.balanced_accuracy.value,
-            theirs("balanced_accuracy"),
-            epsilon = 1e-9
-        );
-        assert_abs_diff_eq!(metrics.brier, theirs("brier"), epsilon = 1e-9);
-        assert_abs_diff_eq!(metrics.log_loss, theirs("log_loss"), epsilon = 1e-9);
-
-        let confusion = Confusion::new(&p, classes, &y);
-        let counts: Vec<usize> =
-            (0..classes * classes).map(|i| confusion.count(i / classes, i % classes)).collect();
-        assert_eq!(counts, indices(&case["confusion"]));
-        let of = |i: usize| counts[i] as f64;
-        let accuracy = (0..classes).map(|c| of(c * classes + c)).sum::<f64>() / y.len() as f64;
-        assert_abs_diff_eq!(metrics.accuracy.value, accuracy, epsilon = 1e-12);
-        if classes == 2 {
-            assert_abs_diff_eq!(
-                metrics.sensitivity.unwrap().value,
-                of(3) / (of(2) + of(3)),
-                epsilon = 1e-12
-            );
-            assert_abs_diff_eq!(
-                metrics.specificity.unwrap().value,
-                of(0) / (of(0) + of(1)),
-                epsilon = 1e-12
-            );
-        }
-        for interval in [metrics.accuracy, metrics.balanced_accuracy, metrics.auroc.unwrap()] {
-            assert!(0.0 <= interval.low && interval.low <= interval.value);
-            assert!(interval.value <= interval.high && interval.high <= 1.0);
-        }
-        let json = serde_json::to_string(&metrics).unwrap();
-        assert_eq!(serde_json::from_str::<Metrics>(&json).unwrap().n, y.len());
     }
 }
