@@ -2,6 +2,8 @@
 //!
 //! Probabilities come as films x classes, row-major, the truth as a class per film. Sums are in double precision.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::rng;
@@ -12,6 +14,8 @@ const Z_95: f64 = 1.959_963_984_540_054;
 const BINS: usize = 15;
 /// Resamples behind a bootstrap interval.
 const RESAMPLES: usize = 1000;
+/// Seed of the intervals in [`Metrics`]: the same predictions always have the same figures.
+const SEED: u64 = 0;
 
 /// Probabilities and truth that cannot be scored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,26 +86,25 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Scores `probabilities` against `truth`; `seed` is that of the bootstrap, 1,000 resamples of the films.
+    /// Scores `probabilities` against `truth`; the bootstrap has 1,000 resamples and the same ones each time.
     ///
     /// # Errors
     /// When the arguments do not fit together or a probability is not finite.
-    pub fn new(
+    pub fn of(
         probabilities: &[f32],
-        class_count: usize,
         truth: &[usize],
+        class_count: usize,
         positive: usize,
-        seed: u64,
     ) -> Result<Self, MetricsError> {
-        check(probabilities, class_count, truth, positive)?;
-        let confusion = Confusion::new(probabilities, class_count, truth);
+        check(probabilities, truth, class_count, positive)?;
+        let confusion = Confusion::new(probabilities, truth, class_count);
         let predicted: Vec<usize> =
             probabilities.chunks_exact(class_count).map(likeliest).collect();
         let scores: Vec<f32> =
             probabilities.iter().skip(positive).step_by(class_count).copied().collect();
         let is_positive: Vec<bool> = truth.iter().map(|&class| class == positive).collect();
         let roc = RankedScores::new(&scores, &is_positive);
-        let resampled_balance = bootstrap(truth.len(), RESAMPLES, seed, |times| {
+        let resampled_balance = bootstrap(truth.len(), RESAMPLES, SEED, |times| {
             let mut resample = Confusion::empty(class_count);
             for (i, &n) in times.iter().enumerate() {
                 resample.add(truth[i], predicted[i], n as usize);
@@ -114,22 +117,42 @@ impl Metrics {
             accuracy: wilson(confusion.correct(), truth.len()),
             balanced_accuracy: percentile_interval(balance, resampled_balance),
             auroc: roc.area(None).map(|area| {
-                let areas = bootstrap(truth.len(), RESAMPLES, seed, |times| roc.area(Some(times)));
+                let areas = bootstrap(truth.len(), RESAMPLES, SEED, |times| roc.area(Some(times)));
                 percentile_interval(area, areas)
             }),
             sensitivity: confusion.sensitivity(positive),
             specificity: confusion.specificity(positive),
-            ece: expected_calibration_error(probabilities, class_count, truth, BINS),
-            brier: brier(probabilities, class_count, truth),
-            log_loss: log_loss(probabilities, class_count, truth),
+            ece: expected_calibration_error(probabilities, truth, class_count, BINS),
+            brier: brier(probabilities, truth, class_count),
+            log_loss: log_loss(probabilities, truth, class_count),
         })
+    }
+}
+
+impl fmt::Display for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = |name: &str, figure: Option<Estimate>| match figure {
+            Some(Estimate { value, low, high }) => {
+                writeln!(f, "{name:<18} {value:.3} ({low:.3} to {high:.3})")
+            }
+            None => writeln!(f, "{name:<18} undefined: a class has no film"),
+        };
+        line("accuracy", Some(self.accuracy))?;
+        line("balanced accuracy", Some(self.balanced_accuracy))?;
+        line("AUROC", self.auroc)?;
+        line("sensitivity", self.sensitivity)?;
+        line("specificity", self.specificity)?;
+        writeln!(f, "{:<18} {:.3}", "calibration error", self.ece)?;
+        writeln!(f, "{:<18} {:.3}", "Brier score", self.brier)?;
+        writeln!(f, "{:<18} {:.3}", "log-loss", self.log_loss)?;
+        write!(f, "{:<18} {}", "films", self.n)
     }
 }
 
 fn check(
     probabilities: &[f32],
-    class_count: usize,
     truth: &[usize],
+    class_count: usize,
     positive: usize,
 ) -> Result<(), MetricsError> {
     let films = truth.len();
@@ -158,7 +181,7 @@ pub struct Confusion {
 
 impl Confusion {
     /// Counts the films by true class and by likeliest class, the first of equals.
-    pub fn new(probabilities: &[f32], class_count: usize, truth: &[usize]) -> Self {
+    pub fn new(probabilities: &[f32], truth: &[usize], class_count: usize) -> Self {
         let mut confusion = Self::empty(class_count);
         for (row, &class) in probabilities.chunks_exact(class_count).zip(truth) {
             confusion.add(class, likeliest(row), 1);
@@ -277,18 +300,18 @@ pub fn auroc_interval(
 }
 
 /// Returns the mean negative logarithm of the true class's probability, in nats; probabilities are clipped to at least
-/// 2.2e-16, as scikit-learn does.
-pub fn log_loss(probabilities: &[f32], class_count: usize, truth: &[usize]) -> f64 {
-    mean_of_rows(probabilities, class_count, truth, |row, class| {
+/// 2.2e-16, as scikit-learn does. A NaN makes the result NaN, which no comparison calls better.
+pub fn log_loss(probabilities: &[f32], truth: &[usize], class_count: usize) -> f64 {
+    mean_of_rows(probabilities, truth, class_count, |row, class| {
         -f64::from(row[class]).clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
     })
 }
 
 /// Returns the mean squared distance between the probabilities and the truth as a one-hot row (Brier 1950); for two
 /// classes half of that, the usual score of one probability.
-pub fn brier(probabilities: &[f32], class_count: usize, truth: &[usize]) -> f64 {
+pub fn brier(probabilities: &[f32], truth: &[usize], class_count: usize) -> f64 {
     let share = if class_count == 2 { 0.5 } else { 1.0 };
-    mean_of_rows(probabilities, class_count, truth, |row, class| {
+    mean_of_rows(probabilities, truth, class_count, |row, class| {
         let squares =
             row.iter().enumerate().map(|(k, &p)| (f64::from(p) - f64::from(k == class)).powi(2));
         share * squares.sum::<f64>()
@@ -299,8 +322,8 @@ pub fn brier(probabilities: &[f32], class_count: usize, truth: &[usize]) -> f64 
 /// edge), the mean gap between confidence and accuracy (Guo et al., ICML 2017).
 pub fn expected_calibration_error(
     probabilities: &[f32],
-    class_count: usize,
     truth: &[usize],
+    class_count: usize,
     bins: usize,
 ) -> f64 {
     let mut gaps = vec![0.0f64; bins.max(1)];
@@ -369,8 +392,8 @@ fn percentile_interval(value: f64, mut resampled: Vec<f64>) -> Estimate {
 
 fn mean_of_rows(
     probabilities: &[f32],
-    class_count: usize,
     truth: &[usize],
+    class_count: usize,
     of_row: impl Fn(&[f32], usize) -> f64,
 ) -> f64 {
     let rows = probabilities.chunks_exact(class_count).zip(truth);

@@ -23,7 +23,7 @@ fn metrics_agree_with_scikit_learn() {
     for case in golden["metrics"].as_array().unwrap() {
         let (p, y, classes) =
             (singles(&case["p"]), indices(&case["y"]), case["classes"].as_u64().unwrap() as usize);
-        let metrics = Metrics::new(&p, classes, &y, 1, 0).unwrap();
+        let metrics = Metrics::of(&p, &y, classes, 1).unwrap();
         let theirs = |name: &str| case[name].as_f64().unwrap();
         assert_abs_diff_eq!(metrics.auroc.unwrap().value, theirs("auroc"), epsilon = 1e-9);
         assert_abs_diff_eq!(
@@ -34,7 +34,7 @@ fn metrics_agree_with_scikit_learn() {
         assert_abs_diff_eq!(metrics.brier, theirs("brier"), epsilon = 1e-9);
         assert_abs_diff_eq!(metrics.log_loss, theirs("log_loss"), epsilon = 1e-9);
 
-        let confusion = Confusion::new(&p, classes, &y);
+        let confusion = Confusion::new(&p, &y, classes);
         let counts: Vec<usize> =
             (0..classes * classes).map(|i| confusion.count(i / classes, i % classes)).collect();
         assert_eq!(counts, indices(&case["confusion"]));
@@ -66,9 +66,9 @@ fn metrics_agree_with_scikit_learn() {
 fn calibration_error_matches_published_values() {
     // baal, tests/utils/metrics_test.py
     let sure = [0.0, 1.0, 0.0, 0.0, 1.0, 0.0];
-    assert_abs_diff_eq!(expected_calibration_error(&sure, 3, &[2, 1], 3), 0.5, epsilon = 1e-6);
+    assert_abs_diff_eq!(expected_calibration_error(&sure, &[2, 1], 3, 3), 0.5, epsilon = 1e-6);
     let unsure = [0.4, 0.5, 0.1, 0.1, 0.8, 0.1];
-    assert_abs_diff_eq!(expected_calibration_error(&unsure, 3, &[2, 1], 3), 0.35, epsilon = 1e-6);
+    assert_abs_diff_eq!(expected_calibration_error(&unsure, &[2, 1], 3, 3), 0.35, epsilon = 1e-6);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn bootstrap_interval_is_as_wide_as_theory_says() {
 
 #[test]
 fn what_cannot_be_scored_is_refused() {
-    let score = |p: &[f32], y: &[usize]| Metrics::new(p, 2, y, 1, 0);
+    let score = |p: &[f32], y: &[usize]| Metrics::of(p, y, 2, 1);
     assert_eq!(score(&[], &[]), Err(MetricsError::Empty));
     assert!(matches!(score(&[0.5], &[0]), Err(MetricsError::Shape { .. })));
     assert!(matches!(score(&[0.5, 0.5], &[2]), Err(MetricsError::Class { class: 2, .. })));
@@ -137,10 +137,15 @@ fn what_cannot_be_scored_is_refused() {
 
 #[test]
 fn one_kind_of_film_leaves_figures_undefined() {
-    let metrics = Metrics::new(&[0.2, 0.8, 0.6, 0.4], 2, &[1, 1], 1, 0).unwrap();
+    let metrics = Metrics::of(&[0.2, 0.8, 0.6, 0.4], &[1, 1], 2, 1).unwrap();
     assert_eq!((metrics.auroc, metrics.specificity), (None, None));
     assert_eq!(metrics.sensitivity.unwrap().value, 0.5);
     assert_eq!(metrics.balanced_accuracy.value, 0.5);
+    let shown = metrics.to_string();
+    assert!(
+        shown.contains("AUROC              undefined") && shown.contains("0.500 (0.095 to 0.905)"),
+        "{shown}"
+    );
     let text = serde_json::to_string(&metrics).unwrap();
     let read = serde_json::from_str::<Metrics>(&text).unwrap();
     assert_eq!((read.auroc, read.specificity), (None, None));
