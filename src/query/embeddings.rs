@@ -68,7 +68,9 @@ impl Embeddings {
         for row in values.chunks_exact_mut(self.dim) {
             let length = row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
             if length.is_finite() && length > 0.0 {
-                row.iter_mut().for_each(|v| *v = (f64::from(*v) / length) as f32);
+                for v in row {
+                    *v = (f64::from(*v) / length) as f32;
+                }
             } else {
                 row.fill(0.0);
             }
@@ -113,7 +115,9 @@ impl Standardisation {
                 *square += before * (f64::from(v) - *mean);
             }
         }
-        variance.iter_mut().for_each(|v| *v /= films.max(1.0));
+        for v in &mut variance {
+            *v /= films.max(1.0);
+        }
         if scaling == Scaling::Single {
             let average = variance.iter().sum::<f64>() / x.dim as f64;
             variance.fill(average);

@@ -100,7 +100,9 @@ impl Head {
     /// Returns the probabilities of the films `rows` of `x`, as [`Self::probabilities`] does.
     pub fn probabilities_of(&self, x: &Embeddings, rows: &[usize]) -> Vec<f32> {
         let mut out = Vec::with_capacity(rows.len() * self.class_count);
-        rows.iter().for_each(|&row| self.push_probabilities(x.row(row), &mut out));
+        for &row in rows {
+            self.push_probabilities(x.row(row), &mut out);
+        }
         out
     }
 

@@ -83,7 +83,9 @@ fn descent(pairs: &[Pair], gradient: &[f64]) -> Vec<f64> {
         // With no curvature known, a first step of at most length one.
         None => 1.0 / inner(gradient, gradient).sqrt().max(1.0),
     };
-    direction.iter_mut().for_each(|d| *d *= scale);
+    for d in &mut direction {
+        *d *= scale;
+    }
     for (pair, alpha) in pairs.iter().zip(alphas.into_iter().rev()) {
         let beta = pair.rho * inner(&pair.change, &direction);
         add_scaled(&mut direction, alpha - beta, &pair.step);

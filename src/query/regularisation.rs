@@ -47,8 +47,10 @@ impl Regularisation {
         folds: &[usize],
     ) -> f32 {
         if self.is_due(rows.len()) {
-            self.l2 = choose_l2(x, rows, classes, class_count, folds, &L2_GRID).unwrap_or(self.l2);
-            self.chosen_at = rows.len();
+            // While there is nothing to compare, the choice stays due and costs nothing.
+            if let Some(l2) = choose_l2(x, rows, classes, class_count, folds, &L2_GRID) {
+                *self = Self { l2, chosen_at: rows.len() };
+            }
         }
         self.chosen_at = self.chosen_at.min(rows.len());
         self.l2
@@ -149,6 +151,20 @@ mod tests {
         assert_eq!(kept.refresh(&x, &rows, &[0; 20], 2, &[0; 20]), 1.0);
         assert!(!kept.is_due(23));
         assert!(kept.is_due(24));
+    }
+
+    #[test]
+    fn a_choice_waits_for_the_second_class() {
+        let x = Embeddings::new(1, (0..12).map(|v| v as f32).collect()).unwrap();
+        let rows: Vec<usize> = (0..12).collect();
+        let folds: Vec<usize> = (0..12).map(|i| i % 3).collect();
+        let mut classes = vec![0; 12];
+        let mut kept = Regularisation::default();
+        kept.refresh(&x, &rows[..10], &classes[..10], 2, &folds[..10]);
+        assert!(kept.is_due(11));
+        classes[6..].fill(1);
+        kept.refresh(&x, &rows, &classes, 2, &folds);
+        assert!(!kept.is_due(13) && kept.is_due(15));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! TypiClust (Hacohen, Dekel and Weinshall, ICML 2022): a typical film of each cluster that has no label yet.
+//! `TypiClust` (Hacohen, Dekel and Weinshall, ICML 2022): a typical film of each cluster that has no label yet.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::cluster::{ClusterCache, Clusters, Typicality};
 use super::embeddings::{Embeddings, dot, dots};
 use super::strategy::{Pool, Ranked, Reason};
 
-/// Clusters of this size or smaller are outliers and are passed over.
+/// Clusters of this size or smaller are outliers, visited only when nothing else is left.
 const MIN_CLUSTER_SIZE: usize = 5;
 /// The most clusters that are made.
 const MAX_CLUSTERS: usize = 500;
@@ -42,8 +42,8 @@ pub(crate) fn rank(
 /// Clusters of more than five films (labelled or candidates) are visited in order of fewest labels, then largest size,
 /// then number, and round again; each visit takes the film of largest typicality `1 / (d + 1e-5)`, with `d` the mean
 /// Euclidean distance to the `min(20, m / 2)` nearest of the cluster's `m` films that are neither labelled nor taken.
-/// (The paper's distance; the published code averages squared ones.) A cluster with no film left is passed over. If no
-/// cluster has more than five films, all are visited.
+/// (The paper's distance; the published code averages squared ones.) A cluster with no film left is passed over;
+/// once all are, the smaller clusters are visited in the same way.
 pub fn select(pool: &Pool<'_>, clusters: &Clusters, count: usize) -> Vec<Ranked> {
     visit(pool, clusters, &mut BTreeMap::new(), count)
 }
@@ -62,40 +62,42 @@ fn visit(
     known: &mut BTreeMap<usize, Typicality>,
     count: usize,
 ) -> Vec<Ranked> {
-    let mut order = visiting_order(pool, clusters);
     let mut selected = Vec::with_capacity(count.min(pool.candidates.len()));
-    let mut round = 0;
-    while selected.len() < count && !order.is_empty() {
-        for cluster in order.iter_mut().take(count - selected.len()) {
-            // Later rounds see a film less; only the first state, the next ranking's too, is worth keeping.
-            let best = if round == 0 {
-                let entry =
-                    known.entry(cluster.number).or_insert_with(|| Typicality::of(pool, cluster));
-                if entry.members != cluster.left {
-                    *entry = Typicality::of(pool, cluster);
-                }
-                entry.best(pool)
-            } else {
-                Typicality::of(pool, cluster).best(pool)
-            };
-            let Some((position, typicality)) = best else { continue };
-            let index = cluster.left.remove(position);
-            let reason = Reason::Typical {
-                cluster: cluster.number,
-                clusters: clusters.count(),
-                labelled: cluster.labelled + round,
-                typicality,
-            };
-            selected.push(Ranked { index, score: typicality, reason });
+    for mut order in visiting_orders(pool, clusters) {
+        let mut round = 0;
+        while selected.len() < count && !order.is_empty() {
+            for cluster in order.iter_mut().take(count - selected.len()) {
+                // Later rounds see a film less; only the first state, the next ranking's too, is worth keeping.
+                let best = if round == 0 {
+                    let entry = known
+                        .entry(cluster.number)
+                        .or_insert_with(|| Typicality::of(pool, cluster));
+                    if entry.members != cluster.left {
+                        *entry = Typicality::of(pool, cluster);
+                    }
+                    entry.best(pool)
+                } else {
+                    Typicality::of(pool, cluster).best(pool)
+                };
+                let Some((position, typicality)) = best else { continue };
+                let index = cluster.left.remove(position);
+                let reason = Reason::Typical {
+                    cluster: cluster.number,
+                    clusters: clusters.count(),
+                    labelled: cluster.labelled + round,
+                    typicality,
+                };
+                selected.push(Ranked { index, score: typicality, reason });
+            }
+            order.retain(|cluster| !cluster.left.is_empty());
+            round += 1;
         }
-        order.retain(|cluster| !cluster.left.is_empty());
-        round += 1;
     }
     selected
 }
 
-/// Returns the clusters to visit, first to last.
-fn visiting_order(pool: &Pool<'_>, clusters: &Clusters) -> Vec<Cluster> {
+/// Returns the clusters with a candidate in visiting order: first those above the smallest size, then the others.
+fn visiting_orders(pool: &Pool<'_>, clusters: &Clusters) -> [Vec<Cluster>; 2] {
     let empty = |number| Cluster { number, size: 0, labelled: 0, left: Vec::new() };
     let mut order: Vec<Cluster> = (0..clusters.count()).map(empty).collect();
     for &film in pool.labelled {
@@ -108,13 +110,12 @@ fn visiting_order(pool: &Pool<'_>, clusters: &Clusters) -> Vec<Cluster> {
         cluster.size += 1;
         cluster.left.push(film);
     }
-    order.iter_mut().for_each(|cluster| cluster.left.sort_unstable());
-    if order.iter().any(|c| c.size > MIN_CLUSTER_SIZE && !c.left.is_empty()) {
-        order.retain(|c| c.size > MIN_CLUSTER_SIZE);
+    for cluster in &mut order {
+        cluster.left.sort_unstable();
     }
     order.retain(|c| !c.left.is_empty());
     order.sort_by_key(|c| (c.labelled, std::cmp::Reverse(c.size), c.number));
-    order
+    order.into_iter().partition::<Vec<_>, _>(|c| c.size > MIN_CLUSTER_SIZE).into()
 }
 
 impl Typicality {

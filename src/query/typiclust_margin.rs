@@ -1,8 +1,8 @@
-//! TypiClust while labels are few, then margin, spread over clusters.
+//! `TypiClust` while labels are few, then margin, spread over clusters.
 //!
 //! The order of the two is that of TCM (Doucet, Estermann, Aczel and Wattenhofer, arXiv 2403.03728): uncertainty of a
 //! head that has seen a handful of labels is worse than chance, typical films are not; later it is the other way
-//! round. The spread follows Cluster-Margin (Citovsky et al., NeurIPS 2021): of ten times as many unsure films as are
+//! round. The spread follows Cluster-Margin (Citovsky et al., arXiv 2107.14263): of ten times as many unsure films as are
 //! wanted, the ones to be read come from different clusters.
 
 use super::cluster::ClusterCache;
