@@ -1,1 +1,7 @@
-fn main(){}
+//! The `penumbra` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    penumbra::cli::main()
+}

@@ -1,1 +1,109 @@
-//! (to be written)
+//! Inference: films to features and class probabilities.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::Device;
+
+use crate::dataset::batches::eval_batch;
+use crate::dataset::planes::PlaneStore;
+use crate::learn::{EVAL_BATCH, Flow, LearnError, films, probabilities, read};
+use crate::model::folder::{Kind, load_classifier, load_pretrained};
+use crate::model::{Classifier, Encoder, ModelCard, ModelError, Pretrained, load_card};
+use crate::query::Embeddings;
+
+/// A model loaded for inference, on the plain device.
+#[derive(Debug)]
+pub enum Model {
+    /// Embeds only.
+    Pretrained(Pretrained),
+    /// Embeds and classifies.
+    Classifier(Classifier),
+}
+
+impl Model {
+    /// Returns the encoder.
+    pub fn encoder(&self) -> &Encoder {
+        match self {
+            Self::Pretrained(model) => &model.encoder,
+            Self::Classifier(model) => &model.encoder,
+        }
+    }
+}
+
+/// A model with its card and the device it runs on.
+#[derive(Debug)]
+pub struct Predictor {
+    /// The network.
+    pub model: Model,
+    /// Its card.
+    pub card: ModelCard,
+    device: Device,
+}
+
+impl Predictor {
+    /// Loads the model in `folder`.
+    ///
+    /// # Errors
+    /// Fails if the model cannot be loaded.
+    pub fn load(folder: &Path, device: &Device) -> Result<Self, ModelError> {
+        let device = device.clone().inner();
+        let (model, card) = match load_card(folder)?.kind {
+            Kind::Pretrained => load_pretrained(folder, &device).map(|(m, card)| (Model::Pretrained(m), card))?,
+            Kind::Classifier => load_classifier(folder, &device).map(|(m, card)| (Model::Classifier(m), card))?,
+        };
+        Ok(Self { model, card, device })
+    }
+
+    /// Embeds the given rows of a store: one row of features each, in the order given.
+    ///
+    /// # Errors
+    /// Fails if the device failed, or as stopped when `observe`, which is told the films done, says so.
+    pub fn embed(
+        &self,
+        store: &PlaneStore,
+        rows: &[usize],
+        observe: &mut dyn FnMut(usize) -> Flow,
+    ) -> Result<Embeddings, LearnError> {
+        embed(self.model.encoder(), store, rows, self.card.preprocess.size, &self.device, observe)
+    }
+
+    /// Returns class probabilities of the given rows, row-major; `None` if the model does not classify.
+    ///
+    /// # Errors
+    /// Fails if the device failed.
+    pub fn probabilities(&self, store: &PlaneStore, rows: &[usize]) -> Result<Option<Vec<f32>>, LearnError> {
+        match &self.model {
+            Model::Pretrained(_) => Ok(None),
+            Model::Classifier(model) => {
+                probabilities(model, store, rows, self.card.preprocess.size, &self.device).map(Some)
+            }
+        }
+    }
+}
+
+/// Embeds rows of a store with an encoder.
+///
+/// # Errors
+/// Fails if the device failed, or as stopped when `observe`, which is told the films done, says so.
+pub fn embed(
+    encoder: &Encoder,
+    store: &PlaneStore,
+    rows: &[usize],
+    size: u32,
+    device: &Device,
+    observe: &mut dyn FnMut(usize) -> Flow,
+) -> Result<Embeddings, LearnError> {
+    let encoder = encoder.valid();
+    let device = device.clone().inner();
+    let mut values = Vec::new();
+    let mut done = 0;
+    for chunk in rows.chunks(EVAL_BATCH) {
+        values.extend(read(encoder.forward(films(eval_batch(store, chunk, size), &device)))?);
+        done += chunk.len();
+        if observe(done) == Flow::Stop {
+            return Err(LearnError::Stopped);
+        }
+    }
+    Embeddings::new(values.len() / rows.len().max(1), values).map_err(|fault| LearnError::Device(fault.to_string()))
+}

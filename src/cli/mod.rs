@@ -1,1 +1,124 @@
-//! (to be written)
+//! The command line: one file a subcommand.
+//!
+//! Exit codes: 0 done, 1 ran but the answer is no, 2 usage, 3 failed.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+
+mod args;
+mod doctor;
+mod embed;
+mod evaluate;
+mod export;
+mod films;
+mod import;
+mod predict;
+mod pretrain;
+mod simulate;
+mod verify;
+#[cfg(feature = "gui")]
+mod window;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use self::args::{Args, Command};
+use crate::config::Home;
+use crate::device::{self, Compute, DeviceChoice};
+
+/// How a command that ran came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Done.
+    Yes,
+    /// It ran, but the answer is no.
+    No,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let filter = EnvFilter::try_from_env("PENUMBRA_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    match run(args) {
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(1),
+        Err(error) if broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("penumbra: {error:#}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn run(args: Args) -> anyhow::Result<Answer> {
+    let home = Home::find(args.home.as_deref());
+    match args.command {
+        None => start_window(&home, None, args.device, args.renderer),
+        Some(Command::Label(label)) => start_window(&home, Some(label), args.device, args.renderer),
+        Some(Command::Doctor(doctor)) => doctor::run(&home, args.device, &doctor),
+        Some(Command::Import(import)) => import::run(&home, &import),
+        Some(Command::Pretrain(pretrain)) => compute(args.device, args.threads, move |compute, threads| {
+            pretrain::run(&home, &pretrain, compute, threads)
+        }),
+        Some(Command::Embed(embed)) => {
+            compute(args.device, args.threads, move |compute, threads| embed::run(&home, &embed, compute, threads))
+        }
+        Some(Command::Predict(predict)) => {
+            compute(args.device, args.threads, move |compute, _| predict::run(&home, &predict, compute))
+        }
+        Some(Command::Evaluate(evaluate)) => compute(args.device, args.threads, move |compute, threads| {
+            evaluate::run(&home, &evaluate, compute, threads)
+        }),
+        Some(Command::Simulate(simulate)) => compute(args.device, args.threads, move |compute, threads| {
+            simulate::run(&home, &simulate, compute, threads)
+        }),
+        Some(Command::Export(export)) => export::run(&home, &export),
+        Some(Command::Verify(verify)) => verify::run(&home, &verify),
+    }
+}
+
+#[cfg(feature = "gui")]
+fn start_window(
+    home: &Home,
+    label: Option<args::LabelArgs>,
+    device: DeviceChoice,
+    renderer: args::RendererChoice,
+) -> anyhow::Result<Answer> {
+    window::run(home, label, device, renderer)
+}
+
+#[cfg(not(feature = "gui"))]
+fn start_window(
+    _: &Home,
+    _: Option<args::LabelArgs>,
+    _: DeviceChoice,
+    _: args::RendererChoice,
+) -> anyhow::Result<Answer> {
+    anyhow::bail!("this build of Penumbra has no window; `penumbra --help` lists the commands")
+}
+
+/// Opens the device and runs `work` on a thread of its own that owns every tensor.
+fn compute(
+    choice: DeviceChoice,
+    threads: Option<usize>,
+    work: impl FnOnce(&Compute, usize) -> anyhow::Result<Answer> + Send + 'static,
+) -> anyhow::Result<Answer> {
+    let compute = device::open(choice)?;
+    let threads = threads.unwrap_or_else(device::cores).max(1);
+    let run = move || {
+        device::enter_compute_pool(threads, false)?;
+        work(&compute, threads)
+    };
+    // Deep networks recurse on the way back.
+    let thread = std::thread::Builder::new().name("compute".to_owned()).stack_size(64 << 20).spawn(run)?;
+    thread.join().map_err(|_| anyhow::anyhow!("the computation broke off; the message above says where"))?
+}

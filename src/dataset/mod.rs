@@ -4,6 +4,17 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub mod batches;
+pub mod index;
+pub mod labels;
+mod patient;
+pub mod planes;
+mod scan;
+pub mod split;
+
+pub use patient::{InvalidPatientRule, PatientRule};
+pub use scan::{Duplicate, FilmRecord, Refused, Scan, ScanError, scan};
+
 /// Identity of a film: the first 128 bits of the BLAKE3 hash of its file's bytes, written as 32 hexadecimal digits.
 ///
 /// Two files with the same bytes are the same film, whatever their names.

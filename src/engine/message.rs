@@ -14,8 +14,10 @@ pub struct LabelSet {
     pub rows: Vec<usize>,
     /// Class index of each labelled row.
     pub classes: Vec<usize>,
-    /// Rows that are not to be queued though they carry no class: uninterpretable or put off.
+    /// Rows that were answered without a class: uninterpretable.
     pub excluded: Vec<usize>,
+    /// Rows that the reader put off, in the order in which they come back when all others are read.
+    pub deferred: Vec<usize>,
 }
 
 /// What the window or a command asks of the engine. Cancelling is not a message: see [`super::Engine::cancel`].

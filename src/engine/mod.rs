@@ -1,1 +1,217 @@
-//! (to be written)
+//! The engine: ranks after every label, learns in the background.
+//!
+//! Two threads. `ranking` holds the tier-1 head and answers within milliseconds whatever else goes on; `compute` owns
+//! every tensor and embeds, fine-tunes and distils. The window sends [`Command`]s, drains [`Event`]s, and reads the
+//! latest [`Progress`]; neither side ever waits for the other.
+
+pub mod cache;
+pub mod flags;
+pub mod message;
+pub mod queue;
+pub mod ranking;
+pub mod worker;
+pub mod workspace;
+
+pub use flags::Flags;
+pub use message::{Command, Event, LabelSet, Progress, Ranking, Stage};
+pub use queue::{QueuedFilm, QueuedSource, ReadingQueue};
+pub use workspace::Workspace;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use parking_lot::Mutex;
+
+use self::ranking::ToRanking;
+use crate::dataset::FilmId;
+use crate::device::Compute;
+use crate::learn::finetune::Labelled;
+use crate::query::Strategy;
+
+/// Films to work on, in row order.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    /// Folder that the files are relative to.
+    pub root: PathBuf,
+    /// Files, relative to the root.
+    pub files: Vec<String>,
+    /// What identifies each film in the cache of embeddings.
+    pub keys: Vec<String>,
+    /// Identity of each film; empty for a reference set.
+    pub ids: Vec<FilmId>,
+    /// Patient of each film; empty for a reference set.
+    pub patients: Vec<String>,
+}
+
+/// Films whose labels are known, to measure on.
+#[derive(Clone, Debug)]
+pub struct ReferenceSet {
+    /// The films.
+    pub source: Source,
+    /// Class index of each film.
+    pub classes: Vec<usize>,
+}
+
+/// What an engine is started with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Device that learns.
+    pub compute: Compute,
+    /// Name of the session; new models are named after it.
+    pub session: String,
+    /// Class names.
+    pub classes: Vec<String>,
+    /// Index of the class that AUROC and sensitivity are about.
+    pub positive: usize,
+    /// Films to be labelled.
+    pub pool: Source,
+    /// Films to measure on.
+    pub reference: Option<ReferenceSet>,
+    /// Name of the pretrained model.
+    pub base_name: String,
+    /// Folder of the pretrained model.
+    pub base_model: PathBuf,
+    /// Name and folder of the student in use, if the session has one.
+    pub current_model: Option<(String, PathBuf)>,
+    /// Labels that the student in use has seen.
+    pub learnt_labels: usize,
+    /// Folder that new models go into.
+    pub models: PathBuf,
+    /// Folder for cached embeddings.
+    pub cache: PathBuf,
+    /// How to rank.
+    pub strategy: Strategy,
+    /// New labels after which learning starts; 0 for never.
+    pub labels_per_learning: usize,
+    /// Labels that each class must have before it starts.
+    pub labels_per_class: usize,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+/// What the threads share with the handle.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    events: Sender<Event>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+    flags: Flags,
+    progress: Arc<Mutex<Option<Progress>>>,
+    losses: Arc<Mutex<Vec<(u64, f32)>>>,
+    labels: Arc<Mutex<Arc<LabelSet>>>,
+}
+
+impl Shared {
+    fn send(&self, event: Event) {
+        self.events.send(event).ok();
+        (self.wake)();
+    }
+
+    fn labelled(&self) -> Labelled {
+        let labels = self.labels.lock().clone();
+        Labelled { rows: labels.rows.clone(), classes: labels.classes.clone() }
+    }
+}
+
+/// A running engine. Dropping it stops its threads after the step they are in.
+pub struct Engine {
+    shared: Shared,
+    inbox: Sender<ToRanking>,
+    events: Receiver<Event>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Starts the threads; `wake` is called after every event, on their side.
+    ///
+    /// # Errors
+    /// Fails if a thread cannot be started.
+    pub fn start(options: Options, wake: Arc<dyn Fn() + Send + Sync>) -> std::io::Result<Self> {
+        let (event_sender, events) = bounded(4096);
+        let (inbox, ranking_receiver) = bounded(256);
+        let (job_sender, job_receiver) = bounded(1);
+        let shared = Shared {
+            events: event_sender,
+            wake,
+            flags: Flags::default(),
+            progress: Arc::default(),
+            losses: Arc::default(),
+            labels: Arc::default(),
+        };
+        let ranking = {
+            let (options, shared) = (options.clone(), shared.clone());
+            Builder::new()
+                .name("ranking".to_owned())
+                .spawn(move || ranking::run(options, shared, &ranking_receiver, job_sender))?
+        };
+        let compute = {
+            let (shared, inbox) = (shared.clone(), inbox.clone());
+            // Deep networks recurse on the way back.
+            Builder::new()
+                .name("compute".to_owned())
+                .stack_size(64 << 20)
+                .spawn(move || worker::run(options, shared, &job_receiver, inbox))?
+        };
+        Ok(Self { shared, inbox, events, threads: vec![ranking, compute] })
+    }
+
+    /// Sends a command; never waits.
+    pub fn send(&self, command: Command) {
+        let message = match command {
+            Command::Labels(labels) => {
+                *self.shared.labels.lock() = Arc::clone(&labels);
+                ToRanking::Labels(labels)
+            }
+            Command::Strategy(strategy) => ToRanking::Strategy(strategy),
+            Command::TrainNow => ToRanking::TrainNow,
+        };
+        if self.inbox.try_send(message).is_err() {
+            tracing::warn!("the engine does not keep up; a command was dropped");
+        }
+    }
+
+    /// Returns what was reported since the last call; never waits.
+    pub fn events(&self) -> Vec<Event> {
+        self.events.try_iter().collect()
+    }
+
+    /// Returns where background learning stands; `None` if nothing runs.
+    pub fn progress(&self) -> Option<Progress> {
+        self.shared.progress.lock().clone()
+    }
+
+    /// Returns step and loss of the job that runs or ran last, stage after stage.
+    pub fn losses(&self) -> Vec<(u64, f32)> {
+        self.shared.losses.lock().clone()
+    }
+
+    /// Pauses background learning or goes on with it.
+    pub fn pause(&self, on: bool) {
+        self.shared.flags.pause(on);
+        if let Some(progress) = self.shared.progress.lock().as_mut() {
+            progress.paused = on;
+        }
+    }
+
+    /// Ends the background learning that runs; the model in use stays.
+    pub fn cancel(&self) {
+        self.shared.flags.cancel();
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shared.flags.close();
+        while self.threads.iter().any(|thread| !thread.is_finished()) {
+            // Wakes the ranking thread, whose end closes the compute thread's job channel.
+            self.inbox.try_send(ToRanking::Close).ok();
+            // A thread that waits for room in the event queue goes on when the queue is emptied.
+            self.events.try_iter().for_each(drop);
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        for thread in self.threads.drain(..) {
+            thread.join().ok();
+        }
+    }
+}

@@ -1,1 +1,56 @@
-//! (to be written)
+//! Pixels of one film on the CPU: decoding, window and level, preprocessing, augmentation. No threads, no tensors.
+
+mod augment;
+mod decode;
+mod preprocess;
+mod window;
+
+pub use augment::Augment;
+pub(crate) use decode::read_limited;
+pub use decode::{
+    DecodeError, MAX_DECODED_BYTES, MAX_FILE_BYTES, MAX_PIXELS, decode, decode_bytes,
+};
+pub use preprocess::{Fit, Preprocess, resize, thumbnail};
+pub use window::{Window, render};
+
+/// A film as stored: grey values, row by row from the top left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Film {
+    /// Columns, at least 1.
+    pub width: u32,
+    /// Rows, at least 1.
+    pub height: u32,
+    /// Bits of a stored value: 8 or 16.
+    pub bits: u8,
+    /// `width * height` values, bright is high.
+    pub values: Vec<u16>,
+}
+
+impl Film {
+    /// Returns the value that stands for white.
+    ///
+    /// Detectors of 10, 12 or 14 bits write into 16-bit files: white is the least of 2⁸-1, 2¹⁰-1, 2¹²-1, 2¹⁴-1 and
+    /// 2¹⁶-1 that no value of the film exceeds, and 255 for 8-bit films.
+    pub fn white(&self) -> u16 {
+        if self.bits <= 8 {
+            return 255;
+        }
+        let brightest = self.values.iter().copied().max().unwrap_or(0);
+        [8, 10, 12, 14]
+            .into_iter()
+            .map(|bits| (1 << bits) - 1)
+            .find(|&white| brightest <= white)
+            .unwrap_or(u16::MAX)
+    }
+}
+
+/// Brightness of a film at some size, row by row from the top left, 0 black to 1 white.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plane {
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// `width * height` values in `0..=1`.
+    pub pixels: Vec<f32>,
+}

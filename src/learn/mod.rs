@@ -1,1 +1,163 @@
-//! (to be written)
+//! Learning: contrastive pretraining, fine-tuning, distillation, and how well they do.
+//!
+//! A stage takes planes in memory, a configuration with a seed, a device, and an observer that it calls after every
+//! step and that may pause it (by not returning) or stop it. Gradients are cleared by each `backward`; batches are made
+//! on the autodiff device, because batch norm takes a plain input for evaluation.
+
+pub mod distill;
+pub mod ema;
+pub mod finetune;
+pub mod metrics;
+pub mod nt_xent;
+pub mod optimizer;
+pub mod schedule;
+pub mod simclr;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::tensor::activation::{log_softmax, softmax};
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
+
+use crate::dataset::batches::{Batch, eval_batch};
+use crate::dataset::planes::PlaneStore;
+use crate::model::Classifier;
+
+/// Films in one forward pass where nothing is learnt.
+pub const EVAL_BATCH: usize = 64;
+
+/// What a stage says after a step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepReport {
+    /// Steps done, from 1.
+    pub step: u64,
+    /// Steps of the whole stage as foreseen now.
+    pub steps: u64,
+    /// Epoch of this step, from 0.
+    pub epoch: u32,
+    /// Epochs of the stage.
+    pub epochs: u32,
+    /// Loss of this step.
+    pub loss: f32,
+    /// Contrastive accuracy, where the stage has one.
+    pub accuracy: Option<f32>,
+    /// Views a second since the stage began or was resumed.
+    pub images_per_second: f32,
+    /// Seconds that the rest takes at this pace.
+    pub seconds_left: f32,
+}
+
+/// Whether a stage goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// It goes on.
+    Continue,
+    /// It ends at once.
+    Stop,
+}
+
+/// Why a stage ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum LearnError {
+    /// The observer asked for it.
+    #[error("stopped")]
+    Stopped,
+    /// The loss is no longer a number.
+    #[error("the loss is no longer a number at step {step}; a smaller learning rate may help")]
+    NotANumber {
+        /// The step.
+        step: u64,
+    },
+    /// There is too little to learn from.
+    #[error("{0}")]
+    TooLittle(String),
+    /// The device failed.
+    #[error("the device failed: {0}")]
+    Device(String),
+    /// A checkpoint could not be written or read.
+    #[error("the checkpoint cannot be used: {fault}: {path}")]
+    Checkpoint {
+        /// What is wrong.
+        fault: String,
+        /// The checkpoint's folder.
+        path: PathBuf,
+    },
+}
+
+impl From<ExecutionError> for LearnError {
+    fn from(error: ExecutionError) -> Self {
+        Self::Device(error.to_string())
+    }
+}
+
+/// Counts steps and keeps the time.
+struct Pace {
+    started: Instant,
+    first_step: u64,
+    images: u64,
+}
+
+impl Pace {
+    fn new(first_step: u64) -> Self {
+        Self { started: Instant::now(), first_step, images: 0 }
+    }
+
+    /// Returns images a second and the seconds that the remaining steps take.
+    fn after(&mut self, images: usize, step: u64, steps: u64) -> (f32, f32) {
+        self.images += images as u64;
+        let seconds = self.started.elapsed().as_secs_f32().max(1e-6);
+        let done = step.saturating_sub(self.first_step).max(1);
+        (self.images as f32 / seconds, seconds / done as f32 * steps.saturating_sub(step) as f32)
+    }
+}
+
+/// Moves a batch to a device.
+///
+/// # Shapes
+/// `[n, 1, size, size]`.
+pub fn films(batch: Batch, device: &Device) -> Tensor<4> {
+    let size = batch.size as usize;
+    let rows = batch.pixels.len() / (size * size);
+    Tensor::from_data(TensorData::new(batch.pixels, [rows, 1, size, size]), device)
+}
+
+/// Reads a tensor back.
+///
+/// # Errors
+/// Fails if the device failed.
+pub fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, LearnError> {
+    let data = tensor.try_into_data()?;
+    data.try_to_vec::<f32>().map_err(|error| LearnError::Device(error.to_string()))
+}
+
+/// Cross-entropy of logits against soft targets, the mean over rows.
+///
+/// # Shapes
+/// Both `[n, classes]`; rows of `targets` sum to 1. Equals distillation's loss at temperature 1 (SimCLR v2, eq. 2).
+pub fn soft_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    (log_softmax(logits, 1) * targets).sum_dim(1).mean().neg()
+}
+
+/// Returns class probabilities of the given rows, row-major, averaged over each film and its mirror image.
+///
+/// # Errors
+/// Fails if the device failed.
+pub fn probabilities(
+    model: &Classifier,
+    store: &PlaneStore,
+    rows: &[usize],
+    size: u32,
+    device: &Device,
+) -> Result<Vec<f32>, LearnError> {
+    let model = model.valid();
+    let device = device.clone().inner();
+    let mut all = Vec::new();
+    for chunk in rows.chunks(EVAL_BATCH) {
+        let films = films(eval_batch(store, chunk, size), &device);
+        let mirrored = films.clone().flip([3]);
+        let both = softmax(model.forward(films), 1) + softmax(model.forward(mirrored), 1);
+        all.extend(read(both.mul_scalar(0.5))?);
+    }
+    Ok(all)
+}

@@ -1,1 +1,72 @@
-//! (to be written)
+//! Networks: the ResNet encoder, the heads on it, and their folders on disk.
+
+pub mod folder;
+pub mod head;
+pub mod resnet;
+
+pub use folder::{ModelCard, ModelError, load_card};
+pub use head::{ClassifierHead, ProjectionHead};
+pub use resnet::{Architecture, Encoder, Stem};
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+/// An encoder with its projection head: what pretraining makes.
+#[derive(Module, Debug)]
+pub struct Pretrained {
+    /// Films to features.
+    pub encoder: Encoder,
+    /// Features to the space in which views are compared.
+    pub projection: ProjectionHead,
+}
+
+impl Pretrained {
+    /// Makes a randomly initialised network; `seed` fixes its weights.
+    ///
+    /// Weights are drawn from the backend's process-wide generator, so no other thread may draw meanwhile.
+    pub fn init(architecture: &Architecture, seed: u64, device: &Device) -> Self {
+        device.seed(seed);
+        let encoder = Encoder::init(architecture, device);
+        let projection = ProjectionHead::init(architecture.features(), device);
+        Self { encoder, projection }
+    }
+
+    /// Projects films for the contrastive loss.
+    ///
+    /// # Shapes
+    /// `[n, 1, size, size]` in 0..=1 to `[n, 128]`.
+    pub fn project(&self, films: Tensor<4>) -> Tensor<2> {
+        self.projection.forward(self.encoder.forward(films))
+    }
+}
+
+/// An encoder that classifies: encoder, first layer of the projection head, linear classifier (SimCLR v2, section 2:
+/// fine-tuning starts from the first layer of the projection head).
+#[derive(Module, Debug)]
+pub struct Classifier {
+    /// Films to features.
+    pub encoder: Encoder,
+    /// First projection layer and the class scores.
+    pub head: ClassifierHead,
+}
+
+impl Classifier {
+    /// Starts from a pretrained network with a zero-initialised classifier.
+    pub fn from_pretrained(pretrained: Pretrained, classes: usize, device: &Device) -> Self {
+        let Pretrained { encoder, projection } = pretrained;
+        Self { encoder, head: ClassifierHead::from_projection(projection, classes, device) }
+    }
+
+    /// Makes a randomly initialised network, to load weights into.
+    pub fn init(architecture: &Architecture, classes: usize, device: &Device) -> Self {
+        Self::from_pretrained(Pretrained::init(architecture, 0, device), classes, device)
+    }
+
+    /// Scores films.
+    ///
+    /// # Shapes
+    /// `[n, 1, size, size]` in 0..=1 to logits `[n, classes]`.
+    pub fn forward(&self, films: Tensor<4>) -> Tensor<2> {
+        self.head.forward(self.encoder.forward(films))
+    }
+}

@@ -1,1 +1,33 @@
-//! (to be written)
+//! The labelling session: an append-only event log, its fold into state, and exports.
+//!
+//! A session is a folder `sessions/<name>/`:
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `session.json` | [`Header`]: written once, sealed with its own hash, never changed |
+//! | `events.jsonl` | one [`Event`] a line; every line carries the hash of its own bytes and of the line before it |
+//! | `lock` | held while a program writes to the session |
+//! | `events.torn-<n>` | an unfinished last line that a crash left behind, moved aside |
+//!
+//! Nothing is rewritten: relabelling and undoing are events too, and [`State`] is a pure function of header and events.
+//! The chain of hashes finds every changed, inserted or removed byte but one case: lines cut off cleanly at the end look
+//! like a shorter session. Who needs to exclude that notes [`Verified::head`] elsewhere.
+
+mod error;
+mod event;
+pub mod export;
+mod header;
+mod line;
+mod log;
+mod state;
+mod store;
+mod time;
+mod writer;
+
+pub use error::{LineFault, SessionError};
+pub use event::{Answer, Entry, Event, Shown, Source};
+pub use header::{Class, Header, HeaderError, Reference};
+pub use log::{Snapshot, Verified, verify};
+pub use state::{Audited, Counts, FoldError, Labelled, Point, State};
+pub use store::{Ack, OpenReport, Session, Summary};
+pub use time::Time;

@@ -1,1 +1,9 @@
 //! Integration tests: one binary, one module a concern.
+
+mod films;
+#[cfg(feature = "gui")]
+mod gui;
+mod layering;
+mod learning;
+mod query;
+mod session;

@@ -1,0 +1,319 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::device::DeviceChoice;
+use crate::imaging::Fit;
+use crate::model::Stem;
+use crate::query::Strategy;
+
+/// Label chest X-rays where each label teaches the model most.
+///
+/// Without a command it opens the window. Research software, not a medical device.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 110)]
+pub struct Args {
+    /// Folder of `sessions/` and `models/` [default: this checkout, else the user's data folder]
+    #[arg(long, global = true, env = "PENUMBRA_HOME")]
+    pub home: Option<PathBuf>,
+    /// Where to compute: auto, gpu or cpu
+    #[arg(long, global = true, default_value = "auto")]
+    pub device: DeviceChoice,
+    /// Threads that compute on the CPU [default: all cores; the window leaves one free]
+    #[arg(long, global = true)]
+    pub threads: Option<usize>,
+    /// What draws the window
+    #[arg(long, global = true, value_enum, default_value_t = RendererChoice::Wgpu)]
+    pub renderer: RendererChoice,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What draws the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RendererChoice {
+    /// Vulkan, Metal or DirectX
+    Wgpu,
+    /// OpenGL, for machines whose Vulkan driver is broken
+    Glow,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Open the window on a session, made if new
+    Label(LabelArgs),
+    /// Show devices, folders and models, and test that the devices compute correctly
+    Doctor(DoctorArgs),
+    /// Index a folder of films into a session; says what was refused and why
+    Import(ImportArgs),
+    /// Pretrain an encoder without labels (SimCLR v2)
+    Pretrain(PretrainArgs),
+    /// Write the features of films as .npy
+    Embed(EmbedArgs),
+    /// Classify films
+    Predict(PredictArgs),
+    /// Measure a classifier on labelled films
+    Evaluate(EvaluateArgs),
+    /// Replay active learning with labels that are known
+    Simulate(SimulateArgs),
+    /// Write the labelled set of a session
+    Export(ExportArgs),
+    /// Check that a session's log is whole and unaltered
+    Verify(VerifyArgs),
+}
+
+/// Films and, where needed, their labels.
+#[derive(Clone, Debug, clap::Args)]
+pub struct FilmsArgs {
+    /// Folder of films
+    #[arg(long)]
+    pub images: PathBuf,
+    /// Labels file with the columns file and label; also patient and split, if there
+    #[arg(long)]
+    pub labels: Option<PathBuf>,
+    /// Only films of this split of the labels file
+    #[arg(long, requires = "labels")]
+    pub split: Option<String>,
+    /// Only the first N films, for a quick look
+    #[arg(long)]
+    pub limit: Option<usize>,
+}
+
+/// Arguments of `label`.
+#[derive(Debug, clap::Args)]
+pub struct LabelArgs {
+    /// Session to open
+    #[arg(long, default_value = "demo")]
+    pub session: String,
+    /// Folder of films, for a new session
+    #[arg(long)]
+    pub images: Option<PathBuf>,
+    /// Pretrained model to embed films with
+    #[arg(long, default_value = "demo")]
+    pub model: String,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// Report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, clap::Args)]
+pub struct ImportArgs {
+    /// Folder of films
+    pub images: PathBuf,
+    /// Session to make
+    #[arg(long)]
+    pub session: String,
+    /// Labelled films to measure on: their folder
+    #[arg(long, requires = "reference_labels")]
+    pub reference_images: Option<PathBuf>,
+    /// Labelled films to measure on: their labels file
+    #[arg(long, requires = "reference_images")]
+    pub reference_labels: Option<PathBuf>,
+    /// Regular expression whose first group is the patient, matched against the file's path
+    #[arg(long)]
+    pub patient: Option<String>,
+    /// Report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `pretrain`.
+#[derive(Debug, clap::Args)]
+pub struct PretrainArgs {
+    #[command(flatten)]
+    pub films: FilmsArgs,
+    /// Name of the new model
+    #[arg(long)]
+    pub out: String,
+    /// Weight layers of the encoder: 10, 18 or 34
+    #[arg(long, default_value_t = 18)]
+    pub depth: u32,
+    /// Width multiplier of the encoder
+    #[arg(long, default_value_t = 0.5)]
+    pub width: f32,
+    /// First layers of the encoder
+    #[arg(long, default_value = "small", value_parser = stem)]
+    pub stem: Stem,
+    /// Edge of a view in pixels
+    #[arg(long, default_value_t = 64)]
+    pub size: u32,
+    /// How a film that is not square is fitted: pad or crop
+    #[arg(long, default_value = "pad", value_parser = fit)]
+    pub fit: Fit,
+    /// Passes over the films
+    #[arg(long, default_value_t = 100)]
+    pub epochs: u32,
+    /// Films in a step
+    #[arg(long, default_value_t = 128)]
+    pub batch: usize,
+    /// Peak learning rate
+    #[arg(long, default_value_t = 1.5e-3)]
+    pub rate: f64,
+    /// Epochs of warm-up
+    #[arg(long, default_value_t = 5)]
+    pub warmup: u32,
+    /// Temperature of the loss
+    #[arg(long, default_value_t = 0.2)]
+    pub temperature: f32,
+    /// Smallest share of a film that a view shows
+    #[arg(long, default_value_t = 0.5)]
+    pub crop: f32,
+    /// Weight decay
+    #[arg(long, default_value_t = 1e-4)]
+    pub weight_decay: f32,
+    /// Seed of weights, order and views
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Go on from the last checkpoint
+    #[arg(long)]
+    pub resume: bool,
+}
+
+/// Arguments of `embed`.
+#[derive(Debug, clap::Args)]
+pub struct EmbedArgs {
+    #[command(flatten)]
+    pub films: FilmsArgs,
+    /// Model
+    #[arg(long, default_value = "demo")]
+    pub model: String,
+    /// Features as .npy; the row order goes beside it as .csv
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
+/// Arguments of `predict`.
+#[derive(Debug, clap::Args)]
+pub struct PredictArgs {
+    /// Classifier
+    #[arg(long)]
+    pub model: String,
+    /// Films
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `evaluate`.
+#[derive(Debug, clap::Args)]
+pub struct EvaluateArgs {
+    #[command(flatten)]
+    pub films: FilmsArgs,
+    /// Classifier
+    #[arg(long)]
+    pub model: String,
+    /// Report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How a simulation learns from the labels bought so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Method {
+    /// Logistic head on the pretrained features
+    Head,
+    /// Encoder fine-tuned, one network a cross-validation fold, their mean
+    Finetune,
+    /// Student taught by the fine-tuned networks on the whole pool
+    Distill,
+}
+
+/// Arguments of `simulate`.
+#[derive(Debug, clap::Args)]
+pub struct SimulateArgs {
+    /// Folder of films
+    #[arg(long, required_unless_present = "demo")]
+    pub images: Option<PathBuf>,
+    /// Labels file; the simulated reader's answers
+    #[arg(long, required_unless_present = "demo")]
+    pub labels: Option<PathBuf>,
+    /// Split to buy labels from
+    #[arg(long)]
+    pub split: Option<String>,
+    /// Split to measure on
+    #[arg(long)]
+    pub eval_split: Option<String>,
+    /// Films to measure on, if they are in another folder
+    #[arg(long, requires = "eval_labels")]
+    pub eval_images: Option<PathBuf>,
+    /// Their labels file
+    #[arg(long, requires = "eval_images")]
+    pub eval_labels: Option<PathBuf>,
+    /// The shipped demo films
+    #[arg(long, conflicts_with_all = ["images", "labels"])]
+    pub demo: bool,
+    /// Pretrained model
+    #[arg(long, default_value = "demo")]
+    pub model: String,
+    /// Numbers of labels to measure at
+    #[arg(long, value_delimiter = ',', default_value = "52,104,260")]
+    pub budgets: Vec<usize>,
+    /// Query strategies
+    #[arg(long, value_delimiter = ',', default_value = "random,typiclust+margin")]
+    pub strategy: Vec<Strategy>,
+    /// Learning methods
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "head")]
+    pub method: Vec<Method>,
+    /// Number of seeds, each its own draw and its own optimisation
+    #[arg(long, default_value_t = 3)]
+    pub seeds: u64,
+    /// Labels bought between two rankings
+    #[arg(long, default_value_t = 1)]
+    pub round: usize,
+    /// Folder for results.json, results.csv and the log of what was bought
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, clap::Args)]
+pub struct ExportArgs {
+    /// Session
+    #[arg(long)]
+    pub session: String,
+    /// csv, jsonl, folder; several with commas
+    #[arg(long, value_delimiter = ',', default_value = "csv")]
+    pub format: Vec<crate::session::export::Format>,
+    /// Folder to write
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, clap::Args)]
+pub struct VerifyArgs {
+    /// Session
+    #[arg(long)]
+    pub session: String,
+}
+
+fn stem(text: &str) -> Result<Stem, String> {
+    match text {
+        "standard" => Ok(Stem::Standard),
+        "small" => Ok(Stem::Small),
+        _ => Err("the stem is standard or small".to_owned()),
+    }
+}
+
+fn fit(text: &str) -> Result<Fit, String> {
+    match text {
+        "pad" => Ok(Fit::Pad),
+        "crop" => Ok(Fit::Crop),
+        _ => Err("a film is fitted by pad or crop".to_owned()),
+    }
+}

@@ -1,0 +1,40 @@
+//! `penumbra evaluate`: figures of a classifier on labelled films.
+
+use anyhow::bail;
+
+use super::Answer;
+use super::args::EvaluateArgs;
+use super::films::{Films, positive};
+use crate::config::Home;
+use crate::device::Compute;
+use crate::engine::worker::source_preprocess;
+use crate::learn::metrics::Metrics;
+use crate::predict::Predictor;
+
+/// Classifies the films and prints how well.
+///
+/// # Errors
+/// Fails if the model does not classify, has other classes than the labels file, or a film cannot be read.
+pub fn run(home: &Home, args: &EvaluateArgs, compute: &Compute, threads: usize) -> anyhow::Result<Answer> {
+    let films = Films::find(&args.films)?;
+    let predictor = Predictor::load(&home.model(&args.model), &compute.device)?;
+    let classes = &predictor.card.classes;
+    if films.classes.is_empty() {
+        bail!("evaluating needs --labels");
+    }
+    if *classes != films.classes {
+        bail!("the model {} knows the classes {classes:?}, the labels file {:?}", args.model, films.classes);
+    }
+    let store = films.load(&source_preprocess(&predictor.card.preprocess), threads)?;
+    let rows: Vec<usize> = (0..store.len()).collect();
+    let Some(probabilities) = predictor.probabilities(&store, &rows)? else {
+        bail!("the model {} embeds and does not classify", args.model);
+    };
+    let metrics = Metrics::of(&probabilities, &films.labels, classes.len(), positive(classes));
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&metrics)?);
+    } else {
+        println!("{metrics}");
+    }
+    Ok(Answer::Yes)
+}

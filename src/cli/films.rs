@@ -1,0 +1,131 @@
+//! Films that a command works on: found on disk or listed in a labels file.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::args::FilmsArgs;
+use crate::dataset::PatientRule;
+use crate::dataset::labels::read_labels;
+use crate::dataset::planes::PlaneStore;
+use crate::dataset::scan::scan;
+use crate::imaging::Preprocess;
+
+/// Films in a fixed order, with what is known of them.
+#[derive(Clone, Debug, Default)]
+pub struct Films {
+    /// Folder that the files are relative to.
+    pub root: PathBuf,
+    /// Files, relative to the root.
+    pub files: Vec<String>,
+    /// Class index of each, if a labels file was given.
+    pub labels: Vec<usize>,
+    /// Patient of each.
+    pub patients: Vec<String>,
+    /// Class names in alphabetical order, if a labels file was given.
+    pub classes: Vec<String>,
+}
+
+impl Films {
+    /// Finds the films that the arguments ask for.
+    ///
+    /// # Errors
+    /// Fails if the folder or the labels file cannot be read, or if nothing is left.
+    pub fn find(args: &FilmsArgs) -> anyhow::Result<Self> {
+        let mut films = match &args.labels {
+            Some(labels) => Self::listed(args, labels)?,
+            None => Self::scanned(args)?,
+        };
+        let limit = args.limit.unwrap_or(usize::MAX);
+        films.files.truncate(limit);
+        films.labels.truncate(limit);
+        films.patients.truncate(limit);
+        if films.files.is_empty() {
+            bail!("there are no films to work on: {}", args.images.display());
+        }
+        Ok(films)
+    }
+
+    fn listed(args: &FilmsArgs, labels: &std::path::Path) -> anyhow::Result<Self> {
+        let rule = PatientRule::default();
+        let mut rows = read_labels(labels)?;
+        let names: BTreeMap<String, usize> =
+            rows.iter().map(|row| (row.label.clone(), 0)).collect::<BTreeMap<_, _>>();
+        let classes: Vec<String> = names.into_keys().collect();
+        if let Some(split) = &args.split {
+            rows.retain(|row| row.split.as_ref() == Some(split));
+            if rows.is_empty() {
+                bail!("no row is of the split {split:?}: {}", labels.display());
+            }
+        }
+        let label = |name: &String| classes.binary_search(name).context("a label without a class");
+        Ok(Self {
+            root: args.images.clone(),
+            labels: rows.iter().map(|row| label(&row.label)).collect::<anyhow::Result<_>>()?,
+            patients: rows
+                .iter()
+                .map(|row| row.patient.clone().unwrap_or_else(|| rule.patient(&row.file)))
+                .collect(),
+            files: rows.into_iter().map(|row| row.file).collect(),
+            classes,
+        })
+    }
+
+    fn scanned(args: &FilmsArgs) -> anyhow::Result<Self> {
+        let bar = bar("indexing films");
+        let found = scan(&args.images, &PatientRule::default(), &|done, total| progress(&bar, done, total))?;
+        bar.finish_and_clear();
+        for film in &found.refused {
+            eprintln!("refused: {}: {}", film.reason, film.file);
+        }
+        Ok(Self {
+            root: args.images.clone(),
+            files: found.films.iter().map(|film| film.file.clone()).collect(),
+            patients: found.films.into_iter().map(|film| film.patient).collect(),
+            ..Self::default()
+        })
+    }
+
+    /// Reads the films into memory.
+    ///
+    /// # Errors
+    /// Fails if a film cannot be read: a figure over fewer films than it says would mislead.
+    pub fn load(&self, preprocess: &Preprocess, threads: usize) -> anyhow::Result<Arc<PlaneStore>> {
+        let bar = bar("reading films");
+        let report = |done, total| progress(&bar, done, total);
+        let (store, refused) = PlaneStore::load(&self.root, &self.files, preprocess, threads, &report);
+        bar.finish_and_clear();
+        if let Some(film) = refused.first() {
+            let count = refused.len();
+            bail!("{count} films cannot be read; the first: {}: {}", film.reason, self.root.join(&film.file).display());
+        }
+        Ok(Arc::new(store))
+    }
+
+    /// Index of the class that figures are about: `pneumonia` if there is one, else the last.
+    pub fn positive(&self) -> usize {
+        positive(&self.classes)
+    }
+}
+
+/// Index of the class that AUROC and sensitivity are about: `pneumonia` if there is one, else the last.
+pub fn positive(classes: &[String]) -> usize {
+    classes.iter().position(|class| class == "pneumonia").unwrap_or(classes.len().saturating_sub(1))
+}
+
+/// Makes a progress bar that says what is done, of how much, and how long it still takes.
+pub fn bar(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new(0).with_message(what);
+    if let Ok(style) = ProgressStyle::with_template("{msg:32} {bar:30} {pos}/{len}  {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn progress(bar: &ProgressBar, done: usize, total: usize) {
+    bar.set_length(total as u64);
+    bar.set_position(done as u64);
+}

@@ -1,0 +1,47 @@
+//! `penumbra import`: films into a new session.
+
+use super::Answer;
+use super::args::ImportArgs;
+use super::films::bar;
+use crate::config::Home;
+use crate::engine::workspace::{self, NewSession};
+
+/// Indexes the folder, makes the session, and reports what was refused.
+///
+/// # Errors
+/// Fails if the folder holds no film, if there is a session of that name, or if it cannot be written.
+pub fn run(home: &Home, args: &ImportArgs) -> anyhow::Result<Answer> {
+    let bar = bar("indexing films");
+    let new = NewSession {
+        name: args.session.clone(),
+        images: args.images.clone(),
+        reference: args.reference_images.clone().zip(args.reference_labels.clone()),
+        patient_rule: args.patient.clone(),
+    };
+    let created = workspace::create(home, &new, &|done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    let scan = created?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&scan)?);
+        return Ok(Answer::Yes);
+    }
+    for film in &scan.refused {
+        println!("refused: {}: {}", film.reason, film.file);
+    }
+    for film in &scan.duplicates {
+        println!("duplicate of {}: {}", film.of, film.file);
+    }
+    let patients: std::collections::BTreeSet<&str> = scan.films.iter().map(|film| film.patient.as_str()).collect();
+    println!(
+        "{}: {} films of {} patients, {} duplicates left out, {} files refused",
+        args.session,
+        scan.films.len(),
+        patients.len(),
+        scan.duplicates.len(),
+        scan.refused.len()
+    );
+    Ok(Answer::Yes)
+}

@@ -1,0 +1,125 @@
+//! Films made ready once and kept in memory as 8-bit squares, from which every view and batch is taken.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use parking_lot::Mutex;
+
+use super::Refused;
+use crate::imaging::{self, Plane, Preprocess};
+
+/// The planes of a list of films, in the order of the list.
+#[derive(Clone, Debug)]
+pub struct PlaneStore {
+    /// Columns and rows of every plane.
+    pub size: u32,
+    pixels: Vec<u8>,
+    count: usize,
+}
+
+impl PlaneStore {
+    /// Decodes and preprocesses `files`, paths relative to `root`, on up to `threads` threads.
+    ///
+    /// `progress` is told, on those threads, how many of how many films are done. A film that cannot be read stays in
+    /// its place as a black plane and is reported; reports come in the order of the list.
+    pub fn load(
+        root: &Path,
+        files: &[String],
+        pre: &Preprocess,
+        threads: usize,
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> (Self, Vec<Refused>) {
+        let pre = Preprocess { size: pre.size.max(1), ..*pre };
+        let area = pre.size as usize * pre.size as usize;
+        let mut pixels = vec![0; area * files.len()];
+        let (done, refused) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        let queue = Mutex::new(files.iter().zip(pixels.chunks_exact_mut(area)).enumerate());
+        let work = || loop {
+            // Bound first: in a `while let` the lock would be held through the body.
+            let next = queue.lock().next();
+            let Some((place, (file, target))) = next else { break };
+            if let Err(reason) = fill(&root.join(file), &pre, target) {
+                refused.lock().push((place, Refused { file: file.clone(), reason }));
+            }
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
+        };
+        thread::scope(|scope| {
+            for n in 1..threads.min(files.len()) {
+                // Without a further thread the films are still read, only more slowly.
+                let _ =
+                    thread::Builder::new().name(format!("planes-{n}")).spawn_scoped(scope, work);
+            }
+            work();
+        });
+        let mut refused = refused.into_inner();
+        refused.sort_by_key(|(place, _)| *place);
+        let store = Self { size: pre.size, pixels, count: files.len() };
+        (store, refused.into_iter().map(|(_, refused)| refused).collect())
+    }
+
+    /// Keeps planes that are already at hand; those of another size are resized.
+    pub fn from_planes(size: u32, planes: impl IntoIterator<Item = Plane>) -> Self {
+        let mut store = Self { size: size.max(1), pixels: Vec::new(), count: 0 };
+        for plane in planes {
+            store.pixels.extend(imaging::resize(plane, store.size).pixels.iter().map(quantise));
+            store.count += 1;
+        }
+        store
+    }
+
+    /// Returns the number of films.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Says whether there is no film.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Returns the plane of the `i`th film.
+    ///
+    /// # Panics
+    /// When there is no such film.
+    pub fn plane(&self, i: usize) -> Plane {
+        let mut plane = Plane { width: 0, height: 0, pixels: Vec::new() };
+        self.copy_plane(i, &mut plane);
+        plane
+    }
+
+    /// Writes the plane of the `i`th film over another, whose memory is kept.
+    ///
+    /// # Panics
+    /// When there is no such film.
+    pub fn copy_plane(&self, i: usize, plane: &mut Plane) {
+        let area = self.size as usize * self.size as usize;
+        (plane.width, plane.height) = (self.size, self.size);
+        plane.pixels.clear();
+        plane
+            .pixels
+            .extend(self.pixels[i * area..][..area].iter().map(|&pixel| f32::from(pixel) / 255.0));
+    }
+
+    /// Returns the `i`th film at `size` squared, antialiased: what a network sees outside training.
+    ///
+    /// # Panics
+    /// When there is no such film.
+    pub fn resized(&self, i: usize, size: u32) -> Plane {
+        imaging::resize(self.plane(i), size)
+    }
+}
+
+fn quantise(pixel: &f32) -> u8 {
+    (pixel * 255.0).round() as u8
+}
+
+/// Makes one film's plane; the error is the reason, as one sentence.
+fn fill(path: &Path, pre: &Preprocess, target: &mut [u8]) -> Result<(), String> {
+    let film = imaging::decode(path).map_err(|error| error.reason())?;
+    let plane = catch_unwind(AssertUnwindSafe(|| pre.apply(&film)))
+        .map_err(|_| "the film could not be resized".to_owned())?;
+    target.iter_mut().zip(&plane.pixels).for_each(|(target, pixel)| *target = quantise(pixel));
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! Pausing and cancelling background learning from another thread.
+
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::learn::Flow;
+
+#[derive(Debug, Default)]
+struct Wishes {
+    paused: bool,
+    cancelled: bool,
+    closing: bool,
+}
+
+/// What the window wishes of a job that runs; a job asks [`Flags::check`] after every step.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    shared: Arc<(Mutex<Wishes>, Condvar)>,
+}
+
+impl Flags {
+    fn change(&self, change: impl FnOnce(&mut Wishes)) {
+        change(&mut self.shared.0.lock());
+        self.shared.1.notify_all();
+    }
+
+    /// Pauses or goes on.
+    pub fn pause(&self, on: bool) {
+        self.change(|wishes| wishes.paused = on);
+    }
+
+    /// Returns whether a pause is wished.
+    pub fn paused(&self) -> bool {
+        self.shared.0.lock().paused
+    }
+
+    /// Ends the job that runs.
+    pub fn cancel(&self) {
+        self.change(|wishes| wishes.cancelled = true);
+    }
+
+    /// Ends this and every later job.
+    pub fn close(&self) {
+        self.change(|wishes| wishes.closing = true);
+    }
+
+    /// Returns whether everything is to end.
+    pub fn closing(&self) -> bool {
+        self.shared.0.lock().closing
+    }
+
+    /// Forgets an earlier pause or cancellation; a job calls it when it begins.
+    pub fn begin(&self) {
+        self.change(|wishes| {
+            wishes.paused = false;
+            wishes.cancelled = false;
+        });
+    }
+
+    /// Waits while paused and says whether to go on.
+    pub fn check(&self) -> Flow {
+        let mut wishes = self.shared.0.lock();
+        while wishes.paused && !wishes.cancelled && !wishes.closing {
+            self.shared.1.wait(&mut wishes);
+        }
+        if wishes.cancelled || wishes.closing { Flow::Stop } else { Flow::Continue }
+    }
+}

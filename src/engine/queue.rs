@@ -1,0 +1,273 @@
+//! The order in which films are read: the ranking, with a random audit stream mixed in.
+//!
+//! A fixed share of the films that are read is drawn at random from the whole unlabelled pool, whatever the ranking says.
+//! The model's opinion of these films is noted *before* they are labelled, so that its accuracy on them is an unbiased
+//! estimate of its accuracy on the pool; actively chosen films are the hard ones and would give a biased one.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::message::{LabelSet, Ranking};
+use crate::query::{Reason, Strategy};
+use crate::rng;
+
+/// Why a film is in the queue.
+#[derive(Clone, Debug, PartialEq)]
+pub enum QueuedSource {
+    /// It ranks high.
+    Ranked {
+        /// Strategy that ranked it; `None` before the first ranking, when the order is random.
+        strategy: Option<Strategy>,
+        /// Place in the ranking, from 0.
+        rank: u32,
+    },
+    /// It was drawn at random for the audit stream.
+    Audit {
+        /// Class probabilities before the label; empty before the first ranking.
+        predicted: Vec<f32>,
+        /// Probability with which it was drawn from the unlabelled films.
+        probability: f32,
+    },
+}
+
+/// A film to be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueuedFilm {
+    /// Row of the pool.
+    pub row: usize,
+    /// Why it is here.
+    pub source: QueuedSource,
+    /// The strategy's reason, to be shown only after the label.
+    pub reason: Option<Reason>,
+}
+
+/// The reading order.
+#[derive(Clone, Debug)]
+pub struct ReadingQueue {
+    films: usize,
+    audit_share: f32,
+    seed: u64,
+    ranking: Option<Arc<Ranking>>,
+    /// Films that were put back in front, the last one first.
+    front: Vec<usize>,
+    /// The film on screen; a new ranking does not take it away.
+    current: Option<QueuedFilm>,
+    labels: LabelSet,
+}
+
+impl ReadingQueue {
+    /// Starts over `films` films in seeded random order, until a ranking arrives.
+    pub fn new(films: usize, audit_share: f32, seed: u64) -> Self {
+        Self {
+            films,
+            audit_share,
+            seed,
+            ranking: None,
+            front: Vec::new(),
+            current: None,
+            labels: LabelSet::default(),
+        }
+    }
+
+    /// Takes a new ranking: the film on screen stays, what follows it is replaced.
+    pub fn update(&mut self, ranking: Arc<Ranking>, labels: &LabelSet) {
+        self.ranking = Some(ranking);
+        self.labels_changed(labels);
+    }
+
+    /// Takes new labels; if the film on screen is among them, the next one comes up.
+    pub fn labels_changed(&mut self, labels: &LabelSet) {
+        self.labels = labels.clone();
+        let taken = self.taken();
+        self.front.retain(|row| !taken.contains(row));
+        if self.current.as_ref().is_none_or(|film| taken.contains(&film.row)) {
+            self.current = self.sequence(1).into_iter().next();
+        }
+    }
+
+    /// Returns the next `n` films; the first is the one to be shown now.
+    pub fn upcoming(&self, n: usize) -> Vec<QueuedFilm> {
+        let mut films: Vec<QueuedFilm> = self.current.clone().into_iter().collect();
+        let shown = films.first().map(|film| film.row);
+        films.extend(self.sequence(n).into_iter().filter(|film| Some(film.row) != shown));
+        films.truncate(n);
+        films
+    }
+
+    /// Moves on after the film on screen was labelled or put off.
+    pub fn advance(&mut self, labels: &LabelSet) {
+        let shown = self.current.take().map(|film| film.row);
+        self.front.retain(|&row| Some(row) != shown);
+        self.labels_changed(labels);
+    }
+
+    /// Brings a film to the front, as after an undo or from the gallery.
+    pub fn show(&mut self, row: usize) {
+        if row < self.films {
+            self.front.retain(|&other| other != row);
+            self.front.push(row);
+            self.current = self.sequence(1).into_iter().next();
+        }
+    }
+
+    fn taken(&self) -> BTreeSet<usize> {
+        self.labels.rows.iter().chain(&self.labels.excluded).copied().collect()
+    }
+
+    /// The next `n` films as they would be read from here.
+    fn sequence(&self, n: usize) -> Vec<QueuedFilm> {
+        let mut taken = self.taken();
+        let read = taken.len() as u64;
+        let deferred: Vec<usize> = self.labels.deferred.iter().copied().filter(|row| !taken.contains(row)).collect();
+        taken.extend(&deferred);
+        let open: Vec<usize> = (0..self.films).filter(|row| !taken.contains(row)).collect();
+        let mut used = BTreeSet::new();
+        let mut films = Vec::new();
+        for place in 0..n.min(open.len() + deferred.len()) {
+            let put_back = self.front.iter().rev().find(|row| !used.contains(*row)).copied();
+            let film = put_back
+                .map(|row| self.ranked(row))
+                .or_else(|| self.audit(read + place as u64, &open, &used))
+                .or_else(|| self.next_ranked(&taken, &used))
+                .or_else(|| self.next_random(&open, &used))
+                .or_else(|| deferred.iter().find(|row| !used.contains(*row)).map(|&row| self.ranked(row)));
+            let Some(film) = film else { break };
+            used.insert(film.row);
+            films.push(film);
+        }
+        films
+    }
+
+    /// The audit film of the `place`-th reading, if that reading is one of the audit stream's.
+    fn audit(&self, place: u64, open: &[usize], used: &BTreeSet<usize>) -> Option<QueuedFilm> {
+        let mut random = rng::stream(self.seed, "audit", &[place]);
+        if rng::unit(&mut random) >= self.audit_share || open.is_empty() {
+            return None;
+        }
+        let ranking = self.ranking.as_ref()?;
+        let row = open[rng::below(&mut random, open.len())];
+        if used.contains(&row) {
+            return None;
+        }
+        let classes = ranking.probabilities.len() / self.films.max(1);
+        let predicted = ranking.probabilities.get(row * classes..(row + 1) * classes)?.to_vec();
+        let source = QueuedSource::Audit { predicted, probability: 1.0 / open.len() as f32 };
+        Some(QueuedFilm { row, source, reason: None })
+    }
+
+    fn ranked(&self, row: usize) -> QueuedFilm {
+        let ranking = self.ranking.as_ref();
+        let place = ranking.and_then(|ranking| ranking.order.iter().position(|ranked| ranked.index == row));
+        let reason = ranking.zip(place).map(|(ranking, place)| ranking.order[place].reason.clone());
+        let strategy = place.and(ranking).map(|ranking| ranking.strategy);
+        QueuedFilm { row, source: QueuedSource::Ranked { strategy, rank: place.unwrap_or(0) as u32 }, reason }
+    }
+
+    fn next_ranked(&self, taken: &BTreeSet<usize>, used: &BTreeSet<usize>) -> Option<QueuedFilm> {
+        let order = &self.ranking.as_ref()?.order;
+        let next = order.iter().find(|ranked| !taken.contains(&ranked.index) && !used.contains(&ranked.index))?;
+        Some(self.ranked(next.index))
+    }
+
+    /// The next film in seeded random order, for when there is no ranking or it has run out.
+    fn next_random(&self, open: &[usize], used: &BTreeSet<usize>) -> Option<QueuedFilm> {
+        let mut order: Vec<usize> = (0..self.films).collect();
+        rng::shuffle(&mut rng::stream(self.seed, "reading order", &[]), &mut order);
+        let row = order.into_iter().find(|row| open.binary_search(row).is_ok() && !used.contains(row))?;
+        Some(QueuedFilm { row, source: QueuedSource::Ranked { strategy: None, rank: 0 }, reason: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::Ranked;
+
+    fn ranking(films: usize, order: &[usize]) -> Arc<Ranking> {
+        let order = order.iter().map(|&index| Ranked { index, score: 0.0, reason: Reason::Random }).collect();
+        Arc::new(Ranking {
+            version: 0,
+            labels: 0,
+            model: "test".to_owned(),
+            strategy: Strategy::Margin,
+            order,
+            probabilities: (0..films).flat_map(|row| [row as f32, 1.0 - row as f32]).collect(),
+            reference: None,
+            milliseconds: 0.0,
+        })
+    }
+
+    fn labelled(rows: &[usize]) -> LabelSet {
+        LabelSet { rows: rows.to_vec(), classes: vec![0; rows.len()], ..LabelSet::default() }
+    }
+
+    fn rows(queue: &ReadingQueue, n: usize) -> Vec<usize> {
+        queue.upcoming(n).iter().map(|film| film.row).collect()
+    }
+
+    #[test]
+    fn without_a_ranking_every_film_comes_once_in_random_order() {
+        let mut queue = ReadingQueue::new(20, 0.5, 1);
+        queue.labels_changed(&LabelSet::default());
+        let mut all = rows(&queue, 100);
+        assert_ne!(all, (0..20).collect::<Vec<_>>());
+        all.sort_unstable();
+        assert_eq!(all, (0..20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_new_ranking_leaves_the_film_on_screen() {
+        let mut queue = ReadingQueue::new(6, 0.0, 1);
+        queue.update(ranking(6, &[3, 4, 5]), &LabelSet::default());
+        assert_eq!(rows(&queue, 3), [3, 4, 5]);
+        queue.update(ranking(6, &[5, 4, 0]), &LabelSet::default());
+        assert_eq!(rows(&queue, 3), [3, 5, 4]);
+        queue.advance(&labelled(&[3]));
+        assert_eq!(rows(&queue, 2), [5, 4]);
+    }
+
+    #[test]
+    fn an_undone_film_comes_back_to_the_front() {
+        let mut queue = ReadingQueue::new(6, 0.0, 1);
+        queue.update(ranking(6, &[3, 4, 5]), &LabelSet::default());
+        queue.advance(&labelled(&[3]));
+        queue.labels_changed(&labelled(&[]));
+        queue.show(3);
+        assert_eq!(rows(&queue, 2), [3, 4]);
+        queue.advance(&labelled(&[3]));
+        assert_eq!(rows(&queue, 1), [4]);
+    }
+
+    #[test]
+    fn a_film_put_off_comes_back_when_all_others_are_read() {
+        let mut queue = ReadingQueue::new(3, 0.0, 1);
+        queue.update(ranking(3, &[0, 1, 2]), &LabelSet::default());
+        let put_off = LabelSet { deferred: vec![0], ..LabelSet::default() };
+        queue.advance(&put_off);
+        assert_eq!(rows(&queue, 9), [1, 2, 0]);
+        queue.advance(&LabelSet { rows: vec![1, 2], classes: vec![0, 0], ..put_off });
+        assert_eq!(rows(&queue, 9), [0]);
+    }
+
+    #[test]
+    fn the_audit_share_is_drawn_uniformly_and_carries_the_prediction() {
+        let films = 1000;
+        let order: Vec<usize> = (0..films).collect();
+        let mut queue = ReadingQueue::new(films, 0.2, 9);
+        let mut read = Vec::new();
+        let mut audited = Vec::new();
+        queue.update(ranking(films, &order), &LabelSet::default());
+        for _ in 0..500 {
+            let film = queue.upcoming(1).remove(0);
+            if let QueuedSource::Audit { predicted, .. } = &film.source {
+                assert_eq!(predicted[0], film.row as f32);
+                audited.push(film.row);
+            }
+            read.push(film.row);
+            queue.advance(&labelled(&read));
+        }
+        assert!((70..=130).contains(&audited.len()), "{} of 500 were audited", audited.len());
+        let beyond_the_ranked = audited.iter().filter(|&&row| row >= 500).count();
+        assert!(beyond_the_ranked * 3 > audited.len(), "the audit stream follows the ranking");
+    }
+}

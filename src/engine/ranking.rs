@@ -1,0 +1,186 @@
+//! The ranking thread: tier 1, a head on cached embeddings refitted after every label.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+
+use super::message::{Event, LabelSet, Ranking};
+use super::worker::Job;
+use super::{Options, Shared};
+use crate::learn::finetune::{FoldAssigner, Labelled};
+use crate::learn::metrics::Metrics;
+use crate::query::{ClusterCache, Embeddings, Head, Pool, Regularisation, Scaling, Standardisation, Strategy, rank};
+
+/// Length of a ranking: far more than is read before the next one.
+const RANKED: usize = 48;
+/// Folds in which the head's regularisation is chosen.
+pub const FOLDS: usize = 5;
+
+/// Features of the pool and of the reference set from one model.
+#[derive(Debug)]
+pub struct Embedded {
+    /// Name of the model.
+    pub model: String,
+    /// Features of the pool.
+    pub pool: Embeddings,
+    /// Features and classes of the reference set.
+    pub reference: Option<(Embeddings, Vec<usize>)>,
+}
+
+/// What the ranking thread is told.
+#[derive(Debug)]
+pub enum ToRanking {
+    /// New embeddings; everything is ranked anew.
+    Embedded(Embedded),
+    /// New labels.
+    Labels(Arc<LabelSet>),
+    /// Another strategy.
+    Strategy(Strategy),
+    /// Learn now.
+    TrainNow,
+    /// End the thread.
+    Close,
+}
+
+/// Standardised features to fit on, normalised ones to measure distances in.
+struct Space {
+    model: String,
+    features: Embeddings,
+    directions: Embeddings,
+    reference: Option<(Embeddings, Vec<usize>)>,
+    head: Option<Head>,
+    regularisation: Regularisation,
+    clusters: ClusterCache,
+}
+
+impl Space {
+    fn new(embedded: Embedded) -> Self {
+        let scale = Standardisation::measure(&embedded.pool, Scaling::default());
+        Self {
+            model: embedded.model,
+            features: scale.apply(&embedded.pool),
+            directions: embedded.pool.normalised(),
+            reference: embedded.reference.map(|(features, classes)| (scale.apply(&features), classes)),
+            head: None,
+            regularisation: Regularisation::default(),
+            clusters: ClusterCache::default(),
+        }
+    }
+}
+
+/// The thread's state.
+struct Ranker {
+    options: Options,
+    shared: Shared,
+    jobs: Sender<Job>,
+    labels: Arc<LabelSet>,
+    strategy: Strategy,
+    space: Option<Space>,
+    /// Labels that the last fine-tuning began with.
+    learnt: usize,
+}
+
+/// Runs until the channel ends or the flags close.
+pub(super) fn run(options: Options, shared: Shared, inbox: &Receiver<ToRanking>, jobs: Sender<Job>) {
+    let strategy = options.strategy;
+    let learnt = options.learnt_labels;
+    let mut ranker =
+        Ranker { options, shared, jobs, labels: Arc::default(), strategy, space: None, learnt };
+    while let Ok(message) = inbox.recv() {
+        // Only the newest labels matter: several that wait are ranked once.
+        for message in std::iter::once(message).chain(inbox.try_iter()) {
+            ranker.take(message);
+        }
+        if ranker.shared.flags.closing() {
+            return;
+        }
+        ranker.rank();
+        ranker.learn_if_due();
+    }
+}
+
+impl Ranker {
+    fn take(&mut self, message: ToRanking) {
+        match message {
+            ToRanking::Embedded(embedded) => self.space = Some(Space::new(embedded)),
+            ToRanking::Labels(labels) => self.labels = labels,
+            ToRanking::Strategy(strategy) => self.strategy = strategy,
+            ToRanking::TrainNow => self.ask("asked for".to_owned()),
+            ToRanking::Close => {}
+        }
+    }
+
+    fn rank(&mut self) {
+        let Some(space) = &mut self.space else { return };
+        let started = Instant::now();
+        let labels = &self.labels;
+        let classes = self.options.classes.len();
+        let folds = FoldAssigner::new(FOLDS).assign_all(
+            &Labelled { rows: labels.rows.clone(), classes: labels.classes.clone() },
+            &self.options.pool.patients,
+        );
+        let l2 = space.regularisation.refresh(&space.features, &labels.rows, &labels.classes, classes, &folds);
+        let head =
+            Head::fit(&space.features, &labels.rows, &labels.classes, classes, l2, space.head.as_ref());
+        let probabilities = head.probabilities(&space.features);
+        let mut open = vec![true; self.options.pool.files.len()];
+        labels.rows.iter().chain(&labels.excluded).chain(&labels.deferred).for_each(|&row| open[row] = false);
+        let candidates: Vec<usize> = (0..open.len()).filter(|&row| open[row]).collect();
+        let pool = Pool {
+            ids: &self.options.pool.ids,
+            embeddings: &space.directions,
+            probabilities: &probabilities,
+            class_count: classes,
+            labelled: &labels.rows,
+            classes: &labels.classes,
+            candidates: &candidates,
+        };
+        let order = rank(self.strategy, &pool, RANKED, self.options.seed, &mut space.clusters);
+        let reference = space.reference.as_ref().filter(|_| !labels.rows.is_empty()).map(|(features, truth)| {
+            Metrics::of(&head.probabilities(features), truth, classes, self.options.positive)
+        });
+        space.head = Some(head);
+        let ranking = Ranking {
+            version: labels.version,
+            labels: labels.rows.len(),
+            model: space.model.clone(),
+            strategy: self.strategy,
+            order,
+            probabilities,
+            reference,
+            milliseconds: started.elapsed().as_secs_f32() * 1e3,
+        };
+        self.shared.send(Event::Ranking(Arc::new(ranking)));
+    }
+
+    /// Starts background learning when enough labels are new and every class has enough.
+    fn learn_if_due(&mut self) {
+        let every = self.options.labels_per_learning;
+        let new = self.labels.rows.len().saturating_sub(self.learnt);
+        if every > 0 && new >= every && self.enough() && self.space.is_some() {
+            self.ask(format!("{new} new labels"));
+        }
+    }
+
+    fn enough(&self) -> bool {
+        let of_class = |class| self.labels.classes.iter().filter(|&&c| c == class).count();
+        (0..self.options.classes.len()).all(|class| of_class(class) >= self.options.labels_per_class)
+    }
+
+    fn ask(&mut self, why: String) {
+        if !self.enough() {
+            let text = format!("Fine-tuning waits for {} labels of each class", self.options.labels_per_class);
+            self.shared.send(Event::Warning(text));
+            return;
+        }
+        match self.jobs.try_send(Job::Learn { why }) {
+            Ok(()) => self.learnt = self.labels.rows.len(),
+            // One runs and one waits already; the labels join the one that runs at its next epoch.
+            Err(TrySendError::Full(_)) => {}
+            Err(TrySendError::Disconnected(_)) => {
+                self.shared.send(Event::Warning("Learning has stopped in this session".to_owned()));
+            }
+        }
+    }
+}

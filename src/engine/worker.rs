@@ -1,0 +1,316 @@
+//! The compute thread: embeds the pool, fine-tunes, distils.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender};
+use parking_lot::Mutex;
+
+use super::cache;
+use super::flags::Flags;
+use super::message::{Event, Progress, Stage};
+use super::ranking::{Embedded, ToRanking};
+use super::{Options, Shared, Source};
+use crate::dataset::planes::PlaneStore;
+use crate::device;
+use crate::imaging::Preprocess;
+use crate::learn::distill::{DistillConfig, distill};
+use crate::learn::finetune::{FineTuned, FinetuneConfig, Labelled, ensemble, finetune};
+use crate::learn::metrics::log_loss;
+use crate::learn::{Flow, LearnError, StepReport};
+use crate::model::folder::{self, Kind, ModelCard, load_pretrained};
+use crate::model::{Classifier, Pretrained};
+use crate::predict::{Predictor, embed};
+use crate::query::{Embeddings, L2_GRID, Regularisation, Scaling, Standardisation, choose_l2, out_of_fold};
+
+/// Edge of a plane in memory, over the edge of the network's input: crops keep detail without each film staying whole.
+const SOURCE_SCALE: f32 = 1.5;
+
+/// What the compute thread is asked to do.
+#[derive(Debug)]
+pub enum Job {
+    /// Fine-tune and distil, for the reason given.
+    Learn {
+        /// Why, as the researcher reads it.
+        why: String,
+    },
+}
+
+/// Everything that the compute thread holds.
+struct Worker {
+    options: Options,
+    shared: Shared,
+    to_ranking: Sender<ToRanking>,
+    base: Pretrained,
+    base_card: ModelCard,
+    pool: Arc<PlaneStore>,
+    reference: Option<Arc<PlaneStore>>,
+    /// Standardised features of the pool from the pretrained encoder: what fine-tuning has to beat.
+    base_embeddings: Option<Embeddings>,
+}
+
+/// Runs until the flags close or the job channel ends.
+pub(super) fn run(options: Options, shared: Shared, jobs: &Receiver<Job>, to_ranking: Sender<ToRanking>) {
+    let failed = shared.clone();
+    let work = AssertUnwindSafe(|| -> anyhow::Result<()> {
+        device::enter_compute_pool(device::cores().saturating_sub(1), true)?;
+        let mut worker = Worker::prepare(options, shared, to_ranking)?;
+        for Job::Learn { why } in jobs {
+            if worker.shared.flags.closing() {
+                break;
+            }
+            worker.learn(why);
+        }
+        Ok(())
+    });
+    let text = match catch_unwind(work) {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => format!("{error:#}"),
+        Err(panic) => panic_text(panic.as_ref()),
+    };
+    if !failed.flags.closing() {
+        failed.send(Event::Failed(format!("Ranking and learning have stopped, labels are still saved: {text}")));
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("an internal error").to_owned()
+}
+
+/// Returns how films are kept in memory for a model that sees them as `preprocess`.
+pub fn source_preprocess(preprocess: &Preprocess) -> Preprocess {
+    Preprocess { size: (preprocess.size as f32 * SOURCE_SCALE).round() as u32, fit: preprocess.fit }
+}
+
+impl Worker {
+    /// Loads the model and the films and embeds the pool.
+    fn prepare(options: Options, shared: Shared, to_ranking: Sender<ToRanking>) -> anyhow::Result<Self> {
+        let plain = options.compute.device.clone().inner();
+        let (base, base_card) = load_pretrained(&options.base_model, &plain)?;
+        let preprocess = source_preprocess(&base_card.preprocess);
+        let pool = load(&options.pool, &preprocess, "reading films", &shared);
+        let reference = options.reference.as_ref();
+        let reference = reference.map(|part| load(&part.source, &preprocess, "reading the reference set", &shared));
+        let mut worker = Self {
+            options,
+            shared,
+            to_ranking,
+            base,
+            base_card,
+            pool,
+            reference,
+            base_embeddings: None,
+        };
+        let name = worker.options.base_name.clone();
+        let hash = worker.base_card.weights_hash.clone();
+        let embedded = worker.embed_all(None, &name, &hash)?;
+        let scale = Standardisation::measure(&embedded.pool, Scaling::default());
+        worker.base_embeddings = Some(scale.apply(&embedded.pool));
+        worker.to_ranking.send(ToRanking::Embedded(embedded)).ok();
+        if let Some((name, path)) = worker.options.current_model.clone() {
+            worker.take_up(&name, &path);
+        }
+        let device = worker.options.compute.name.clone();
+        let model = worker.options.current_model.as_ref().map_or(&worker.options.base_name, |(name, _)| name);
+        worker.shared.send(Event::Ready { model: model.clone(), device });
+        Ok(worker)
+    }
+
+    /// Goes on with the student that the session used last; if it is gone, the pretrained encoder serves.
+    fn take_up(&self, name: &str, path: &std::path::Path) {
+        let embedded = Predictor::load(path, &self.options.compute.device)
+            .map_err(anyhow::Error::from)
+            .and_then(|student| self.embed_all(Some(&student), name, &student.card.weights_hash));
+        match embedded {
+            Ok(embedded) => {
+                self.to_ranking.send(ToRanking::Embedded(embedded)).ok();
+            }
+            Err(error) => {
+                let text = format!("The model {name} cannot be used, the pretrained one serves instead: {error:#}");
+                self.shared.send(Event::Warning(text));
+            }
+        }
+    }
+
+    /// Embeds pool and reference set, from the cache where this model has embedded these films before.
+    fn embed_all(&self, student: Option<&Predictor>, model: &str, hash: &str) -> anyhow::Result<Embedded> {
+        let encoder = student.map_or(&self.base.encoder, |student| student.model.encoder());
+        let part = |store: &Arc<PlaneStore>, source: &Source| -> anyhow::Result<Embeddings> {
+            let key = cache::key(hash, &source.keys);
+            if let Some(found) = cache::load(&self.options.cache, &key, store.len()) {
+                return Ok(found);
+            }
+            let rows: Vec<usize> = (0..store.len()).collect();
+            let size = self.base_card.preprocess.size;
+            let total = rows.len();
+            let found = embed(encoder, store, &rows, size, &self.options.compute.device, &mut |done| {
+                self.shared.send(Event::Preparing { what: "embedding films", done, total });
+                if self.shared.flags.closing() { Flow::Stop } else { Flow::Continue }
+            })?;
+            if let Err(error) = cache::save(&self.options.cache, &key, &found) {
+                self.shared.send(Event::Warning(format!("Embeddings could not be kept for the next start: {error}")));
+            }
+            Ok(found)
+        };
+        let pool = part(&self.pool, &self.options.pool)?;
+        let reference = match (&self.reference, &self.options.reference) {
+            (Some(store), Some(reference)) => Some((part(store, &reference.source)?, reference.classes.clone())),
+            _ => None,
+        };
+        Ok(Embedded { model: model.to_owned(), pool, reference })
+    }
+
+    /// Fine-tunes, and distils if that helped; says what came of it either way.
+    fn learn(&mut self, why: String) {
+        self.shared.flags.begin();
+        self.shared.losses.lock().clear();
+        let labels = self.shared.labelled().rows.len();
+        self.shared.send(Event::LearningStarted { labels, why });
+        let result = catch_unwind(AssertUnwindSafe(|| self.learn_stages()))
+            .unwrap_or_else(|panic| Err(anyhow::anyhow!("{}", panic_text(panic.as_ref()))));
+        *self.shared.progress.lock() = None;
+        let (model, outcome) = match result {
+            Ok(ended) => ended,
+            Err(error) if matches!(error.downcast_ref(), Some(LearnError::Stopped)) => {
+                (None, "Cancelled; the model in use stays".to_owned())
+            }
+            Err(error) => (None, format!("Learning failed on {}; the model in use stays: {error:#}", self.options.compute)),
+        };
+        let labels = self.shared.labelled().rows.len();
+        self.shared.send(Event::LearningEnded { model, outcome, labels });
+    }
+
+    fn learn_stages(&self) -> anyhow::Result<(Option<String>, String)> {
+        let size = self.base_card.preprocess.size;
+        let classes = self.options.classes.len();
+        let device = &self.options.compute.device;
+        let config = FinetuneConfig::standard(size, self.options.seed);
+        let tuned = finetune(
+            &self.base,
+            classes,
+            &self.pool,
+            &self.options.pool.patients,
+            &mut || self.shared.labelled(),
+            &config,
+            device,
+            &mut |report| self.observe(Stage::FineTuning, report),
+        )?;
+        let verdict = self.compare(&tuned);
+        if !verdict.better {
+            return Ok((None, format!("{}; the model in use stays", verdict.text)));
+        }
+        let rows: Vec<usize> = (0..self.pool.len()).collect();
+        let teacher = ensemble(&tuned.models, &self.pool, &rows, size, device)?;
+        let distilling = DistillConfig::standard(size, self.options.seed);
+        let student = distill(
+            &self.base,
+            classes,
+            &self.pool,
+            &rows,
+            teacher,
+            &tuned.labelled,
+            &distilling,
+            device,
+            &mut |report| self.observe(Stage::Distilling, report),
+        )?;
+        let name = self.save(&student, &tuned, &config, &distilling, &verdict)?;
+        let path = self.options.models.join(&name);
+        let student = Predictor::load(&path, device)?;
+        let embedded = self.embed_all(Some(&student), &name, &student.card.weights_hash)?;
+        self.to_ranking.send(ToRanking::Embedded(embedded)).ok();
+        Ok((Some(name), verdict.text))
+    }
+
+    /// Compares fine-tuning with the linear head on the pretrained features, both on films that they have not seen.
+    fn compare(&self, tuned: &FineTuned) -> Verdict {
+        let Labelled { rows, classes: truth } = &tuned.labelled;
+        let classes = self.options.classes.len();
+        let before = self.base_embeddings.as_ref().map_or(f64::INFINITY, |features| {
+            let l2 = choose_l2(features, rows, truth, classes, &tuned.folds, &L2_GRID)
+                .unwrap_or_else(|| Regularisation::default().l2());
+            log_loss(&out_of_fold(features, rows, truth, classes, &tuned.folds, l2), truth, classes)
+        });
+        let after = log_loss(&tuned.out_of_fold, truth, classes);
+        let n = rows.len();
+        let relation = if after < before { "better than" } else { "not better than" };
+        Verdict {
+            better: after < before,
+            before,
+            after,
+            text: format!(
+                "Fine-tuned on {n} labels: cross-validated log-loss {after:.3}, {relation} the {before:.3} of the head \
+                 on pretrained features"
+            ),
+        }
+    }
+
+    fn save(
+        &self,
+        student: &Classifier,
+        tuned: &FineTuned,
+        finetuning: &FinetuneConfig,
+        distilling: &DistillConfig,
+        verdict: &Verdict,
+    ) -> anyhow::Result<String> {
+        let name = format!("{}-{}", self.options.session, tuned.labelled.rows.len());
+        let card = ModelCard {
+            version: 1,
+            kind: Kind::Classifier,
+            architecture: self.base_card.architecture.clone(),
+            preprocess: self.base_card.preprocess,
+            classes: self.options.classes.clone(),
+            parent: Some(self.options.base_name.clone()),
+            seed: self.options.seed,
+            made_by: serde_json::json!({ "finetune": finetuning, "distill": distilling }),
+            metrics: serde_json::json!({
+                "labels": tuned.labelled.rows.len(),
+                "cross_validated_log_loss": verdict.after,
+                "cross_validated_log_loss_of_head": verdict.before,
+            }),
+            weights_hash: String::new(),
+        };
+        folder::save(student, card, &self.options.models.join(&name))?;
+        Ok(name)
+    }
+
+    fn observe(&self, stage: Stage, report: &StepReport) -> Flow {
+        let labels = self.shared.labelled().rows.len();
+        let progress = |paused| Progress {
+            stage,
+            step: report.step,
+            steps: report.steps,
+            loss: report.loss,
+            images_per_second: report.images_per_second,
+            seconds_left: report.seconds_left,
+            labels,
+            paused,
+        };
+        *self.shared.progress.lock() = Some(progress(self.shared.flags.paused()));
+        self.shared.losses.lock().push((report.step, report.loss));
+        self.shared.flags.check()
+    }
+}
+
+struct Verdict {
+    better: bool,
+    before: f64,
+    after: f64,
+    text: String,
+}
+
+fn load(source: &Source, preprocess: &Preprocess, what: &'static str, shared: &Shared) -> Arc<PlaneStore> {
+    let reporter = Mutex::new(0);
+    let (store, refused) = PlaneStore::load(&source.root, &source.files, preprocess, 1, &|done, total| {
+        // A report for each film would flood the queue.
+        let mut last = reporter.lock();
+        if done >= *last + 64 || done == total {
+            *last = done;
+            shared.send(Event::Preparing { what, done, total });
+        }
+    });
+    for film in refused {
+        shared.send(Event::Warning(format!("A film cannot be ranked: {}: {}", film.reason, film.file)));
+    }
+    Arc::new(store)
+}

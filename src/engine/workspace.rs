@@ -1,0 +1,259 @@
+//! An opened labelling session with its films: what the window and the commands work on.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+
+use super::{LabelSet, Options, ReferenceSet, Source};
+use crate::config::Home;
+use crate::dataset::index::{load_index, save_index};
+use crate::dataset::labels::read_labels;
+use crate::dataset::scan::{Scan, scan};
+use crate::dataset::{FilmId, FilmRecord, PatientRule};
+use crate::device::Compute;
+use crate::query::Strategy;
+use crate::session::export::ExportFilm;
+use crate::session::{Answer, Event, Header, OpenReport, Reference, Session};
+
+/// Name of the demo's session and model.
+pub const DEMO: &str = "demo";
+/// File of the films' index in a session's folder.
+pub const INDEX: &str = "films.jsonl";
+/// New labels after which background learning starts.
+const LABELS_PER_LEARNING: usize = 10;
+/// Labels that each class needs before it starts: one a cross-validation fold.
+const LABELS_PER_CLASS: usize = 3;
+
+/// What a new session is made from.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// Name, also of its folder.
+    pub name: String,
+    /// Folder of films.
+    pub images: PathBuf,
+    /// Folder and labels file of the films to measure on.
+    pub reference: Option<(PathBuf, PathBuf)>,
+    /// Regular expression that finds the patient in a path.
+    pub patient_rule: Option<String>,
+}
+
+/// Indexes films and makes a session's folder; open it with [`Workspace::open`].
+///
+/// Decodes every film: not for the GUI thread.
+///
+/// # Errors
+/// Fails if the name or the rule is not usable, if there is no film, if there is a session of that name, or if it
+/// cannot be written.
+pub fn create(
+    home: &Home,
+    new: &NewSession,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> anyhow::Result<Scan> {
+    let folder = home.session(&new.name);
+    if new.name.is_empty() || new.name.contains(['/', '\\']) || new.name.starts_with('.') {
+        bail!("a session's name is also a folder's, and {:?} cannot be one", new.name);
+    }
+    if folder.join("session.json").exists() {
+        bail!("there is a session of this name already: {}", folder.display());
+    }
+    let rule = PatientRule::from_option(new.patient_rule.as_deref())?;
+    let images = absolute(&new.images)?;
+    let found = scan(&images, &rule, progress)?;
+    if found.films.is_empty() {
+        bail!("there is no film that can be read, {} files were refused: {}", found.refused.len(), images.display());
+    }
+    let mut header = Header::new(new.name.clone(), images);
+    header.patient_rule.clone_from(&new.patient_rule);
+    if let Some((images, labels)) = &new.reference {
+        let reference = Reference { images: absolute(images)?, labels: absolute(labels)? };
+        read_reference(&reference, &class_names(&header))?;
+        header.reference = Some(reference);
+    }
+    save_index(&folder.join(INDEX), &found.films)?;
+    Session::create(&folder, header)?;
+    Ok(found)
+}
+
+fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
+    path.canonicalize().with_context(|| format!("this is not there or cannot be read: {}", path.display()))
+}
+
+fn class_names(header: &Header) -> Vec<String> {
+    header.classes.iter().map(|class| class.name.clone()).collect()
+}
+
+/// Reads the labels of a reference set, as class indices.
+fn read_reference(reference: &Reference, classes: &[String]) -> anyhow::Result<ReferenceSet> {
+    let mut source = Source { root: reference.images.clone(), ..Source::default() };
+    let mut indices = Vec::new();
+    for row in read_labels(&reference.labels)? {
+        let Some(class) = classes.iter().position(|class| *class == row.label) else {
+            let path = reference.labels.display();
+            bail!("the reference set has the label {:?}, which is no class of the session: {path}", row.label);
+        };
+        indices.push(class);
+        source.files.push(row.file);
+    }
+    source.keys = source.files.iter().map(|file| format!("{}/{file}", reference.images.display())).collect();
+    Ok(ReferenceSet { source, classes: indices })
+}
+
+/// An opened session with its films.
+pub struct Workspace {
+    /// The log and its state.
+    pub session: Session,
+    /// Name of the session.
+    pub name: String,
+    /// Films in row order.
+    pub films: Arc<Vec<FilmRecord>>,
+    /// Folder that the films lie under.
+    pub images: PathBuf,
+    /// What the reader is to be told.
+    pub warnings: Vec<String>,
+    rows: BTreeMap<FilmId, usize>,
+    reference: Option<ReferenceSet>,
+    home: Home,
+}
+
+impl Workspace {
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// Fails if it is open elsewhere, damaged, or its index cannot be read.
+    pub fn open(home: &Home, name: &str) -> anyhow::Result<Self> {
+        let folder = home.session(name);
+        let (session, report) = Session::open(&folder)?;
+        let mut warnings = Vec::new();
+        let OpenReport { torn } = report;
+        if let Some(torn) = torn {
+            let text = "An unfinished last line was found in the log and set aside; every saved label is there";
+            warnings.push(format!("{text}: {}", torn.display()));
+        }
+        let films = load_index(&folder.join(INDEX))?;
+        let rows = films.iter().enumerate().map(|(row, film)| (film.id, row)).collect();
+        let images = session.header().images.clone();
+        let shipped = home.demo_films().filter(|_| name == DEMO);
+        // A demo session outlives the place that the program was first started from.
+        let images = shipped.as_ref().filter(|_| !images.is_dir()).map_or(images, |demo| demo.join("pool"));
+        if !images.is_dir() {
+            warnings.push(format!("The folder of films is not there, films cannot be shown: {}", images.display()));
+        }
+        let reference = session.header().reference.clone().and_then(|mut reference| {
+            if let Some(demo) = shipped.filter(|_| !reference.images.is_dir()) {
+                let images = demo.join("reference");
+                reference = Reference { labels: images.join("labels.csv"), images };
+            }
+            read_reference(&reference, &class_names(session.header()))
+                .map_err(|error| warnings.push(format!("The reference set cannot be used: {error:#}")))
+                .ok()
+        });
+        let films = Arc::new(films);
+        let (name, home) = (name.to_owned(), home.clone());
+        Ok(Self { session, name, films, images, warnings, rows, reference, home })
+    }
+
+    /// Opens the demo, made if new.
+    ///
+    /// # Errors
+    /// Fails as [`Workspace::open`], or if the demo's films were not shipped.
+    pub fn demo(home: &Home) -> anyhow::Result<Self> {
+        if !home.session(DEMO).join("session.json").is_file() {
+            let films = home.demo_films().context("the demo's films are not there; reinstall Penumbra")?;
+            let reference = films.join("reference");
+            let labels = reference.join("labels.csv");
+            let new = NewSession {
+                name: DEMO.to_owned(),
+                images: films.join("pool"),
+                reference: Some((reference, labels)),
+                patient_rule: Some(r"^(p\d+)-".to_owned()),
+            };
+            create(home, &new, &|_, _| {})?;
+        }
+        Self::open(home, DEMO)
+    }
+
+    /// Returns the row of a film.
+    pub fn row(&self, film: FilmId) -> Option<usize> {
+        self.rows.get(&film).copied()
+    }
+
+    /// Returns class names in the order of the classes' indices.
+    pub fn class_names(&self) -> Vec<String> {
+        class_names(self.session.header())
+    }
+
+    /// Returns the labels as they stand.
+    pub fn label_set(&self) -> LabelSet {
+        let state = self.session.state();
+        let classes = self.class_names();
+        let mut labels = LabelSet { version: self.session.entered(), ..LabelSet::default() };
+        for (film, labelled) in state.in_order() {
+            let Some(row) = self.row(film) else { continue };
+            let class = match &labelled.answer {
+                Answer::Class(name) => classes.iter().position(|class| class == name),
+                Answer::Uninterpretable => None,
+            };
+            match class {
+                Some(class) => {
+                    labels.rows.push(row);
+                    labels.classes.push(class);
+                }
+                None => labels.excluded.push(row),
+            }
+        }
+        labels.deferred = state.skipped().filter_map(|film| self.row(film)).collect();
+        labels
+    }
+
+    /// Labels that the last background learning had seen, whether or not its model was taken into use.
+    fn learnt_labels(&self) -> usize {
+        let of_event = |event: &Event| match event {
+            Event::ModelSwap { labels, .. } => Some(*labels),
+            _ => None,
+        };
+        self.session.entries().iter().rev().find_map(|entry| of_event(&entry.event)).unwrap_or(0)
+    }
+
+    /// Returns the films as an export needs them.
+    pub fn export_films(&self) -> BTreeMap<FilmId, ExportFilm> {
+        let film = |record: &FilmRecord| {
+            let file = self.images.join(&record.file);
+            (record.id, ExportFilm { file, relative: record.file.clone(), patient: record.patient.clone() })
+        };
+        self.films.iter().map(film).collect()
+    }
+
+    /// Returns what the engine is to be started with.
+    pub fn engine_options(&self, compute: Compute, base_name: &str) -> Options {
+        let state = self.session.state();
+        let folder = self.home.session(&self.name);
+        let classes = self.class_names();
+        let current = state.model().map(|name| (name.to_owned(), self.home.models().join(name)));
+        Options {
+            compute,
+            session: self.name.clone(),
+            positive: classes.iter().position(|class| class == "pneumonia").unwrap_or(classes.len() - 1),
+            classes,
+            pool: Source {
+                root: self.images.clone(),
+                files: self.films.iter().map(|film| film.file.clone()).collect(),
+                keys: self.films.iter().map(|film| film.id.to_string()).collect(),
+                ids: self.films.iter().map(|film| film.id).collect(),
+                patients: self.films.iter().map(|film| film.patient.clone()).collect(),
+            },
+            reference: self.reference.clone(),
+            base_name: base_name.to_owned(),
+            base_model: self.home.model(base_name),
+            learnt_labels: self.learnt_labels(),
+            current_model: current,
+            models: self.home.models(),
+            cache: folder.join("cache"),
+            strategy: state.strategy().and_then(|name| name.parse().ok()).unwrap_or(Strategy::TypiclustMargin),
+            labels_per_learning: LABELS_PER_LEARNING,
+            labels_per_class: LABELS_PER_CLASS,
+            seed: self.session.header().seed,
+        }
+    }
+}

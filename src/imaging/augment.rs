@@ -1,0 +1,261 @@
+//! Random views of a film: one sampling pass for the geometry, then brightness, contrast, blur and erasing.
+
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::Plane;
+use crate::rng::{uniform, unit};
+
+/// The distribution that random views are drawn from.
+///
+/// Source: the augmentation of SimCLR (google-research/simclr, `data_util.py`) as far as it applies to grey films,
+/// with rotation and translation added.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Augment {
+    /// Least and greatest part of the plane's area that the crop keeps.
+    pub crop_area: (f32, f32),
+    /// Least and greatest width-to-height ratio of the crop, relative to the plane's own.
+    pub aspect: (f32, f32),
+    /// Probability of a left-right flip.
+    pub flip: f32,
+    /// Greatest rotation either way, in degrees.
+    pub rotate_degrees: f32,
+    /// Greatest shift of the crop either way, as a part of the plane's width and height.
+    pub translate: f32,
+    /// Probability that brightness and contrast change.
+    pub jitter: f32,
+    /// Brightness is multiplied by a factor from `1 - brightness` to `1 + brightness`.
+    pub brightness: f32,
+    /// The distance to the mean is multiplied by a factor from `1 - contrast` to `1 + contrast`.
+    pub contrast: f32,
+    /// Probability of a Gaussian blur.
+    pub blur: f32,
+    /// Least and greatest standard deviation of the blur, in pixels of the view.
+    pub blur_sigma: (f32, f32),
+    /// Probability that a rectangle is blacked out.
+    pub erase: f32,
+    /// Least and greatest part of the view's area that is blacked out.
+    pub erase_area: (f32, f32),
+}
+
+impl Augment {
+    /// Changes nothing: the view is the whole plane.
+    pub fn none() -> Self {
+        Self {
+            crop_area: (1.0, 1.0),
+            aspect: (1.0, 1.0),
+            flip: 0.0,
+            rotate_degrees: 0.0,
+            translate: 0.0,
+            jitter: 0.0,
+            brightness: 0.0,
+            contrast: 0.0,
+            blur: 0.0,
+            blur_sigma: (0.1, 2.0),
+            erase: 0.0,
+            erase_area: (0.02, 0.2),
+        }
+    }
+
+    /// Flips and shifts by up to an eighth, the weak views of `FixMatch` (google-research/fixmatch).
+    pub fn weak() -> Self {
+        Self { flip: 0.5, translate: 0.125, ..Self::none() }
+    }
+
+    /// The views that `SimCLR` is trained on: crops of half the film and more, ±10°, jitter of 0.4, blur.
+    pub fn simclr() -> Self {
+        Self {
+            crop_area: (0.5, 1.0),
+            aspect: (0.75, 4.0 / 3.0),
+            flip: 0.5,
+            rotate_degrees: 10.0,
+            jitter: 0.8,
+            brightness: 0.4,
+            contrast: 0.4,
+            blur: 0.5,
+            ..Self::none()
+        }
+    }
+
+    /// Draws one view of `size` squared pixels; a source of about one and a half times that size keeps it sharp.
+    pub fn apply(&self, source: &Plane, size: u32, rng: &mut ChaCha8Rng) -> Plane {
+        // Every number is drawn whether it is used or not, so that one probability does not shift the other draws.
+        let view = self.draw_view(source, rng);
+        let (jitter, brightness_first) = (unit(rng) < self.jitter, unit(rng) < 0.5);
+        let brightness = uniform(rng, (1.0 - self.brightness).max(0.0), 1.0 + self.brightness);
+        let contrast = uniform(rng, (1.0 - self.contrast).max(0.0), 1.0 + self.contrast);
+        let (blur, sigma) =
+            (unit(rng) < self.blur, uniform(rng, self.blur_sigma.0, self.blur_sigma.1));
+        let erase = unit(rng) < self.erase;
+        let mut out = view.sample(source, size);
+        if jitter && brightness_first {
+            brighten(&mut out.pixels, brightness);
+            stretch_contrast(&mut out.pixels, contrast);
+        } else if jitter {
+            stretch_contrast(&mut out.pixels, contrast);
+            brighten(&mut out.pixels, brightness);
+        }
+        if blur {
+            gaussian_blur(&mut out, &taps(size as usize / 10 / 2 * 2 + 1, sigma));
+        }
+        if erase {
+            self.black_out(&mut out, rng);
+        }
+        out
+    }
+
+    /// Draws where a view lies on its source.
+    fn draw_view(&self, source: &Plane, rng: &mut ChaCha8Rng) -> View {
+        let (width, height) = (source.width as f32, source.height as f32);
+        let (w, h) = draw_box(self.crop_area, self.aspect, rng);
+        let mirrored = unit(rng) < self.flip;
+        let (sin, cos) =
+            uniform(rng, -self.rotate_degrees, self.rotate_degrees).to_radians().sin_cos();
+        let mut centre = |crop: f32| 0.5 + uniform(rng, crop - 1.0, 1.0 - crop) / 2.0;
+        let (mut x, mut y) = (centre(w), centre(h));
+        x += uniform(rng, -self.translate, self.translate);
+        y += uniform(rng, -self.translate, self.translate);
+        let across = if mirrored { -w * width } else { w * width };
+        View {
+            centre: (x * width, y * height),
+            right: (across * cos, across * sin),
+            down: (-h * height * sin, h * height * cos),
+        }
+    }
+
+    /// Blacks out a random rectangle (Zhong et al., "Random erasing data augmentation", 2017, with black).
+    fn black_out(&self, plane: &mut Plane, rng: &mut ChaCha8Rng) {
+        let (w, h) = draw_box(self.erase_area, (0.3, 1.0 / 0.3), rng);
+        let span = |part: f32, place: f32, side: u32| {
+            let length = (part * side as f32).round();
+            let start = (place * (side as f32 - length)).round().max(0.0) as usize;
+            start..(start + length as usize).min(side as usize)
+        };
+        let (columns, rows) = (span(w, unit(rng), plane.width), span(h, unit(rng), plane.height));
+        let width = plane.width as usize;
+        for row in rows {
+            plane.pixels[row * width..][columns.clone()].fill(0.0);
+        }
+    }
+}
+
+/// Draws width and height, as parts of the whole, of a box with an area uniform and a ratio log-uniform in its bounds.
+///
+/// Boxes that do not fit are drawn again, a hundred times at most; then it is the whole.
+fn draw_box(area: (f32, f32), aspect: (f32, f32), rng: &mut ChaCha8Rng) -> (f32, f32) {
+    for _ in 0..100 {
+        let area = uniform(rng, area.0, area.1);
+        let ratio = uniform(rng, aspect.0.ln(), aspect.1.ln()).exp();
+        let (w, h) = ((area * ratio).sqrt(), (area / ratio).sqrt());
+        if w <= 1.0 && h <= 1.0 {
+            return (w, h);
+        }
+    }
+    (1.0, 1.0)
+}
+
+/// A parallelogram on the source, in its pixels, that becomes the square view.
+struct View {
+    centre: (f32, f32),
+    /// From the left to the right edge of the view.
+    right: (f32, f32),
+    /// From the top to the bottom edge of the view.
+    down: (f32, f32),
+}
+
+impl View {
+    /// Samples the view bilinearly; what lies outside the source is black.
+    fn sample(&self, source: &Plane, size: u32) -> Plane {
+        let count = size as usize;
+        let mut pixels = vec![0.0; count * count];
+        let (width, height) = (source.width as usize, source.height as usize);
+        if width == 0 || height == 0 || count == 0 {
+            return Plane { width: size, height: size, pixels };
+        }
+        let step = |(x, y): (f32, f32)| (x / size as f32, y / size as f32);
+        let (right, down) = (step(self.right), step(self.down));
+        let (last_x, last_y) = ((width - 1) as f32, (height - 1) as f32);
+        for (row, out) in pixels.chunks_exact_mut(count).enumerate() {
+            let v = row as f32 + 0.5 - size as f32 / 2.0;
+            // Pixel centres lie at halves: subtracting one turns positions into indices.
+            let (x0, y0) = (self.centre.0 + v * down.0 - 0.5, self.centre.1 + v * down.1 - 0.5);
+            for (column, pixel) in out.iter_mut().enumerate() {
+                let u = column as f32 + 0.5 - size as f32 / 2.0;
+                let (x, y) = (x0 + u * right.0, y0 + u * right.1);
+                if x < -0.5 || y < -0.5 || x > last_x + 0.5 || y > last_y + 0.5 {
+                    continue;
+                }
+                let (x, y) = (x.clamp(0.0, last_x), y.clamp(0.0, last_y));
+                let (left, top) = (x as usize, y as usize);
+                let (fx, fy) = (x - left as f32, y - top as f32);
+                let above = &source.pixels[top * width..][..width];
+                let below = &source.pixels[(top + 1).min(height - 1) * width..][..width];
+                let next = (left + 1).min(width - 1);
+                let upper = above[left] + fx * (above[next] - above[left]);
+                let lower = below[left] + fx * (below[next] - below[left]);
+                *pixel = upper + fy * (lower - upper);
+            }
+        }
+        Plane { width: size, height: size, pixels }
+    }
+}
+
+/// Multiplies brightness and clips to `0..=1`.
+fn brighten(pixels: &mut [f32], factor: f32) {
+    for pixel in pixels {
+        *pixel = (*pixel * factor).clamp(0.0, 1.0);
+    }
+}
+
+/// Multiplies the distance to the mean and clips to `0..=1`.
+fn stretch_contrast(pixels: &mut [f32], factor: f32) {
+    let mean = pixels.iter().sum::<f32>() / pixels.len().max(1) as f32;
+    for pixel in pixels {
+        *pixel = (mean + (*pixel - mean) * factor).clamp(0.0, 1.0);
+    }
+}
+
+/// Returns the weights of a Gaussian at the integers around 0, scaled to sum to 1; `count` is odd.
+fn taps(count: usize, sigma: f32) -> Vec<f32> {
+    let radius = (count / 2) as f32;
+    let spread = 2.0 * sigma.max(1e-3).powi(2);
+    let mut taps: Vec<f32> =
+        (0..count).map(|i| (-(i as f32 - radius).powi(2) / spread).exp()).collect();
+    let total: f32 = taps.iter().sum();
+    taps.iter_mut().for_each(|tap| *tap /= total);
+    taps
+}
+
+/// Convolves rows, then columns, with symmetric taps; what lies outside the plane counts as black.
+fn gaussian_blur(plane: &mut Plane, taps: &[f32]) {
+    let (width, height, radius) = (plane.width as usize, plane.height as usize, taps.len() / 2);
+    if width == 0 {
+        return;
+    }
+    let mut across = vec![0.0; plane.pixels.len()];
+    for (out, row) in across.chunks_exact_mut(width).zip(plane.pixels.chunks_exact(width)) {
+        for (i, &tap) in taps.iter().enumerate() {
+            // out[x] += tap * row[x + i - radius]
+            let (to, from) = (radius.saturating_sub(i), i.saturating_sub(radius));
+            out.iter_mut()
+                .skip(to)
+                .zip(row.iter().skip(from))
+                .for_each(|(out, pixel)| *out += tap * pixel);
+        }
+    }
+    plane.pixels.fill(0.0);
+    for (y, out) in plane.pixels.chunks_exact_mut(width).enumerate() {
+        for (i, &tap) in taps.iter().enumerate() {
+            let Some(from) = (y + i).checked_sub(radius).filter(|&from| from < height) else {
+                continue;
+            };
+            let row = &across[from * width..][..width];
+            out.iter_mut().zip(row).for_each(|(out, pixel)| *out += tap * pixel);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "augment_tests.rs"]
+mod tests;

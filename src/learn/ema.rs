@@ -1,0 +1,98 @@
+//! Exponential moving average of a model's weights.
+
+use std::any::Any;
+use std::collections::HashMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::Tensor;
+
+/// A model whose weights follow another's: `average ← decay · average + (1 − decay) · model` after every step.
+///
+/// The average is a validation copy on the plain device and shares no batch-norm statistics with the model.
+pub struct Ema<M: Module> {
+    average: Option<M>,
+    decay: f64,
+    updates: u64,
+}
+
+impl<M: Module> Ema<M> {
+    /// Starts at the model as it is. `decay` is in 0..1.
+    pub fn new(model: &M, decay: f64) -> Self {
+        Self { average: Some(model.valid()), decay, updates: 0 }
+    }
+
+    /// Follows the model by one step. Early steps decay faster, `(1 + t) / (10 + t)`, so that a short run is not
+    /// dominated by where it began.
+    pub fn update(&mut self, model: &M) {
+        let mut weights = Weights(HashMap::new());
+        model.valid().visit(&mut weights);
+        self.updates += 1;
+        let t = self.updates as f64;
+        let decay = self.decay.min((1.0 + t) / (10.0 + t));
+        self.average = self.average.take().map(|average| average.map(&mut Follow { weights, decay }));
+    }
+
+    /// Returns the averaged model.
+    pub fn into_model(self) -> Option<M> {
+        self.average
+    }
+
+    /// Returns a copy of the averaged model as it stands.
+    pub fn model(&self) -> Option<M> {
+        self.average.as_ref().map(Module::valid)
+    }
+}
+
+struct Weights(HashMap<ParamId, Box<dyn Any>>);
+
+impl ModuleVisitor for Weights {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.insert(param.id, Box::new(param.val()));
+    }
+}
+
+struct Follow {
+    weights: Weights,
+    decay: f64,
+}
+
+impl ModuleMapper for Follow {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(model) = self.weights.0.get(&param.id).and_then(|value| value.downcast_ref::<Tensor<D>>()) else {
+            return param;
+        };
+        let model = model.clone();
+        let decay = self.decay;
+        param.map(|average| average.mul_scalar(decay) + model.mul_scalar(1.0 - decay))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::{BatchNorm, BatchNormConfig};
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::learn::read;
+
+    /// Follows PyTorch's recursion and leaves the model's own batch-norm statistics alone.
+    #[test]
+    fn averages_weights_and_statistics_apart_from_the_model() {
+        let device = Device::flex().autodiff();
+        let mut model: BatchNorm = BatchNormConfig::new(1).init(&device);
+        let mut ema = Ema::new(&model, 0.5);
+        let mut expected = 1.0_f32;
+        for (step, gamma) in [3.0_f32, -1.0, 2.0].into_iter().enumerate() {
+            model.gamma = model.gamma.map(|_| Tensor::from_floats([gamma], &device));
+            model.forward(Tensor::<2>::from_floats([[1.0], [3.0]], &device));
+            let statistics = read(model.running_mean.value_sync()).unwrap();
+            ema.update(&model);
+            let t = step as f32 + 1.0;
+            let decay = 0.5_f32.min((1.0 + t) / (10.0 + t));
+            expected = decay * expected + (1.0 - decay) * gamma;
+            let average = ema.model().unwrap();
+            assert!((read(average.gamma.val()).unwrap()[0] - expected).abs() < 1e-6);
+            assert_eq!(read(model.running_mean.value_sync()).unwrap(), statistics);
+        }
+    }
+}

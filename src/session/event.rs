@@ -1,0 +1,177 @@
+//! What can happen in a session.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::Time;
+use crate::dataset::FilmId;
+
+/// The answer for a film that shows too little to be read, as exports and lists write it.
+pub(super) const UNINTERPRETABLE: &str = "uninterpretable";
+
+/// One thing that happened, with its place in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Place in the log, counted from 0 without gaps.
+    pub seq: u64,
+    /// When it happened by the clock of the machine, which may have been set back since the entry before.
+    pub time: Time,
+    /// Who was reading.
+    pub reader: String,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What can happen in a session; the JSON field `kind` tells the variants apart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Event {
+    /// The reader gave a film without an answer one.
+    Label {
+        /// Film that was read.
+        film: FilmId,
+        /// What the reader saw.
+        answer: Answer,
+        /// Reading time: milliseconds from the film on screen to the answer.
+        ms: u64,
+        /// Why this film was read.
+        source: Source,
+        /// What was on screen.
+        shown: Shown,
+    },
+    /// The reader changed the answer of a film.
+    Relabel {
+        /// Film that was read again.
+        film: FilmId,
+        /// Answer that stood.
+        from: Answer,
+        /// Answer that stands now.
+        to: Answer,
+        /// Why it was changed, in the reader's words; may be empty.
+        reason: String,
+        /// Milliseconds of this reading.
+        ms: u64,
+    },
+    /// The reader put a film without an answer off until later.
+    Skip {
+        /// Film that was put off.
+        film: FilmId,
+    },
+    /// The reader took back a label, a relabel or a skip.
+    Undo {
+        /// Entry that is taken back.
+        seq: u64,
+    },
+    /// A newly trained model was weighed against the one in use.
+    ModelSwap {
+        /// Name of the new model.
+        model: String,
+        /// Whether it is in use from here on.
+        accepted: bool,
+        /// Figures that decided it.
+        reason: String,
+        /// Labels that it was trained on.
+        labels: usize,
+    },
+    /// Films are ranked by another strategy from here on.
+    Strategy {
+        /// Name of the strategy.
+        name: String,
+    },
+    /// The model was measured on the reference films: a point of the live curve. Figures that are undefined are no point.
+    Measure {
+        /// Labels that the model had learnt from.
+        labels: usize,
+        /// Share of reference films classified rightly, in 0..=1.
+        accuracy: f32,
+        /// Area under the receiver operating characteristic, in 0..=1.
+        auroc: f32,
+        /// Reference films.
+        n: usize,
+        /// Name of the model.
+        model: String,
+    },
+}
+
+impl Event {
+    /// Values of `kind` that this program reads.
+    pub(super) const KINDS: [&str; 7] =
+        ["label", "relabel", "skip", "undo", "model_swap", "strategy", "measure"];
+}
+
+/// What the reader says that a film shows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// One of the session's classes, by name.
+    Class(String),
+    /// The film shows too little to be read; it is left out of training.
+    Uninterpretable,
+}
+
+impl Answer {
+    /// Returns the name of the class, if the answer is one.
+    pub fn class(&self) -> Option<&str> {
+        match self {
+            Self::Class(name) => Some(name),
+            Self::Uninterpretable => None,
+        }
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.class().unwrap_or(UNINTERPRETABLE))
+    }
+}
+
+/// Why a film was put before the reader.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Source {
+    /// A strategy ranked it.
+    Queue {
+        /// Name of the strategy.
+        strategy: String,
+        /// Place in the ranking, 0 the best.
+        rank: u32,
+    },
+    /// It was drawn at random from the films not yet read, for an unbiased estimate.
+    Audit {
+        /// The model's class probabilities before the answer was known, in the order of the classes.
+        predicted: Vec<f32>,
+        /// Probability with which it was drawn: 1 / number of films that could have been.
+        probability: f32,
+    },
+    /// The reader chose it.
+    Browse,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Queue { strategy, .. } => write!(f, "queue:{strategy}"),
+            Self::Audit { .. } => f.write_str("audit"),
+            Self::Browse => f.write_str("browse"),
+        }
+    }
+}
+
+/// What was on the reader's screen at the moment of the answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// Name of the model that ranked the film.
+    pub model: String,
+    /// Centre of the grey window, in values of the film.
+    pub window_centre: f32,
+    /// Width of the grey window, in values of the film.
+    pub window_width: f32,
+    /// Screen pixels for a pixel of the film.
+    pub zoom: f32,
+    /// Whether black and white were exchanged.
+    pub inverted: bool,
+    /// Whether the model's opinion of the film could be seen.
+    pub opinion_visible: bool,
+}

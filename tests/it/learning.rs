@@ -1,0 +1,221 @@
+//! Networks and learning stages on the CPU backend, at sizes that take seconds.
+
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use penumbra::dataset::planes::PlaneStore;
+use penumbra::imaging::{Augment, Fit, Plane, Preprocess};
+use penumbra::learn::distill::{DistillConfig, distill};
+use penumbra::learn::finetune::{FinetuneConfig, Labelled, ensemble, finetune};
+use penumbra::learn::schedule::Scaling;
+use penumbra::learn::simclr::{Checkpoints, SimclrConfig, pretrain};
+use penumbra::learn::{Flow, LearnError, probabilities, read};
+use penumbra::model::folder::{self, Kind, ModelCard, load_classifier, load_pretrained};
+use penumbra::model::{Architecture, Classifier, Pretrained, Stem};
+use penumbra::rng;
+
+const SIZE: u32 = 16;
+
+fn small() -> Architecture {
+    Architecture { depth: 10, width: 0.0625, stem: Stem::Small }
+}
+
+/// Films of two kinds, bright above or bright below, under noise; a mirror image is of the same kind.
+fn films(count: usize) -> Arc<PlaneStore> {
+    let edge = 24;
+    let planes = (0..count).map(|index| {
+        let mut random = rng::stream(11, "film", &[index as u64]);
+        let pixels = (0..edge * edge).map(|i| {
+            let below = i / edge >= edge / 2;
+            let bright = if below == (index % 2 == 1) { 0.7 } else { 0.3 };
+            (bright + 0.1 * rng::normal(&mut random)).clamp(0.0, 1.0)
+        });
+        Plane { width: edge as u32, height: edge as u32, pixels: pixels.collect() }
+    });
+    Arc::new(PlaneStore::from_planes(planes))
+}
+
+fn config(epochs: u32) -> SimclrConfig {
+    SimclrConfig {
+        architecture: small(),
+        size: SIZE,
+        epochs,
+        batch: 16,
+        rate: 2e-3,
+        scaling: Scaling::None,
+        warmup_epochs: 1,
+        weight_decay: 1e-4,
+        temperature: 0.2,
+        augment: Augment::simclr(),
+        seed: 5,
+    }
+}
+
+fn card(kind: Kind, classes: &[&str]) -> ModelCard {
+    ModelCard {
+        version: 1,
+        kind,
+        architecture: small(),
+        preprocess: Preprocess { size: SIZE, fit: Fit::Pad },
+        classes: classes.iter().map(|&class| class.to_owned()).collect(),
+        parent: None,
+        seed: 5,
+        made_by: serde_json::Value::Null,
+        metrics: serde_json::Value::Null,
+        weights_hash: String::new(),
+    }
+}
+
+fn input(device: &Device) -> Tensor<4> {
+    let mut random = rng::stream(1, "input", &[]);
+    let pixels = (0..2 * SIZE * SIZE).map(|_| rng::unit(&mut random)).collect::<Vec<_>>();
+    Tensor::from_data(TensorData::new(pixels, [2, 1, SIZE as usize, SIZE as usize]), device)
+}
+
+/// SimCLR v2's count for ResNet-18, 11,180,736 with three input channels, less two channels of the 7×7 stem.
+#[test]
+fn resnet18_has_the_published_number_of_parameters() {
+    let architecture = Architecture { depth: 18, width: 1.0, stem: Stem::Standard };
+    let model = Pretrained::init(&architecture, 0, &Device::flex().autodiff());
+    assert_eq!(trainable(&model.encoder), 11_174_464);
+}
+
+/// Parameters that require gradients: running statistics do not count.
+fn trainable<M: Module>(module: &M) -> usize {
+    struct Count(usize);
+    impl burn::module::ModuleVisitor for Count {
+        fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
+            if param.val().is_require_grad() {
+                self.0 += param.val().shape().num_elements();
+            }
+        }
+    }
+    let mut count = Count(0);
+    module.visit(&mut count);
+    count.0
+}
+
+#[test]
+fn pretraining_learns_to_tell_films_apart() {
+    let store = films(64);
+    let mut reports = Vec::new();
+    let device = Device::flex();
+    pretrain(&config(8), &store, &device, 1, None, &mut |report| {
+        reports.push(report.clone());
+        Flow::Continue
+    })
+    .unwrap();
+    assert_eq!(reports.len(), 8 * 4);
+    let mean = |reports: &[penumbra::learn::StepReport]| {
+        reports.iter().map(|report| report.loss).sum::<f32>() / reports.len() as f32
+    };
+    let (first, last) = (mean(&reports[..4]), mean(&reports[28..]));
+    assert!(last < 0.8 * first, "the loss went from {first} to {last}");
+    let accuracy = reports.last().unwrap().accuracy.unwrap();
+    assert!(accuracy > 5.0 / 31.0, "contrastive accuracy {accuracy} is near chance");
+}
+
+#[test]
+fn a_resumed_run_ends_as_an_uninterrupted_one() {
+    let store = films(32);
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = |resume| Checkpoints { folder: folder.path().join("c.checkpoint"), resume };
+    let whole = pretrain(&config(3), &store, &device, 1, None, &mut |_| Flow::Continue).unwrap();
+    let stopped = pretrain(&config(3), &store, &device, 1, Some(&checkpoints(false)), &mut |report| {
+        if report.step == 3 { Flow::Stop } else { Flow::Continue }
+    });
+    assert!(matches!(stopped, Err(LearnError::Stopped)));
+    let mut first = None;
+    let resumed = pretrain(&config(3), &store, &device, 1, Some(&checkpoints(true)), &mut |report| {
+        first.get_or_insert(report.step);
+        Flow::Continue
+    })
+    .unwrap();
+    assert_eq!(first, Some(3), "the run did not go on from its checkpoint");
+    let output = |model: &Pretrained| read(model.project(input(&device))).unwrap();
+    assert_eq!(output(&whole), output(&resumed));
+    let other = SimclrConfig { rate: 1e-3, ..config(3) };
+    let refused = pretrain(&other, &store, &device, 1, Some(&checkpoints(true)), &mut |_| Flow::Continue);
+    assert!(matches!(refused, Err(LearnError::Checkpoint { .. })));
+}
+
+#[test]
+fn fine_tuning_and_distillation_learn_two_kinds_of_films() {
+    let store = films(60);
+    let device = Device::flex();
+    let start = Pretrained::init(&small(), 3, &device);
+    let patients: Vec<String> = (0..60).map(|row| format!("p{}", row / 2)).collect();
+    let asked = std::cell::Cell::new(0);
+    let mut labels = || {
+        // Labels arrive while it runs.
+        asked.set(asked.get() + 1);
+        let rows: Vec<usize> = (0..if asked.get() > 4 { 24 } else { 16 }).collect();
+        Labelled { classes: rows.iter().map(|row| row % 2).collect(), rows }
+    };
+    let config = FinetuneConfig { epochs: 12, rate: 3e-3, ema: 0.9, ..FinetuneConfig::standard(SIZE, 1) };
+    let tuned =
+        finetune(&start, 2, &store, &patients, &mut labels, &config, &device, &mut |_| Flow::Continue).unwrap();
+    assert_eq!(tuned.labelled.rows.len(), 24);
+    assert_eq!(tuned.models.len(), 3);
+    for (row, fold) in tuned.folds.iter().enumerate() {
+        assert_eq!(*fold, tuned.folds[row ^ 1], "a patient is in two folds");
+    }
+    let right = |found: &[f32]| found.chunks(2).enumerate().filter(|(row, p)| (p[1] > 0.5) == (row % 2 == 1)).count();
+    assert!(right(&tuned.out_of_fold) >= 22, "{} of 24 unseen films are right", right(&tuned.out_of_fold));
+    let rows: Vec<usize> = (0..60).collect();
+    let teacher = ensemble(&tuned.models, &store, &rows, SIZE, &device).unwrap();
+    assert!(right(&teacher) >= 57, "the teacher is right on {} of 60", right(&teacher));
+    let distilling = DistillConfig { epochs: 8, batch: 12, rate: 3e-3, ema: 0.9, ..DistillConfig::standard(SIZE, 1) };
+    let none = Labelled::default();
+    let student =
+        distill(&start, 2, &store, &rows, teacher, &none, &distilling, &device, &mut |_| Flow::Continue).unwrap();
+    let found = probabilities(&student, &store, &rows, SIZE, &device).unwrap();
+    assert!(right(&found) >= 57, "the student is right on {} of 60", right(&found));
+}
+
+#[test]
+fn labels_that_come_late_leave_earlier_films_in_their_folds() {
+    use penumbra::learn::finetune::FoldAssigner;
+    let patients: Vec<String> = (0..40).map(|row| format!("p{}", row / 3)).collect();
+    let labelled = |n: usize| Labelled { rows: (0..n).collect(), classes: (0..n).map(|row| row % 2).collect() };
+    let early = FoldAssigner::new(3).assign_all(&labelled(15), &patients);
+    let late = FoldAssigner::new(3).assign_all(&labelled(40), &patients);
+    assert_eq!(early, late[..15]);
+    for fold in 0..3 {
+        for class in 0..2 {
+            assert!(late.iter().enumerate().any(|(row, &f)| f == fold && row % 2 == class));
+        }
+    }
+}
+
+#[test]
+fn a_model_is_read_back_as_it_was_saved_but_for_half_precision() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m");
+    let device = Device::flex();
+    let model = Pretrained::init(&small(), 9, &device);
+    folder::save(&model, card(Kind::Pretrained, &[]), &path).unwrap();
+    folder::save(&model, card(Kind::Pretrained, &[]), &path).unwrap();
+    let (loaded, card_read) = load_pretrained(&path, &device).unwrap();
+    assert_eq!(card_read.weights_hash.len(), 64);
+    let (a, b) = (read(model.project(input(&device))).unwrap(), read(loaded.project(input(&device))).unwrap());
+    let scale = a.iter().fold(0.0_f32, |scale, value| scale.max(value.abs()));
+    a.iter().zip(&b).for_each(|(a, b)| assert!((a - b).abs() < 5e-3 * scale, "{a} {b}"));
+    assert!(load_classifier(&path, &device).is_err(), "an encoder passed for a classifier");
+
+    let classifier = Classifier::from_pretrained(model, 2, &device);
+    let classified = folder.path().join("c");
+    folder::save(&classifier, card(Kind::Classifier, &["normal", "pneumonia"]), &classified).unwrap();
+    load_classifier(&classified, &device).unwrap();
+
+    let weights = path.join(folder::WEIGHTS);
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 0x40;
+    penumbra::fsutil::write_atomic(&weights, &bytes).unwrap();
+    let error = load_pretrained(&path, &device).unwrap_err().to_string();
+    assert!(error.contains("model.safetensors"), "{error}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "unfinished folders were left behind");
+}

@@ -1,0 +1,280 @@
+//! The session's promises: no acknowledged label is lost, no change goes unseen, and the state is a pure fold.
+
+#![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "files are damaged on purpose here")]
+
+#[cfg(unix)]
+mod crash;
+mod export;
+mod fold;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use penumbra::dataset::FilmId;
+use penumbra::session::{
+    Answer, Event, Header, Session, SessionError, Shown, Snapshot, Source, verify,
+};
+use tempfile::TempDir;
+
+const READER: &str = "R1";
+
+fn film(number: u64) -> FilmId {
+    FilmId::of(&number.to_le_bytes())
+}
+
+fn class(name: &str) -> Answer {
+    Answer::Class(name.to_owned())
+}
+
+fn shown() -> Shown {
+    Shown {
+        model: "base".to_owned(),
+        window_centre: 127.5,
+        window_width: 255.0,
+        zoom: 0.8,
+        inverted: false,
+        opinion_visible: false,
+    }
+}
+
+fn label(film: FilmId, answer: Answer) -> Event {
+    let source = Source::Queue { strategy: "margin".to_owned(), rank: 0 };
+    Event::Label { film, answer, ms: 1840, source, shown: shown() }
+}
+
+/// Twenty events of every kind.
+fn events() -> Vec<Event> {
+    let (normal, pneumonia) = (class("normal"), class("pneumonia"));
+    let audit = Source::Audit { predicted: vec![0.25, 0.75], probability: 0.01 };
+    let audited = Event::Label {
+        film: film(2),
+        answer: normal.clone(),
+        ms: 900,
+        source: audit,
+        shown: shown(),
+    };
+    let model = "tuned".to_owned();
+    let reason = "accuracy 0.91 against 0.88".to_owned();
+    let mut events = vec![
+        Event::Strategy { name: "margin".to_owned() },
+        label(film(1), pneumonia.clone()),
+        audited,
+        Event::Skip { film: film(3) },
+        label(film(4), Answer::Uninterpretable),
+        Event::Relabel {
+            film: film(1),
+            from: pneumonia,
+            to: normal.clone(),
+            reason: "\"clear\"\n".to_owned(),
+            ms: 4,
+        },
+        Event::Undo { seq: 5 },
+        Event::Measure { labels: 3, accuracy: 0.5, auroc: 0.6, n: 100, model: model.clone() },
+        Event::ModelSwap { model, accepted: true, reason, labels: 3 },
+        label(film(3), normal.clone()),
+    ];
+    events.extend((10..20).map(|number| label(film(number), normal.clone())));
+    events
+}
+
+/// Makes a session in `folder` and enters `events`.
+fn write(folder: &Path, events: &[Event]) -> Session {
+    let mut session = Session::create(folder, Header::new("test", "/films")).unwrap();
+    for event in events {
+        session.append(READER, event.clone()).unwrap();
+    }
+    session.flush().unwrap();
+    session
+}
+
+/// A place without a disk behind it where there is one: thousands of sessions are opened and synced here.
+fn scratch() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+}
+
+#[test]
+fn a_log_cut_at_any_byte_opens_with_every_whole_line() {
+    let scratch = scratch();
+    let folder = scratch.path().join("session");
+    let entries = write(&folder, &events()).entries().to_vec();
+    let log = folder.join("events.jsonl");
+    let whole = fs::read(&log).unwrap();
+    let mut set_aside = 0;
+    for length in 0..=whole.len() {
+        fs::write(&log, &whole[..length]).unwrap();
+        let (mut session, report) = Session::open(&folder).unwrap();
+        let lines = whole[..length].split(|&byte| byte == b'\n').count() - 1;
+        assert_eq!(session.entries(), &entries[..lines], "cut after {length} bytes");
+        let kept = whole[..length].iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+        let torn = report.torn.map(|torn| {
+            set_aside += 1;
+            let bytes = fs::read(&torn).unwrap();
+            fs::remove_file(torn).unwrap();
+            bytes
+        });
+        assert_eq!(torn.as_deref(), Some(&whole[kept..length]).filter(|torn| !torn.is_empty()));
+        session.append(READER, Event::Strategy { name: "after the crash".to_owned() }).unwrap();
+        drop(session);
+        assert_eq!(verify(&folder).unwrap().lines, lines as u64 + 1, "cut after {length} bytes");
+    }
+    assert_eq!(set_aside, whole.len() - entries.len());
+}
+
+#[test]
+fn unfinished_lines_are_never_overwritten_by_later_ones() {
+    let scratch = scratch();
+    let folder = scratch.path().join("session");
+    drop(write(&folder, &events()));
+    for (number, torn) in ["{\"v\":1", "\0\0\0"].into_iter().enumerate() {
+        let log = folder.join("events.jsonl");
+        let bytes = [&*fs::read(&log).unwrap(), torn.as_bytes()].concat();
+        fs::write(&log, bytes).unwrap();
+        assert_eq!(verify(&folder).unwrap_err().line(), Some(21));
+        let (_, report) = Session::open(&folder).unwrap();
+        assert_eq!(report.torn, Some(folder.join(format!("events.torn-{}", number + 1))));
+        assert_eq!(fs::read_to_string(report.torn.unwrap()).unwrap(), torn);
+        assert_eq!(verify(&folder).unwrap().lines, 20);
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_found_and_named_by_line() {
+    let scratch = scratch();
+    let folder = scratch.path().join("session");
+    drop(write(&folder, &events()[..7]));
+    let log = folder.join("events.jsonl");
+    let whole = fs::read(&log).unwrap();
+    let mut line = 1;
+    for place in 0..whole.len() {
+        for bit in 0..8 {
+            let mut changed = whole.clone();
+            changed[place] ^= 1 << bit;
+            fs::write(&log, changed).unwrap();
+            let named = verify(&folder).expect_err("a change went unseen").line();
+            assert_eq!(named, Some(line), "bit {bit} of byte {place}");
+        }
+        line += u64::from(whole[place] == b'\n');
+    }
+    fs::write(&log, &whole).unwrap();
+    let header = folder.join("session.json");
+    let bytes = fs::read(&header).unwrap();
+    for place in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[place] ^= 1;
+        fs::write(&header, changed).unwrap();
+        assert!(
+            matches!(verify(&folder), Err(SessionError::Header { .. })),
+            "byte {place} of session.json"
+        );
+    }
+    fs::write(&header, &bytes).unwrap();
+    assert_eq!(verify(&folder).unwrap().lines, 7);
+}
+
+#[test]
+fn lines_moved_doubled_removed_or_of_another_session_are_found() {
+    let scratch = scratch();
+    let folder = scratch.path().join("session");
+    drop(write(&folder, &events()));
+    let log = folder.join("events.jsonl");
+    let text = fs::read_to_string(&log).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    let bad = |lines: &[&str]| {
+        fs::write(&log, lines.join("\n") + "\n").unwrap();
+        let line = verify(&folder).unwrap_err().line();
+        assert_eq!(Session::open(&folder).unwrap_err().line(), line);
+        line
+    };
+    assert_eq!(bad(&[&lines[..4], &lines[5..]].concat()), Some(5));
+    assert_eq!(bad(&[&lines[..5], &lines[4..]].concat()), Some(6));
+    assert_eq!(bad(&[&lines[..2], &[lines[3], lines[2]], &lines[4..]].concat()), Some(3));
+    let other = scratch.path().join("other");
+    drop(write(&other, &events()));
+    fs::copy(other.join("session.json"), folder.join("session.json")).unwrap();
+    assert_eq!(bad(&lines), Some(1));
+    fs::remove_file(&log).unwrap();
+    assert!(
+        matches!(Session::open(&folder), Err(SessionError::Fs(_))),
+        "a log that is gone is not an empty one"
+    );
+}
+
+#[test]
+fn a_second_program_is_kept_out_until_the_first_lets_go() {
+    let scratch = scratch();
+    let folder = scratch.path().join("session");
+    let session = write(&folder, &events());
+    let error = Session::open(&folder).unwrap_err();
+    assert!(matches!(error, SessionError::InUse { .. }), "{error}");
+    assert!(error.to_string().starts_with("the session is open in another window"), "{error}");
+    assert_eq!(verify(&folder).unwrap().lines, 20, "checking needs no lock");
+    drop(session);
+    let (session, report) = Session::open(&folder).unwrap();
+    assert_eq!((session.entered(), session.durable(), report.torn), (20, 20, None));
+    drop(session);
+    let again = Session::create(&folder, Header::new("test", "/films"));
+    assert!(matches!(again, Err(SessionError::Exists { .. })));
+}
+
+#[test]
+fn events_are_acknowledged_once_and_in_order() {
+    let scratch = scratch();
+    let mut session = Session::create(scratch.path(), Header::new("test", "/films")).unwrap();
+    assert!(session.ready() && session.poll_acks().is_empty());
+    assert_eq!(session.append(READER, label(film(1), class("normal"))).unwrap(), 0);
+    assert_eq!(session.state().counts().labelled(), 1, "the label counts at once");
+    assert!(matches!(
+        session.append(READER, label(film(1), class("normal"))),
+        Err(SessionError::Refused(_))
+    ));
+    assert!(matches!(
+        session.append(READER, label(film(2), class("fracture"))),
+        Err(SessionError::Refused(_))
+    ));
+    let zoomed = Event::Label {
+        film: film(2),
+        answer: class("normal"),
+        ms: 1,
+        source: Source::Browse,
+        shown: Shown { zoom: f32::INFINITY, ..shown() },
+    };
+    assert!(matches!(session.append(READER, zoomed), Err(SessionError::Unstorable(_))));
+    assert_eq!(session.append(READER, Event::Skip { film: film(2) }).unwrap(), 1);
+    session.flush().unwrap();
+    assert!(session.ready());
+    let acks: Vec<_> = session.poll_acks().iter().map(|ack| (ack.seq, ack.saved)).collect();
+    assert_eq!(acks, [(0, true), (1, true)]);
+    assert!(session.poll_acks().is_empty());
+    let state = session.state().clone();
+    drop(session);
+    assert_eq!(
+        Snapshot::read(scratch.path()).unwrap().state,
+        state,
+        "what is read back is what was entered"
+    );
+}
+
+#[test]
+fn sessions_are_listed_with_what_is_wrong_with_them() {
+    let scratch = scratch();
+    assert!(Session::list(&scratch.path().join("nowhere")).is_empty());
+    fs::create_dir(scratch.path().join("no session")).unwrap();
+    drop(write(&scratch.path().join("a"), &events()));
+    std::thread::sleep(Duration::from_millis(2));
+    let _open = write(&scratch.path().join("b"), &[]);
+    drop(write(&scratch.path().join("c"), &events()));
+    let log = scratch.path().join("c").join("events.jsonl");
+    let damaged = fs::read_to_string(&log).unwrap().replacen("R1", "R2", 1);
+    fs::write(&log, damaged).unwrap();
+    let list = Session::list(scratch.path());
+    let names: Vec<_> = list
+        .iter()
+        .map(|s| (s.folder.file_name().unwrap().to_str().unwrap(), s.labelled))
+        .collect();
+    assert_eq!(names, [("b", 0), ("a", 14), ("c", 0)]);
+    assert!(list[0].fault.is_none() && list[1].fault.is_none());
+    assert!(list[2].fault.as_ref().unwrap().starts_with("line 1 of the session log"), "{list:?}");
+}

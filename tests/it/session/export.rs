@@ -1,0 +1,165 @@
+//! Exports are complete, can be read back, and never overwrite anything.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use penumbra::dataset::FilmId;
+use penumbra::session::export::{ExportError, ExportFilm, Format, export};
+use penumbra::session::{Answer, Event, Header, Session, Source, State};
+
+use super::{READER, class, label, scratch, shown};
+
+/// Three labelled films of which two have one name, one uninterpretable film, and one put off.
+fn labelled(folder: &Path) -> (State, BTreeMap<FilmId, ExportFilm>) {
+    let mut films = BTreeMap::new();
+    let mut ids = Vec::new();
+    for relative in
+        ["a/film.png", "b/FILM.png", "b/other, \"odd\".png", "b/dark.png", "b/later.png"]
+    {
+        let file = folder.join("films").join(relative);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, relative).unwrap();
+        let id = FilmId::of(relative.as_bytes());
+        let patient = format!("patient of {relative}");
+        films.insert(id, ExportFilm { file, relative: relative.to_owned(), patient });
+        ids.push(id);
+    }
+    let mut session =
+        Session::create(&folder.join("session"), Header::new("test", "/films")).unwrap();
+    let audit = Source::Audit { predicted: vec![0.25, 0.75], probability: 0.2 };
+    let events = [
+        label(ids[1], class("pneumonia")),
+        label(ids[0], class("normal")),
+        Event::Label {
+            film: ids[2],
+            answer: class("normal"),
+            ms: 77,
+            source: audit,
+            shown: shown(),
+        },
+        label(ids[3], Answer::Uninterpretable),
+        Event::Skip { film: ids[4] },
+        Event::Relabel {
+            film: ids[0],
+            from: class("normal"),
+            to: class("pneumonia"),
+            reason: "seen again".to_owned(),
+            ms: 12,
+        },
+    ];
+    for event in events {
+        session.append(READER, event).unwrap();
+    }
+    (session.state().clone(), films)
+}
+
+fn rows(file: &Path) -> Vec<BTreeMap<String, String>> {
+    csv::Reader::from_path(file).unwrap().deserialize().collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn csv_and_jsonl_read_back() {
+    let folder = scratch();
+    let (state, films) = labelled(folder.path());
+    let out = folder.path().join("exports/first");
+    let report = export(&state, &films, &[Format::Jsonl, Format::Csv, Format::Csv], &out).unwrap();
+    assert_eq!((report.labelled, report.uninterpretable, report.copied), (3, 1, 0));
+
+    let header = fs::read_to_string(out.join("labels.csv")).unwrap();
+    assert!(header.starts_with("file,label,patient,reader,time,ms,source,film\n"), "{header}");
+    let labels = rows(&out.join("labels.csv"));
+    let pairs: Vec<_> = labels.iter().map(|row| (&*row["file"], &*row["label"])).collect();
+    let expected = [
+        ("b/FILM.png", "pneumonia"),
+        ("a/film.png", "pneumonia"),
+        ("b/other, \"odd\".png", "normal"),
+    ];
+    assert_eq!(pairs, expected, "in the order of labelling, as they stand");
+    assert_eq!(labels[2]["source"], "audit");
+    assert_eq!(labels[0]["source"], "queue:margin");
+    assert_eq!(labels[1]["ms"], "12");
+    assert_eq!(labels[1]["film"], FilmId::of(b"a/film.png").to_string());
+    assert_eq!(labels[1]["patient"], "patient of a/film.png");
+    let dark = rows(&out.join("uninterpretable.csv"));
+    assert_eq!(dark.iter().map(|row| &*row["file"]).collect::<Vec<_>>(), ["b/dark.png"]);
+
+    let lines = fs::read_to_string(out.join("labels.jsonl")).unwrap();
+    let lines: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 4);
+    assert_eq!(lines[1]["relabel_reason"], "seen again");
+    assert_eq!(lines[1]["shown"]["window_centre"], 127.5);
+    assert_eq!(lines[2]["source"]["audit"]["predicted"][1], 0.75);
+    assert_eq!(lines[3]["label"], "uninterpretable");
+    assert_eq!(
+        fs::read_dir(folder.path().join("exports")).unwrap().count(),
+        1,
+        "nothing temporary is left"
+    );
+}
+
+#[test]
+fn films_go_to_class_folders_and_names_do_not_collide() {
+    let folder = scratch();
+    let (state, films) = labelled(folder.path());
+    let out = folder.path().join("out");
+    fs::create_dir(&out).unwrap();
+    let report = export(&state, &films, &[Format::Folder], &out).unwrap();
+    assert_eq!(report.copied, 3);
+    let pneumonia = out.join("films/pneumonia");
+    assert_eq!(fs::read(pneumonia.join("FILM.png")).unwrap(), b"b/FILM.png");
+    let second = format!("film-{}.png", FilmId::of(b"a/film.png"));
+    assert_eq!(fs::read(pneumonia.join(second)).unwrap(), b"a/film.png");
+    assert_eq!(fs::read_dir(&pneumonia).unwrap().count(), 2);
+    assert_eq!(fs::read_dir(out.join("films/normal")).unwrap().count(), 1);
+    assert_eq!(
+        fs::read_dir(out.join("films")).unwrap().count(),
+        2,
+        "uninterpretable films are left out"
+    );
+}
+
+#[test]
+fn films_that_are_gone_or_changed_are_named_and_the_rest_exported() {
+    let folder = scratch();
+    let (state, mut films) = labelled(folder.path());
+    let unknown = FilmId::of(b"b/dark.png");
+    films.remove(&unknown);
+    fs::write(folder.path().join("films/a/film.png"), "another film").unwrap();
+    fs::remove_file(folder.path().join("films/b/FILM.png")).unwrap();
+    let out = folder.path().join("out");
+    let error = export(&state, &films, &[Format::Csv, Format::Folder], &out).unwrap_err();
+    let text = error.to_string();
+    let ExportError::Missing { report, .. } = error else { panic!("{text}") };
+    assert_eq!((report.missing.len(), report.copied), (3, 1));
+    assert!(text.starts_with("3 of 4 labelled films"), "{text}");
+    for named in [&*unknown.to_string(), "a/film.png", "b/FILM.png"] {
+        assert!(text.contains(named), "{named} is not named in {text}");
+    }
+    assert_eq!(rows(&out.join("labels.csv")).len(), 3, "a labels file needs no film files");
+}
+
+#[test]
+fn nothing_is_overwritten() {
+    let folder = scratch();
+    let (state, films) = labelled(folder.path());
+    let out = folder.path().join("out");
+    export(&state, &films, &[Format::Csv], &out).unwrap();
+    let before = fs::read(out.join("labels.csv")).unwrap();
+    for taken in [&out, &out.join("labels.csv")] {
+        let again = export(&state, &films, &[Format::Jsonl], taken);
+        assert!(matches!(again, Err(ExportError::NotEmpty { .. })), "{again:?}");
+    }
+    assert_eq!(fs::read(out.join("labels.csv")).unwrap(), before);
+    assert!(!out.join("labels.jsonl").exists());
+}
+
+#[test]
+fn formats_are_found_by_name() {
+    for format in Format::ALL {
+        assert_eq!(format.name().parse(), Ok(format));
+    }
+    let error = "xlsx".parse::<Format>().unwrap_err();
+    assert_eq!(error, "exports are written as csv, jsonl, folder, not \"xlsx\"");
+}
