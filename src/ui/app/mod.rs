@@ -74,6 +74,14 @@ impl App {
         }
     }
 
+    /// Returns the session being read, to hand it rankings from elsewhere than an engine.
+    pub fn reading_mut(&mut self) -> Option<&mut Reading> {
+        match &mut self.phase {
+            Phase::Reading(reading) => Some(reading),
+            Phase::Start(_) => None,
+        }
+    }
+
     fn keys(&self, ui: &Ui) -> Vec<UiCommand> {
         let Some(reading) = self.reading() else { return Vec::new() };
         if self.export.is_some() {
