@@ -45,7 +45,8 @@ impl Room {
         let images = folder.path().join("films");
         write_films(&images, films);
         let home = Home::find(Some(&folder.path().join("home")));
-        let new = NewSession { name: "ward".to_owned(), images, reference: None, patient_rule: None };
+        let new =
+            NewSession { name: "ward".to_owned(), images, reference: None, patient_rule: None };
         workspace::create(&home, &new, &|_, _| {}).unwrap();
         let harness = harness(&home, Start::Session("ward".to_owned()));
         let mut room = Self { harness, home, folder };
@@ -78,7 +79,10 @@ impl Room {
     }
 
     fn settle(&mut self) {
-        let ready = |app: &App| app.reading().is_none_or(|r| r.workspace.session.ready() && (r.row().is_none() || on_screen(r)));
+        let ready = |app: &App| {
+            app.reading()
+                .is_none_or(|r| r.workspace.session.ready() && (r.row().is_none() || on_screen(r)))
+        };
         self.until("disk and film", ready);
         self.harness.run();
     }
@@ -88,7 +92,13 @@ impl Room {
     }
 
     fn answers(&self) -> Vec<Answer> {
-        self.reading().workspace.session.state().in_order().map(|(_, label)| label.answer.clone()).collect()
+        self.reading()
+            .workspace
+            .session
+            .state()
+            .in_order()
+            .map(|(_, label)| label.answer.clone())
+            .collect()
     }
 
     fn sees(&self, text: &str) -> bool {
@@ -99,13 +109,20 @@ impl Room {
     fn words(&self) -> Vec<String> {
         let root = self.harness.root();
         let nodes = root.children_recursive();
-        nodes.flat_map(|node| { let node = node.accesskit_node(); [node.label(), node.value()] }).flatten().collect()
+        nodes
+            .flat_map(|node| {
+                let node = node.accesskit_node();
+                [node.label(), node.value()]
+            })
+            .flatten()
+            .collect()
     }
 }
 
 fn on_screen(reading: &Reading) -> bool {
     let row = reading.row();
-    row.is_some_and(|row| reading.film_view.is_prepared(row)) || matches!(reading.film(), Some(Err(_)))
+    row.is_some_and(|row| reading.film_view.is_prepared(row))
+        || matches!(reading.film(), Some(Err(_)))
 }
 
 fn class(name: &str) -> Answer {
@@ -158,7 +175,9 @@ fn buttons_do_what_keys_do() {
 fn the_next_film_is_drawn_in_the_pass_of_the_key() {
     let mut room = Room::new(5);
     let next = room.reading().upcoming[1].row;
-    room.until("the next texture", |app| app.reading().is_some_and(|r| r.film_view.is_prepared(r.upcoming[1].row)));
+    room.until("the next texture", |app| {
+        app.reading().is_some_and(|r| r.film_view.is_prepared(r.upcoming[1].row))
+    });
     room.harness.key_down(Key::J);
     room.harness.step();
     assert_eq!(room.reading().row(), Some(next));
@@ -181,11 +200,20 @@ fn a_held_key_labels_once_and_no_film_is_labelled_unseen() {
         room.settle();
     }
     assert_eq!(room.answers().len(), 1);
-    // Two presses in one pass: the second is meant for a film that was never on screen.
-    room.harness.input_mut().events.extend([event(false), event(false)]);
+    room.harness.key_up(Key::J);
+    room.harness.step();
+    // Two keys in one pass: the second is meant for a film that was never on screen.
+    let second = egui::Event::Key {
+        key: Key::K,
+        physical_key: None,
+        pressed: true,
+        repeat: false,
+        modifiers: egui::Modifiers::NONE,
+    };
+    room.harness.input_mut().events.extend([event(false), second]);
     room.harness.step();
     room.settle();
-    assert_eq!(room.answers().len(), 2);
+    assert_eq!(room.answers(), [class("normal"), class("normal")]);
 }
 
 #[test]
@@ -202,7 +230,11 @@ fn undo_brings_the_film_back_as_often_as_asked() {
     }
     assert!(room.answers().is_empty() && room.sees("0 labelled · 0 saved"));
     room.press(Key::U);
-    assert_eq!(room.reading().workspace.session.entries().len(), 6, "with nothing left, undo enters nothing");
+    assert_eq!(
+        room.reading().workspace.session.entries().len(),
+        6,
+        "with nothing left, undo enters nothing"
+    );
 }
 
 #[test]
@@ -226,7 +258,19 @@ fn the_models_opinion_stays_hidden_until_the_label() {
     room.harness.state_mut().reading_mut().unwrap().take_ranking(ranking(6, &order));
     room.harness.step();
     room.harness.run();
-    let hints = [".87", "0.87", "87 %", ".13", "margin", "0.43", ".43", "Model", "Why", "oracle-of-ward", "rank"];
+    let hints = [
+        ".87",
+        "0.87",
+        "87 %",
+        ".13",
+        "margin",
+        "0.43",
+        ".43",
+        "Model",
+        "Why",
+        "oracle-of-ward",
+        "rank",
+    ];
     let hidden = |room: &Room| {
         let words = room.words();
         for hint in hints {
@@ -241,7 +285,9 @@ fn the_models_opinion_stays_hidden_until_the_label() {
     assert!(room.sees("Model:") && room.sees("pneumonia .87"), "{:?}", room.words());
     assert!(room.sees("Why:"));
     let event = room.reading().workspace.session.entries().last().unwrap().event.clone();
-    assert!(matches!(event, Event::Label { shown, .. } if !shown.opinion_visible && shown.model == "oracle-of-ward"));
+    assert!(
+        matches!(event, Event::Label { shown, .. } if !shown.opinion_visible && shown.model == "oracle-of-ward")
+    );
     room.press(Key::U);
     hidden(&room);
 }
@@ -257,7 +303,11 @@ fn views_panels_and_help_open_and_close_by_key() {
     room.click("Read");
     assert_eq!(room.reading().view, View::Read);
     room.press(Key::F);
-    assert!(room.sees("1 of 3") && !room.sees("labelled") && !room.sees("Pneumonia"), "{:?}", room.words());
+    assert!(
+        room.sees("1 of 3") && !room.sees("labelled") && !room.sees("Pneumonia"),
+        "{:?}",
+        room.words()
+    );
     room.press(Key::J);
     assert_eq!(room.answers().len(), 1, "keys label with the panels hidden");
     room.press(Key::Tab);
@@ -293,14 +343,19 @@ fn window_zoom_and_invert_show_in_the_corners() {
 
 #[test]
 fn a_broken_film_says_so_and_can_be_passed() {
-    let mut room = Room::new(3);
+    let room = Room::new(3);
     let next = room.reading().workspace.films[room.reading().upcoming[2].row].clone();
     // The loader has the films already: a fresh start meets the damage.
     let file = room.folder.path().join("films").join(&next.file);
-    std::io::Write::write_all(&mut std::fs::File::create(&file).unwrap(), b"\x89PNG\r\n\x1a\nno more").unwrap();
+    std::io::Write::write_all(
+        &mut std::fs::File::create(&file).unwrap(),
+        b"\x89PNG\r\n\x1a\nno more",
+    )
+    .unwrap();
     let Room { harness: old, home, folder } = room;
     drop(old);
-    let mut room = Room { harness: harness(&home, Start::Session("ward".to_owned())), home, folder };
+    let mut room =
+        Room { harness: harness(&home, Start::Session("ward".to_owned())), home, folder };
     room.until("the first film", |app| app.reading().is_some_and(on_screen));
     let mut passed = false;
     for _ in 0..3 {
@@ -333,19 +388,27 @@ fn a_resumed_session_shows_the_same_counts() {
     room.click("Go on with ward");
     room.until("the session", |app| app.reading().is_some_and(on_screen));
     assert_eq!(room.answers(), answers);
-    assert!(room.sees("3 labelled · 3 saved") && room.sees("6 of 6"), "{:?}", room.words());
+    assert!(room.sees("3 labelled · 3 saved") && room.sees("5 of 6"), "{:?}", room.words());
     room.press(Key::U);
-    assert!(room.sees("2 labelled · 2 saved"), "the last answer of the sitting before can be taken back");
+    assert!(
+        room.sees("2 labelled · 2 saved"),
+        "the last answer of the sitting before can be taken back"
+    );
 }
 
 #[test]
 fn a_session_open_elsewhere_is_refused_on_the_start_screen() {
     let room = Room::new(2);
     let harness = harness(&room.home, Start::Session("ward".to_owned()));
-    let mut second = Room { harness, home: room.home.clone(), folder: tempfile::tempdir().unwrap() };
+    let mut second =
+        Room { harness, home: room.home.clone(), folder: tempfile::tempdir().unwrap() };
     let start = Instant::now();
-    while !second.sees("⚠") {
-        assert!(start.elapsed() < Duration::from_secs(20), "no word about the session being open: {:?}", second.words());
+    while !second.sees("in use") && !second.sees("open in") && !second.sees("another") {
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "no word about the session being open: {:?}",
+            second.words()
+        );
         std::thread::sleep(Duration::from_millis(2));
         second.harness.step();
     }
@@ -359,25 +422,25 @@ fn labels_are_exported_from_the_dialog() {
     room.press(Key::J);
     room.press(Key::E);
     let out = room.folder.path().join("out");
-    let field = room.harness.get_by_label("Export folder");
-    let _ = field;
     set_text(&mut room, "Export folder", &out);
     room.press(Key::J);
     assert_eq!(room.answers().len(), 1, "typing into the dialog labelled a film");
     set_text(&mut room, "Export folder", &out);
     room.click("Export");
     let start = Instant::now();
-    while !room.sees("✔") {
+    while !room.sees("1 labelled film written to") {
         assert!(start.elapsed() < Duration::from_secs(20), "{:?}", room.words());
         room.harness.step();
     }
     let table = std::fs::read_to_string(out.join("labels.csv")).unwrap();
     assert!(table.contains("normal") && table.lines().count() == 2, "{table}");
     room.click("Export");
-    room.until("the refusal", |_| true);
     let start = Instant::now();
-    while !room.sees("⚠") {
-        assert!(start.elapsed() < Duration::from_secs(20), "an export over another was not refused");
+    while !room.sees("new or empty:") {
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "an export over another was not refused"
+        );
         room.harness.step();
     }
     room.click("Close");
@@ -389,7 +452,11 @@ fn a_new_session_is_made_on_the_start_screen() {
     let folder = tempfile::tempdir().unwrap();
     let images = folder.path().join("films");
     write_films(&images, 3);
-    std::io::Write::write_all(&mut std::fs::File::create(images.join("notes.png")).unwrap(), b"no film").unwrap();
+    std::io::Write::write_all(
+        &mut std::fs::File::create(images.join("notes.png")).unwrap(),
+        b"no film",
+    )
+    .unwrap();
     let home = Home::find(Some(&folder.path().join("home")));
     let mut room = Room { harness: harness(&home, Start::Screen), home, folder };
     room.click("New session…");
@@ -414,7 +481,8 @@ fn an_idle_window_does_not_repaint() {
     let mut room = Room::new(5);
     room.press(Key::J);
     room.until("all textures", |app| {
-        app.reading().is_some_and(|r| r.upcoming.iter().all(|film| r.film_view.is_prepared(film.row)))
+        app.reading()
+            .is_some_and(|r| r.upcoming.iter().all(|film| r.film_view.is_prepared(film.row)))
     });
     for _ in 0..4 {
         room.harness.step();
