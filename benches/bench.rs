@@ -1,1 +1,269 @@
-fn main() {}
+//! What a reader waits for, measured: `cargo bench` prints a line a figure, each beside a named peer of the same run.
+//!
+//! Give names to run only some: `cargo bench -- paint rank`. Times are medians unless they say otherwise.
+
+use std::fs::{File, OpenOptions};
+use std::hint::black_box;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use penumbra::dataset::{FilmId, PatientRule, scan};
+use penumbra::query::{ClusterCache, Embeddings, Head, Pool, Strategy, rank};
+use penumbra::rng;
+use penumbra::session::{Answer, Event, Header, Session, Shown, Source};
+
+fn main() {
+    let names: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with("--")).collect();
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|given| given == name);
+    if wanted("rank") {
+        bench_rank();
+    }
+    if wanted("import") {
+        bench_import();
+    }
+    if wanted("append") {
+        bench_append();
+    }
+    #[cfg(feature = "gui")]
+    if wanted("paint") {
+        paint::bench_paint();
+    }
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+fn time<T>(mut work: impl FnMut() -> T, repeats: usize) -> Duration {
+    let run = |_| {
+        let started = Instant::now();
+        black_box(work());
+        started.elapsed()
+    };
+    median((0..repeats).map(run).collect())
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// Two classes whose means differ, under noise.
+fn films(count: usize, dim: usize) -> (Embeddings, Vec<usize>) {
+    let mut random = rng::stream(1, "bench films", &[]);
+    let classes: Vec<usize> = (0..count).map(|film| usize::from(film % 4 > 0)).collect();
+    let draw = |class: &usize| {
+        (0..dim).map(|i| rng::normal(&mut random) + if i % 8 == *class { 0.5 } else { 0.0 }).collect::<Vec<_>>()
+    };
+    let values: Vec<f32> = classes.iter().flat_map(draw).collect();
+    (Embeddings::new(dim, values).unwrap(), classes)
+}
+
+/// One label: refit from the last head, re-score 5,000 films, re-rank. Peer: the same refit from nothing.
+fn bench_rank() {
+    let (features, truth) = films(5_000, 512);
+    let directions = features.normalised();
+    let ids: Vec<FilmId> = (0..5_000_u32).map(|film| FilmId::of(&film.to_le_bytes())).collect();
+    for labels in [10, 100, 1_000] {
+        let rows: Vec<usize> = (0..labels + 1).collect();
+        let classes: Vec<usize> = rows.iter().map(|&row| truth[row]).collect();
+        let last = Head::fit(&features, &rows[..labels], &classes[..labels], 2, 25.0, None);
+        let candidates: Vec<usize> = (labels + 1..5_000).collect();
+        for strategy in [Strategy::Margin, Strategy::TypiclustMargin] {
+            let mut cache = ClusterCache::default();
+            let mut round = |warm: Option<&Head>| {
+                let head = Head::fit(&features, &rows, &classes, 2, 25.0, warm);
+                let probabilities = head.probabilities(&features);
+                let pool = Pool {
+                    ids: &ids,
+                    embeddings: &directions,
+                    probabilities: &probabilities,
+                    class_count: 2,
+                    labelled: &rows,
+                    classes: &classes,
+                    candidates: &candidates,
+                };
+                rank(strategy, &pool, 48, 0, &mut cache)
+            };
+            // Clusters are made once and then reused.
+            let first = time(|| round(Some(&last)), 1);
+            let warm = time(|| round(Some(&last)), 15);
+            let cold = time(|| round(None), 5);
+            println!(
+                "refit + re-rank 5000 x 512, {labels:>4} labels, {strategy:<16} {:7.2} ms  ({:.2} of a refit from nothing, \
+                 {:.0} ms the first time)",
+                ms(warm),
+                warm.as_secs_f64() / cold.as_secs_f64(),
+                ms(first)
+            );
+        }
+    }
+}
+
+fn demo(part: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo").join(part)
+}
+
+/// Indexing the demo's 600 films: hash, decode, patient. Peer: decoding them one after the other and nothing else.
+fn bench_import() {
+    let root = demo("pool");
+    let rule = PatientRule::new(r"^(p\d+)-").unwrap();
+    let found = scan(&root, &rule, &|_, _| {}).unwrap();
+    let import = time(|| scan(&root, &rule, &|_, _| {}).unwrap(), 5);
+    let decode = || found.films.iter().map(|film| image::open(root.join(&film.file)).unwrap().width()).sum::<u32>();
+    let peer = time(decode, 5);
+    let count = found.films.len() as f64;
+    println!(
+        "import {count} films: {:.0} films/s  ({:.2} times the pace of decoding alone on one thread)",
+        count / import.as_secs_f64(),
+        peer.as_secs_f64() / import.as_secs_f64()
+    );
+}
+
+/// A label into the log, acknowledged from disk. Peer: as many bytes appended to a file and synced.
+fn bench_append() {
+    let folder = tempfile::tempdir().unwrap();
+    let session_folder = folder.path().join("s");
+    let mut session = Session::create(&session_folder, Header::new("bench", "films")).unwrap();
+    let mut peer_file: File = OpenOptions::new().create(true).append(true).open(folder.path().join("peer")).unwrap();
+    let (mut own, mut peer) = (Vec::new(), Vec::new());
+    for film in 0..200_u32 {
+        let event = Event::Label {
+            film: FilmId::of(&film.to_le_bytes()),
+            answer: Answer::Class("normal".to_owned()),
+            ms: 1_500,
+            source: Source::Queue { strategy: "margin".to_owned(), rank: 0 },
+            shown: Shown {
+                model: "demo".to_owned(),
+                window_centre: 120.0,
+                window_width: 240.0,
+                zoom: 1.0,
+                inverted: false,
+                opinion_visible: false,
+            },
+        };
+        let started = Instant::now();
+        session.append("R1", event).unwrap();
+        session.flush().unwrap();
+        own.push(started.elapsed());
+        let started = Instant::now();
+        peer_file.write_all(&[b'x'; 640]).unwrap();
+        peer_file.sync_data().unwrap();
+        peer.push(started.elapsed());
+    }
+    let bytes = std::fs::metadata(session_folder.join("events.jsonl")).unwrap().len() / 200;
+    let (own, peer) = (median(own), median(peer));
+    println!(
+        "label to disk: {:.2} ms for {bytes} bytes  ({:.2} times a bare write and sync of 640 bytes)",
+        ms(own),
+        own.as_secs_f64() / peer.as_secs_f64()
+    );
+}
+
+#[cfg(feature = "gui")]
+mod paint {
+    use std::collections::BTreeMap;
+
+    use egui::Key;
+    use egui_kittest::Harness;
+    use penumbra::config::Home;
+    use penumbra::dataset::labels::read_labels;
+    use penumbra::device;
+    use penumbra::ui::app::{App, Background, Start};
+
+    use super::*;
+
+    /// Label key to the next film laid out and triangulated, while fine-tuning and distillation run; what a graphics
+    /// driver adds is not in it. Peer: the same with nothing in the background.
+    pub fn bench_paint() {
+        let busy = run(true);
+        let idle = run(false);
+        for (name, times, share) in [("while learning", &busy.0, busy.1), ("at rest", &idle.0, idle.1)] {
+            println!(
+                "label key to next film, {name}: p50 {:.1} ms, p95 {:.1} ms, p99 {:.1} ms  (n = {}, {:.0} % of them \
+                 while a model learnt)",
+                ms(quantile(times, 0.5)),
+                ms(quantile(times, 0.95)),
+                ms(quantile(times, 0.99)),
+                times.len(),
+                100.0 * share
+            );
+        }
+        let ratio = quantile(&busy.0, 0.95).as_secs_f64() / quantile(&idle.0, 0.95).as_secs_f64();
+        println!("label key to next film: p95 while learning is {ratio:.2} times that at rest");
+    }
+
+    fn quantile(times: &[Duration], share: f64) -> Duration {
+        let mut sorted = times.to_vec();
+        sorted.sort_unstable();
+        sorted[((share * sorted.len() as f64).ceil() as usize).clamp(1, sorted.len()) - 1]
+    }
+
+    /// Labels 200 demo films as their labels file says; returns the times and the share spent while a model learnt.
+    fn run(learning: bool) -> (Vec<Duration>, f64) {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::find(Some(folder.path()));
+        let background = if learning {
+            Background::Learning { compute: device::cpu(), base_model: "demo".to_owned() }
+        } else {
+            Background::Off
+        };
+        let answers: BTreeMap<String, Key> = read_labels(&demo("pool/labels.csv"))
+            .unwrap()
+            .into_iter()
+            .map(|row| (row.file, if row.label == "normal" { Key::J } else { Key::K }))
+            .collect();
+        let mut harness = Harness::builder()
+            .with_size(egui::Vec2::new(1280.0, 800.0))
+            .build_eframe(|context| App::new(&context.egui_ctx, home, Start::Demo, background));
+        step_until(&mut harness, Duration::from_secs(60), |app| ready(app));
+        if learning {
+            let ranked = |app: &App| app.reading().is_some_and(|reading| reading.engine_ready());
+            step_until(&mut harness, Duration::from_secs(120), ranked);
+        }
+        let mut times = Vec::new();
+        let mut while_learning = 0;
+        for _ in 0..200 {
+            let reading = harness.state().reading().unwrap();
+            let row = reading.row().unwrap();
+            let key = answers[&reading.workspace.films[row].file];
+            let learns = reading.engine.as_ref().is_some_and(|engine| engine.progress().is_some());
+            while_learning += usize::from(learns);
+            let started = Instant::now();
+            harness.key_press(key);
+            loop {
+                harness.step();
+                let app = harness.state();
+                if app.reading().is_some_and(|reading| reading.row() != Some(row)) && ready(app) {
+                    break;
+                }
+                assert!(started.elapsed() < Duration::from_secs(20), "the next film never came");
+            }
+            let output = harness.output();
+            black_box(harness.ctx.tessellate(output.shapes.clone(), 1.0));
+            times.push(started.elapsed());
+            // A quick reader: four films a second.
+            let until = Instant::now() + Duration::from_millis(250);
+            step_until(&mut harness, Duration::from_secs(20), |app| Instant::now() > until && saved(app));
+        }
+        (times, while_learning as f64 / 200.0)
+    }
+
+    fn ready(app: &App) -> bool {
+        app.reading().is_some_and(|reading| reading.row().is_some_and(|row| reading.film_view.is_prepared(row)))
+    }
+
+    fn saved(app: &App) -> bool {
+        app.reading().is_some_and(|reading| reading.workspace.session.ready())
+    }
+
+    fn step_until(harness: &mut Harness<'_, App>, limit: Duration, so: impl Fn(&App) -> bool) {
+        let started = Instant::now();
+        while !so(harness.state()) {
+            assert!(started.elapsed() < limit, "waited in vain");
+            std::thread::sleep(Duration::from_millis(5));
+            harness.step();
+        }
+    }
+}

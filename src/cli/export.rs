@@ -15,7 +15,12 @@ pub fn run(home: &Home, args: &ExportArgs) -> anyhow::Result<Answer> {
     for warning in &workspace.warnings {
         eprintln!("{warning}");
     }
-    let report = export(&workspace.session, &workspace.export_films(), &args.format, &args.out)?;
-    println!("{report}");
-    Ok(if report.missing.is_empty() { Answer::Yes } else { Answer::No })
+    let report = export(workspace.session.state(), &workspace.export_films(), &args.format, &args.out)?;
+    println!(
+        "{} labelled films, {} uninterpretable: {}",
+        report.labelled,
+        report.uninterpretable,
+        args.out.display()
+    );
+    Ok(Answer::Yes)
 }

@@ -8,10 +8,9 @@ use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::FilmsArgs;
-use crate::dataset::PatientRule;
 use crate::dataset::labels::read_labels;
 use crate::dataset::planes::PlaneStore;
-use crate::dataset::scan::scan;
+use crate::dataset::{PatientRule, scan};
 use crate::imaging::Preprocess;
 
 /// Films in a fixed order, with what is known of them.
@@ -61,7 +60,7 @@ impl Films {
                 bail!("no row is of the split {split:?}: {}", labels.display());
             }
         }
-        let label = |name: &String| classes.binary_search(name).context("a label without a class");
+        let label = |name: &String| classes.binary_search(name).ok().context("a label without a class");
         Ok(Self {
             root: args.images.clone(),
             labels: rows.iter().map(|row| label(&row.label)).collect::<anyhow::Result<_>>()?,

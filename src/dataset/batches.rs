@@ -206,6 +206,9 @@ struct Shared {
 
 impl Shared {
     fn work(&self, waiting: &Receiver<usize>, finished: &Sender<Made>) {
+        // The window comes first. On Linux this lowers the thread alone; elsewhere it would lower the whole program.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::process::nice(10);
         let mut source = Plane { width: 0, height: 0, pixels: Vec::new() };
         while let Ok(place) = waiting.recv() {
             let made = catch_unwind(AssertUnwindSafe(|| self.make(place, &mut source)));

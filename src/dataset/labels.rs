@@ -136,7 +136,7 @@ impl Table<'_> {
         let rest = self.text.get(start..).unwrap_or_default();
         let breaks = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let before = self.text.get(..start + breaks).unwrap_or_default();
-        1 + before.iter().filter(|&&byte| byte == b'\n').count() as u64
+        before.split(|&byte| byte == b'\n').count() as u64
     }
 
     fn malformed(&self, error: &csv::Error) -> LabelsError {

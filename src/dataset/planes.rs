@@ -40,7 +40,7 @@ impl PlaneStore {
             // Bound first: in a `while let` the lock would be held through the body.
             let next = queue.lock().next();
             let Some((place, (file, target))) = next else { break };
-            if let Err(reason) = fill(&root.join(file), &pre, target) {
+            if let Err(reason) = fill(&root.join(file), pre, target) {
                 refused.lock().push((place, Refused { file: file.clone(), reason }));
             }
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
@@ -63,7 +63,9 @@ impl PlaneStore {
     pub fn from_planes(size: u32, planes: impl IntoIterator<Item = Plane>) -> Self {
         let mut store = Self { size: size.max(1), pixels: Vec::new(), count: 0 };
         for plane in planes {
-            store.pixels.extend(imaging::resize(plane, store.size).pixels.iter().map(quantise));
+            store
+                .pixels
+                .extend(imaging::resize(plane, store.size).pixels.into_iter().map(quantise));
             store.count += 1;
         }
         store
@@ -111,15 +113,15 @@ impl PlaneStore {
     }
 }
 
-fn quantise(pixel: &f32) -> u8 {
+fn quantise(pixel: f32) -> u8 {
     (pixel * 255.0).round() as u8
 }
 
 /// Makes one film's plane; the error is the reason, as one sentence.
-fn fill(path: &Path, pre: &Preprocess, target: &mut [u8]) -> Result<(), String> {
+fn fill(path: &Path, pre: Preprocess, target: &mut [u8]) -> Result<(), String> {
     let film = imaging::decode(path).map_err(|error| error.reason())?;
     let plane = catch_unwind(AssertUnwindSafe(|| pre.apply(&film)))
         .map_err(|_| "the film could not be resized".to_owned())?;
-    target.iter_mut().zip(&plane.pixels).for_each(|(target, pixel)| *target = quantise(pixel));
+    target.iter_mut().zip(&plane.pixels).for_each(|(target, pixel)| *target = quantise(*pixel));
     Ok(())
 }

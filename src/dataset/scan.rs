@@ -1,6 +1,7 @@
 //! Finds the films in a folder: every file is hashed and decoded once, and what is no film is reported with the reason.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -54,8 +55,14 @@ pub struct Refused {
     pub reason: String,
 }
 
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason, self.file)
+    }
+}
+
 /// What a folder holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Scan {
     /// The films, sorted by file, no two with equal bytes.
     pub films: Vec<FilmRecord>,
@@ -191,7 +198,7 @@ fn walk(
             match fs::metadata(&path) {
                 Ok(found) if found.is_dir() => match fs::canonicalize(&path) {
                     Ok(canonical) if entered.insert(canonical.clone()) => {
-                        pending.push((path, file))
+                        pending.push((path, file));
                     }
                     Ok(_) => {}
                     Err(error) => refused.push(Refused {

@@ -7,7 +7,6 @@ use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
 use super::cache;
-use super::flags::Flags;
 use super::message::{Event, Progress, Stage};
 use super::ranking::{Embedded, ToRanking};
 use super::{Options, Shared, Source};

@@ -10,8 +10,7 @@ use super::{LabelSet, Options, ReferenceSet, Source};
 use crate::config::Home;
 use crate::dataset::index::{load_index, save_index};
 use crate::dataset::labels::read_labels;
-use crate::dataset::scan::{Scan, scan};
-use crate::dataset::{FilmId, FilmRecord, PatientRule};
+use crate::dataset::{FilmId, FilmRecord, PatientRule, Scan, scan};
 use crate::device::Compute;
 use crate::query::Strategy;
 use crate::session::export::ExportFilm;
@@ -58,7 +57,7 @@ pub fn create(
     if folder.join("session.json").exists() {
         bail!("there is a session of this name already: {}", folder.display());
     }
-    let rule = PatientRule::from_option(new.patient_rule.as_deref())?;
+    let rule = new.patient_rule.as_deref().map_or_else(|| Ok(PatientRule::default()), PatientRule::new)?;
     let images = absolute(&new.images)?;
     let found = scan(&images, &rule, progress)?;
     if found.films.is_empty() {

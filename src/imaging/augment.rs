@@ -8,7 +8,7 @@ use crate::rng::{uniform, unit};
 
 /// The distribution that random views are drawn from.
 ///
-/// Source: the augmentation of SimCLR (google-research/simclr, `data_util.py`) as far as it applies to grey films,
+/// Source: the augmentation of `SimCLR` (google-research/simclr, `data_util.py`) as far as it applies to grey films,
 /// with rotation and translation added.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -169,36 +169,67 @@ impl View {
     fn sample(&self, source: &Plane, size: u32) -> Plane {
         let count = size as usize;
         let mut pixels = vec![0.0; count * count];
-        let (width, height) = (source.width as usize, source.height as usize);
-        if width == 0 || height == 0 || count == 0 {
+        let width = source.width as usize;
+        if source.pixels.is_empty() || count == 0 {
             return Plane { width: size, height: size, pixels };
         }
-        let step = |(x, y): (f32, f32)| (x / size as f32, y / size as f32);
-        let (right, down) = (step(self.right), step(self.down));
-        let (last_x, last_y) = ((width - 1) as f32, (height - 1) as f32);
-        for (row, out) in pixels.chunks_exact_mut(count).enumerate() {
-            let v = row as f32 + 0.5 - size as f32 / 2.0;
-            // Pixel centres lie at halves: subtracting one turns positions into indices.
-            let (x0, y0) = (self.centre.0 + v * down.0 - 0.5, self.centre.1 + v * down.1 - 0.5);
-            for (column, pixel) in out.iter_mut().enumerate() {
-                let u = column as f32 + 0.5 - size as f32 / 2.0;
-                let (x, y) = (x0 + u * right.0, y0 + u * right.1);
-                if x < -0.5 || y < -0.5 || x > last_x + 0.5 || y > last_y + 0.5 {
-                    continue;
+        let step = |whole: f32| fixed(f64::from(whole) / f64::from(size));
+        let (right, down) =
+            ((step(self.right.0), step(self.right.1)), (step(self.down.0), step(self.down.1)));
+        // Pixel centres lie at halves: the first is half a step in, and taking one half off turns places into indices.
+        let first = |centre: f32, right: f32, down: f32| {
+            let inset = 0.5 - 0.5 / f64::from(size);
+            fixed(f64::from(centre) - (f64::from(right) + f64::from(down)) * inset - 0.5)
+        };
+        let mut start = (
+            first(self.centre.0, self.right.0, self.down.0),
+            first(self.centre.1, self.right.1, self.down.1),
+        );
+        let last = ((i64::from(source.width) - 1) << 32, (i64::from(source.height) - 1) << 32);
+        for out in pixels.chunks_exact_mut(count) {
+            let (mut x, mut y) = start;
+            for pixel in out {
+                // Seen as unsigned, what is negative is beyond the end too.
+                if (x as u64) < last.0 as u64 && (y as u64) < last.1 as u64 {
+                    let place = (y >> 32) as usize * width + (x >> 32) as usize;
+                    let (above, below) =
+                        (&source.pixels[place..][..2], &source.pixels[place + width..][..2]);
+                    *pixel = mix(mix(above[0], above[1], x), mix(below[0], below[1], x), y);
+                } else if x >= -HALF && y >= -HALF && x <= last.0 + HALF && y <= last.1 + HALF {
+                    *pixel = at_the_edge(source, x.clamp(0, last.0), y.clamp(0, last.1));
                 }
-                let (x, y) = (x.clamp(0.0, last_x), y.clamp(0.0, last_y));
-                let (left, top) = (x as usize, y as usize);
-                let (fx, fy) = (x - left as f32, y - top as f32);
-                let above = &source.pixels[top * width..][..width];
-                let below = &source.pixels[(top + 1).min(height - 1) * width..][..width];
-                let next = (left + 1).min(width - 1);
-                let upper = above[left] + fx * (above[next] - above[left]);
-                let lower = below[left] + fx * (below[next] - below[left]);
-                *pixel = upper + fy * (lower - upper);
+                (x, y) = (x + right.0, y + right.1);
             }
+            start = (start.0 + down.0, start.1 + down.1);
         }
         Plane { width: size, height: size, pixels }
     }
+}
+
+/// Half a pixel in the fixed-point numbers of [`fixed`].
+const HALF: i64 = 1 << 31;
+
+/// Turns a place into a number with 32 fractional bits: steps add up without error, and its index is a shift away.
+fn fixed(place: f64) -> i64 {
+    (place * (1u64 << 32) as f64) as i64
+}
+
+/// Interpolates between two neighbours at the fraction of a fixed-point place.
+fn mix(a: f32, b: f32, place: i64) -> f32 {
+    a + (place as u32 >> 8) as f32 * (1.0 / (1 << 24) as f32) * (b - a)
+}
+
+/// Samples where a neighbour may be missing: the last row and column stand in for the next.
+fn at_the_edge(source: &Plane, x: i64, y: i64) -> f32 {
+    let (left, top) = ((x >> 32) as usize, (y >> 32) as usize);
+    let right = (left + 1).min(source.width as usize - 1);
+    let bottom = (top + 1).min(source.height as usize - 1);
+    let value = |row: usize, column: usize| source.pixels[row * source.width as usize + column];
+    mix(
+        mix(value(top, left), value(top, right), x),
+        mix(value(bottom, left), value(bottom, right), x),
+        y,
+    )
 }
 
 /// Multiplies brightness and clips to `0..=1`.
@@ -210,7 +241,8 @@ fn brighten(pixels: &mut [f32], factor: f32) {
 
 /// Multiplies the distance to the mean and clips to `0..=1`.
 fn stretch_contrast(pixels: &mut [f32], factor: f32) {
-    let mean = pixels.iter().sum::<f32>() / pixels.len().max(1) as f32;
+    let total: f64 = pixels.chunks(64).map(|run| f64::from(run.iter().sum::<f32>())).sum();
+    let mean = (total / pixels.len().max(1) as f64) as f32;
     for pixel in pixels {
         *pixel = (mean + (*pixel - mean) * factor).clamp(0.0, 1.0);
     }
@@ -223,7 +255,9 @@ fn taps(count: usize, sigma: f32) -> Vec<f32> {
     let mut taps: Vec<f32> =
         (0..count).map(|i| (-(i as f32 - radius).powi(2) / spread).exp()).collect();
     let total: f32 = taps.iter().sum();
-    taps.iter_mut().for_each(|tap| *tap /= total);
+    for tap in &mut taps {
+        *tap /= total;
+    }
     taps
 }
 
@@ -236,12 +270,12 @@ fn gaussian_blur(plane: &mut Plane, taps: &[f32]) {
     let mut across = vec![0.0; plane.pixels.len()];
     for (out, row) in across.chunks_exact_mut(width).zip(plane.pixels.chunks_exact(width)) {
         for (i, &tap) in taps.iter().enumerate() {
-            // out[x] += tap * row[x + i - radius]
-            let (to, from) = (radius.saturating_sub(i), i.saturating_sub(radius));
-            out.iter_mut()
-                .skip(to)
-                .zip(row.iter().skip(from))
-                .for_each(|(out, pixel)| *out += tap * pixel);
+            // out[x] += tap * row[x + i - radius], where both are there.
+            let (to, from) =
+                (radius.saturating_sub(i).min(width), i.saturating_sub(radius).min(width));
+            for (out, pixel) in out[to..].iter_mut().zip(&row[from..]) {
+                *out += tap * pixel;
+            }
         }
     }
     plane.pixels.fill(0.0);
@@ -251,7 +285,9 @@ fn gaussian_blur(plane: &mut Plane, taps: &[f32]) {
                 continue;
             };
             let row = &across[from * width..][..width];
-            out.iter_mut().zip(row).for_each(|(out, pixel)| *out += tap * pixel);
+            for (out, pixel) in out.iter_mut().zip(row) {
+                *out += tap * pixel;
+            }
         }
     }
 }

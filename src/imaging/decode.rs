@@ -85,8 +85,16 @@ pub enum DecodeError {
 impl DecodeError {
     /// Returns the sentence without the file, for lists that name the file beside it.
     pub fn reason(&self) -> String {
+        let (Self::Read { path, .. }
+        | Self::Empty { path }
+        | Self::Foreign { path }
+        | Self::Dicom { path }
+        | Self::TooLarge { path, .. }
+        | Self::Unsupported { path, .. }
+        | Self::Truncated { path }
+        | Self::Damaged { path, .. }) = self;
         let text = self.to_string();
-        text.rfind(": ").map_or(text.clone(), |end| text[..end].to_owned())
+        text.strip_suffix(&format!(": {}", path.display())).unwrap_or(&text).to_owned()
     }
 }
 
@@ -177,10 +185,18 @@ fn decode_checked(bytes: &[u8], path: &Path) -> Result<Film, DecodeError> {
     Ok(orient(Film { width, height, bits, values }, orientation))
 }
 
-/// Says whether the end of a file is there, for formats whose decoders fill what is missing with grey or black.
+/// Says whether the end of a file is there, for formats whose decoders do not tell that from other damage.
 fn is_whole(bytes: &[u8], format: ImageFormat) -> bool {
     match format {
+        // The decoder would fill what is missing with grey.
         ImageFormat::Jpeg => jpeg_ends(bytes),
+        // A RIFF file tells its length, less the eight bytes of its head, in the fifth to the eighth.
+        ImageFormat::WebP => match bytes.get(4..8) {
+            Some(&[a, b, c, d]) => {
+                u64::from(u32::from_le_bytes([a, b, c, d])) + 8 <= bytes.len() as u64
+            }
+            _ => false,
+        },
         _ => true,
     }
 }

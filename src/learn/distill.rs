@@ -16,7 +16,7 @@ use super::finetune::Labelled;
 use super::optimizer::adamw;
 use super::schedule::WarmupCosine;
 use super::{Flow, LearnError, Pace, StepReport, films, read, soft_cross_entropy};
-use crate::dataset::batches::{Loader, LoaderOptions};
+use crate::dataset::batches::{Epoch, Loader};
 use crate::dataset::planes::PlaneStore;
 use crate::imaging::Augment;
 use crate::model::{Classifier, Pretrained};
@@ -105,10 +105,15 @@ pub fn distill(
         rng::shuffle(&mut rng::stream(config.seed, "distil order", &[u64::from(epoch)]), &mut order);
         // A last batch of a single film has no batch statistics.
         let batches = order.chunks(config.batch).filter(|chunk| chunk.len() > 1).map(<[usize]>::to_vec).collect();
-        let options =
-            LoaderOptions { size: config.size, seed: config.seed, epoch: u64::from(epoch), views: 1, threads: 1 };
-        for batch in Loader::new(Arc::clone(store), batches, config.augment.clone(), options) {
-            let count = batch.indices.len();
+        let drawn = Epoch {
+            batches,
+            views: vec![config.augment.clone()],
+            size: config.size,
+            seed: config.seed,
+            epoch: u64::from(epoch),
+        };
+        for batch in Loader::start(Arc::clone(store), drawn, 1)? {
+            let count = batch.count;
             let taught: Vec<f32> =
                 batch.indices.iter().flat_map(|&row| targets[row * classes..(row + 1) * classes].to_vec()).collect();
             let taught = Tensor::<2>::from_data(TensorData::new(taught, [count, classes]), &training);

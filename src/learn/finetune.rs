@@ -17,7 +17,7 @@ use super::ema::Ema;
 use super::optimizer::adamw;
 use super::schedule::WarmupCosine;
 use super::{Flow, LearnError, Pace, StepReport, films, probabilities, read, soft_cross_entropy};
-use crate::dataset::batches::{Batch, Loader, LoaderOptions};
+use crate::dataset::batches::{Batch, Epoch, Loader};
 use crate::dataset::planes::PlaneStore;
 use crate::imaging::Augment;
 use crate::model::{Classifier, Pretrained};
@@ -167,16 +167,15 @@ pub fn finetune(
             let schedule_at = f64::from(epoch) * per_fold as f64;
             let schedule =
                 WarmupCosine { peak: config.rate, warmup: per_fold, total: per_fold * u64::from(config.epochs) };
-            let options = LoaderOptions {
+            let drawn = Epoch {
+                batches,
+                views: vec![config.augment.clone()],
                 size: config.size,
                 seed: config.seed.wrapping_add(fold as u64),
                 epoch: u64::from(epoch),
-                views: 1,
-                threads: 1,
             };
-            let loader = Loader::new(Arc::clone(store), batches, config.augment.clone(), options);
-            for (index, batch) in loader.enumerate() {
-                let count = batch.indices.len();
+            for (index, batch) in Loader::start(Arc::clone(store), drawn, 1)?.enumerate() {
+                let count = batch.count;
                 let rate = schedule.rate(schedule_at as u64 + index as u64 + 1);
                 let loss = learn(network, batch, &labelled, classes, rate, &training)?;
                 if !loss.is_finite() {

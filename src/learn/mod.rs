@@ -20,7 +20,7 @@ use burn::module::Module;
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
-use crate::dataset::batches::{Batch, eval_batch};
+use crate::dataset::batches::{Batch, LoaderError, eval_batch};
 use crate::dataset::planes::PlaneStore;
 use crate::model::Classifier;
 
@@ -72,6 +72,9 @@ pub enum LearnError {
     /// There is too little to learn from.
     #[error("{0}")]
     TooLittle(String),
+    /// The films of a batch could not be made ready.
+    #[error(transparent)]
+    Loader(#[from] LoaderError),
     /// The device failed.
     #[error("the device failed: {0}")]
     Device(String),

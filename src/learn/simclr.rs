@@ -17,7 +17,7 @@ use super::nt_xent::{contrastive_accuracy, nt_xent};
 use super::optimizer::adamw;
 use super::schedule::{Scaling, WarmupCosine};
 use super::{Flow, LearnError, Pace, StepReport, films, read};
-use crate::dataset::batches::{Loader, LoaderOptions};
+use crate::dataset::batches::{Epoch, Loader};
 use crate::dataset::planes::PlaneStore;
 use crate::fsutil;
 use crate::imaging::Augment;
@@ -121,12 +121,15 @@ pub fn pretrain(
     let mut pace = Pace::new(step);
     let mut accuracy = None;
     for epoch in first..config.epochs {
-        let options =
-            LoaderOptions { size: config.size, seed: config.seed, epoch: u64::from(epoch), views: 2, threads };
-        let loader =
-            Loader::new(Arc::clone(store), batches(store.len(), config, epoch), config.augment.clone(), options);
-        for batch in loader {
-            let count = batch.pixels.len();
+        let drawn = Epoch {
+            batches: batches(store.len(), config, epoch),
+            views: vec![config.augment.clone(); 2],
+            size: config.size,
+            seed: config.seed,
+            epoch: u64::from(epoch),
+        };
+        for batch in Loader::start(Arc::clone(store), drawn, threads)? {
+            let views = 2 * batch.count;
             let contrast = nt_xent(model.project(films(batch, &training)), config.temperature);
             let loss = read(contrast.loss.clone().inner())?[0];
             if !loss.is_finite() {
@@ -139,7 +142,6 @@ pub fn pretrain(
             let gradients = GradientsParams::from_grads(contrast.loss.backward(), &model);
             model = optimizer.step(schedule.rate(step), model, gradients);
             step += 1;
-            let views = count / (config.size * config.size) as usize;
             let (images_per_second, seconds_left) = pace.after(views, step, schedule.total);
             let report = StepReport {
                 step,

@@ -1,1 +1,25 @@
-//! (to be written)
+//! Which film next: the tier-1 head on cached embeddings and the strategies that rank the pool.
+//!
+//! Plain loops over `f32` slices, no tensors: the ranking thread runs beside training and owns one core.
+//!
+//! A label goes through here like this: [`Regularisation::refresh`] now and then chooses the penalty, [`Head::fit`]
+//! refits, [`Head::probabilities`] re-scores the pool, [`rank`] orders it.
+
+mod cluster;
+mod embeddings;
+mod head;
+mod k_center;
+mod lbfgs;
+mod regularisation;
+mod strategy;
+mod typiclust;
+mod typiclust_margin;
+mod uncertainty;
+
+pub use cluster::{ClusterCache, Clusters, k_means, lloyd};
+pub use embeddings::{Embeddings, RaggedEmbeddings, Scaling, Standardisation};
+pub use head::Head;
+pub use regularisation::{L2_GRID, Regularisation, choose_l2, out_of_fold};
+pub use strategy::{Pool, Ranked, Reason, Strategy, UnknownStrategy, rank};
+pub use typiclust::select as typiclust_select;
+pub use uncertainty::{entropy, least_confidence, margin};

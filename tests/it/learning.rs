@@ -33,7 +33,7 @@ fn films(count: usize) -> Arc<PlaneStore> {
         });
         Plane { width: edge as u32, height: edge as u32, pixels: pixels.collect() }
     });
-    Arc::new(PlaneStore::from_planes(planes))
+    Arc::new(PlaneStore::from_planes(edge as u32, planes))
 }
 
 fn config(epochs: u32) -> SimclrConfig {

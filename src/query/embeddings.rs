@@ -1,0 +1,286 @@
+//! Embeddings of the films in memory, their normalisation, and the dot products that everything here is made of.
+
+/// An embedding matrix whose length is no multiple of its width.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{values} embedding values cannot be cut into rows of {dim}; embed the films again")]
+pub struct RaggedEmbeddings {
+    dim: usize,
+    values: usize,
+}
+
+/// Embeddings of `n` films, row-major, `n` x `dim`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embeddings {
+    dim: usize,
+    values: Vec<f32>,
+    fingerprint: u64,
+}
+
+impl Embeddings {
+    /// Takes `values` as rows of `dim` numbers each, one row a film.
+    ///
+    /// # Errors
+    /// When `dim` is zero or `values` does not hold whole rows.
+    pub fn new(dim: usize, values: Vec<f32>) -> Result<Self, RaggedEmbeddings> {
+        if dim == 0 || !values.len().is_multiple_of(dim) {
+            return Err(RaggedEmbeddings { dim, values: values.len() });
+        }
+        let fingerprint = fingerprint(dim, &values);
+        Ok(Self { dim, values, fingerprint })
+    }
+
+    /// Returns the length of a row.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Returns the number of films.
+    pub fn len(&self) -> usize {
+        self.values.len() / self.dim
+    }
+
+    /// Says whether there is no film.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Returns the embedding of film `index`; out of range is a defect of the caller and panics.
+    pub fn row(&self, index: usize) -> &[f32] {
+        &self.values[index * self.dim..(index + 1) * self.dim]
+    }
+
+    /// Returns all rows, one after the other.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// Returns a 64-bit digest of the content: what was computed from embeddings is kept under it.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// Returns the rows scaled to Euclidean length one.
+    ///
+    /// A row of zeros, or with a value that is not finite, becomes a row of zeros: it is then at distance one from
+    /// every film and never typical of anything.
+    pub fn normalised(&self) -> Self {
+        let mut values = self.values.clone();
+        for row in values.chunks_exact_mut(self.dim) {
+            let length = row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+            if length.is_finite() && length > 0.0 {
+                for v in row {
+                    *v = (f64::from(*v) / length) as f32;
+                }
+            } else {
+                row.fill(0.0);
+            }
+        }
+        let fingerprint = fingerprint(self.dim, &values);
+        Self { dim: self.dim, values, fingerprint }
+    }
+}
+
+/// How [`Standardisation`] scales.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Scaling {
+    /// One scale for all dimensions, the root of their mean variance: directions keep their relative weight.
+    #[default]
+    Single,
+    /// Each dimension by its own standard deviation.
+    PerDimension,
+}
+
+/// Shift and scale of each dimension, measured over the pool without looking at labels.
+///
+/// The logistic head's penalty treats all dimensions alike, so a fixed grid of penalties makes sense only on a
+/// fixed scale.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standardisation {
+    mean: Vec<f32>,
+    inverse_scale: Vec<f32>,
+}
+
+impl Standardisation {
+    /// Measures mean and (population) variance over the finite rows of `x`; a constant dimension keeps scale one.
+    pub fn measure(x: &Embeddings, scaling: Scaling) -> Self {
+        let mut mean = vec![0.0f64; x.dim];
+        let mut variance = vec![0.0f64; x.dim];
+        let mut films = 0.0f64;
+        // Welford's update, so that a large mean does not eat the variance.
+        for row in x.values.chunks_exact(x.dim).filter(|row| row.iter().all(|v| v.is_finite())) {
+            films += 1.0;
+            for ((&v, mean), square) in row.iter().zip(&mut mean).zip(&mut variance) {
+                let before = f64::from(v) - *mean;
+                *mean += before / films;
+                *square += before * (f64::from(v) - *mean);
+            }
+        }
+        for v in &mut variance {
+            *v /= films.max(1.0);
+        }
+        if scaling == Scaling::Single {
+            let average = variance.iter().sum::<f64>() / x.dim as f64;
+            variance.fill(average);
+        }
+        let inverse = |v: f64| if v > 0.0 { (1.0 / v.sqrt()) as f32 } else { 1.0 };
+        Self {
+            mean: mean.iter().map(|&m| m as f32).collect(),
+            inverse_scale: variance.into_iter().map(inverse).collect(),
+        }
+    }
+
+    /// Returns `x` shifted and scaled; `x` must have the width that was measured.
+    pub fn apply(&self, x: &Embeddings) -> Embeddings {
+        let mut values = x.values.clone();
+        for row in values.chunks_exact_mut(x.dim) {
+            for ((v, mean), scale) in row.iter_mut().zip(&self.mean).zip(&self.inverse_scale) {
+                *v = (*v - mean) * scale;
+            }
+        }
+        let fingerprint = fingerprint(x.dim, &values);
+        Embeddings { dim: x.dim, values, fingerprint }
+    }
+}
+
+/// Mixes the bits of all values into 64; four chains side by side, since one would wait on its multiplications.
+fn fingerprint(dim: usize, values: &[f32]) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix =
+        |chain: u64, v: f32| (chain ^ u64::from(v.to_bits())).wrapping_mul(ODD).rotate_left(29);
+    let mut chains = [1u64, 2, 3, dim as u64];
+    let (blocks, rest) = values.as_chunks::<4>();
+    for block in blocks {
+        for (chain, &v) in chains.iter_mut().zip(block) {
+            *chain = mix(*chain, v);
+        }
+    }
+    chains[0] = rest.iter().fold(chains[0], |chain, &v| mix(chain, v));
+    chains
+        .iter()
+        .fold(values.len() as u64, |all, &chain| (all ^ chain).wrapping_mul(ODD).rotate_left(31))
+}
+
+/// Returns the dot products of four rows with two, all of one length.
+///
+/// Eight at a time, because each loaded value then serves several products: three times as fast as one by one.
+pub(crate) fn dots(a: [&[f32]; 4], b: [&[f32]; 2]) -> [[f32; 2]; 4] {
+    const LANES: usize = 4;
+    let a = a.map(|row| row.as_chunks::<LANES>());
+    let b = b.map(|row| row.as_chunks::<LANES>());
+    let mut lanes = [[[0.0f32; LANES]; 2]; 4];
+    // Zipped and not indexed, so that no bound is checked inside.
+    let first = a[0].0.iter().zip(a[1].0).zip(a[2].0).zip(a[3].0);
+    for ((((a0, a1), a2), a3), (b0, b1)) in first.zip(b[0].0.iter().zip(b[1].0)) {
+        for (sums, values) in lanes.iter_mut().zip([a0, a1, a2, a3]) {
+            for lane in 0..LANES {
+                sums[0][lane] += values[lane] * b0[lane];
+                sums[1][lane] += values[lane] * b1[lane];
+            }
+        }
+    }
+    let mut products = [[0.0; 2]; 4];
+    for i in 0..4 {
+        for j in 0..2 {
+            let rest: f32 = a[i].1.iter().zip(b[j].1).map(|(p, q)| p * q).sum();
+            products[i][j] = lanes[i][j].iter().sum::<f32>() + rest;
+        }
+    }
+    products
+}
+
+/// Returns the dot product of two rows.
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    const LANES: usize = 16;
+    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+    let mut lanes = [0.0f32; LANES];
+    for (p, q) in a_blocks.iter().zip(b_blocks) {
+        for lane in 0..LANES {
+            lanes[lane] += p[lane] * q[lane];
+        }
+    }
+    lanes.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(p, q)| p * q).sum::<f32>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn slow(a: &[f32], b: &[f32]) -> f64 {
+        a.iter().zip(b).map(|(&p, &q)| f64::from(p) * f64::from(q)).sum()
+    }
+
+    proptest! {
+        #[test]
+        fn dot_products_agree_with_double_precision(
+            rows in (1usize..70).prop_flat_map(|d| prop::collection::vec(prop::collection::vec(-1f32..1.0, d), 6))
+        ) {
+            let r: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+            let tile = dots([r[0], r[1], r[2], r[3]], [r[4], r[5]]);
+            for i in 0..4 {
+                for j in 0..2 {
+                    prop_assert!((f64::from(tile[i][j]) - slow(r[i], r[4 + j])).abs() < 1e-4);
+                    prop_assert!((f64::from(dot(r[i], r[4 + j])) - slow(r[i], r[4 + j])).abs() < 1e-4);
+                }
+            }
+        }
+
+        #[test]
+        fn normalised_rows_have_length_one(values in prop::collection::vec(-9f32..9.0, 12)) {
+            let x = Embeddings::new(4, values).unwrap().normalised();
+            for i in 0..3 {
+                let length = slow(x.row(i), x.row(i));
+                prop_assert!((length - 1.0).abs() < 1e-5 || length == 0.0);
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_are_not_finite_become_zero() {
+        let x = Embeddings::new(2, vec![3.0, 4.0, f32::NAN, 1.0, 0.0, 0.0]).unwrap().normalised();
+        assert_eq!(x.values(), [0.6, 0.8, 0.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn ragged_values_are_refused() {
+        assert!(Embeddings::new(3, vec![0.0; 4]).is_err());
+        assert!(Embeddings::new(0, Vec::new()).is_err());
+    }
+
+    #[test]
+    fn standardised_pool_has_mean_zero_and_variance_one() {
+        let values: Vec<f32> =
+            (0..60).map(|i| 1000.0 + ((i * 37) % 23) as f32 * (1 + i % 3) as f32).collect();
+        let x = Embeddings::new(3, values).unwrap();
+        let moments = |x: &Embeddings, j: usize| {
+            let column: Vec<f64> = (0..x.len()).map(|i| f64::from(x.row(i)[j])).collect();
+            let mean = column.iter().sum::<f64>() / column.len() as f64;
+            (mean, column.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / column.len() as f64)
+        };
+        let per = Standardisation::measure(&x, Scaling::PerDimension).apply(&x);
+        let single = Standardisation::measure(&x, Scaling::Single).apply(&x);
+        let mut total = 0.0;
+        for j in 0..3 {
+            let (mean, variance) = moments(&per, j);
+            assert!(mean.abs() < 1e-4 && (variance - 1.0).abs() < 1e-4);
+            total += moments(&single, j).1;
+        }
+        assert!((total / 3.0 - 1.0).abs() < 1e-4);
+        let ratio = |x: &Embeddings| moments(x, 2).1 / moments(x, 0).1;
+        assert!((ratio(&single) / ratio(&x) - 1.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn fingerprint_follows_the_content() {
+        let x = Embeddings::new(3, (0..9).map(|v| v as f32).collect()).unwrap();
+        assert_eq!(x.fingerprint(), x.clone().fingerprint());
+        for i in 0..9 {
+            let mut values = x.values().to_vec();
+            values[i] += 0.5;
+            assert_ne!(Embeddings::new(3, values).unwrap().fingerprint(), x.fingerprint());
+        }
+        let flat = Embeddings::new(9, x.values().to_vec()).unwrap();
+        assert_ne!(flat.fingerprint(), x.fingerprint());
+    }
+}
