@@ -219,7 +219,7 @@ mod paint {
             .build_eframe(|context| App::new(&context.egui_ctx, home, Start::Demo, background));
         step_until(&mut harness, Duration::from_secs(60), |app| ready(app));
         if learning {
-            let ranked = |app: &App| app.reading().is_some_and(|reading| reading.engine_ready());
+            let ranked = |app: &App| app.reading().is_some_and(|reading| reading.learning.ranked_in.is_some());
             step_until(&mut harness, Duration::from_secs(120), ranked);
         }
         let mut times = Vec::new();

@@ -30,7 +30,7 @@ pub fn run(home: &Home, args: &EvaluateArgs, compute: &Compute, threads: usize) 
     let Some(probabilities) = predictor.probabilities(&store, &rows)? else {
         bail!("the model {} embeds and does not classify", args.model);
     };
-    let metrics = Metrics::of(&probabilities, &films.labels, classes.len(), positive(classes));
+    let metrics = Metrics::of(&probabilities, &films.labels, classes.len(), positive(classes))?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&metrics)?);
     } else {

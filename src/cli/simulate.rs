@@ -263,7 +263,7 @@ impl<'a> Bench<'a> {
                     self.distill(&networks, seed)?
                 }
             };
-            let metrics = Metrics::of(&found, &self.eval.labels, self.classes(), self.pool.positive());
+            let metrics = Metrics::of(&found, &self.eval.labels, self.classes(), self.pool.positive())?;
             let count = |class| bought.classes.iter().filter(|&&label| label == class).count();
             let cell = Cell {
                 strategy,
@@ -273,7 +273,7 @@ impl<'a> Bench<'a> {
                 of_class: (0..self.classes()).map(count).collect(),
                 accuracy: metrics.accuracy.value,
                 auroc: metrics.auroc.map(|auroc| auroc.value),
-                balanced_accuracy: metrics.balanced_accuracy,
+                balanced_accuracy: metrics.balanced_accuracy.value,
                 ece: metrics.ece,
                 seconds: started.elapsed().as_secs_f32(),
             };

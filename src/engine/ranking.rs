@@ -116,13 +116,8 @@ impl Ranker {
         let started = Instant::now();
         let labels = &self.labels;
         let classes = self.options.classes.len();
-        let folds = FoldAssigner::new(FOLDS).assign_all(
-            &Labelled { rows: labels.rows.clone(), classes: labels.classes.clone() },
-            &self.options.pool.patients,
-        );
-        let l2 = space.regularisation.refresh(&space.features, &labels.rows, &labels.classes, classes, &folds);
-        let head =
-            Head::fit(&space.features, &labels.rows, &labels.classes, classes, l2, space.head.as_ref());
+        let l2 = space.regularisation.l2();
+        let head = Head::fit(&space.features, &labels.rows, &labels.classes, classes, l2, space.head.as_ref());
         let probabilities = head.probabilities(&space.features);
         let mut open = vec![true; self.options.pool.files.len()];
         labels.rows.iter().chain(&labels.excluded).chain(&labels.deferred).for_each(|&row| open[row] = false);
@@ -137,8 +132,9 @@ impl Ranker {
             candidates: &candidates,
         };
         let order = rank(self.strategy, &pool, RANKED, self.options.seed, &mut space.clusters);
-        let reference = space.reference.as_ref().filter(|_| !labels.rows.is_empty()).map(|(features, truth)| {
-            Metrics::of(&head.probabilities(features), truth, classes, self.options.positive)
+        let reference = space.reference.as_ref().filter(|_| !labels.rows.is_empty());
+        let reference = reference.and_then(|(features, truth)| {
+            Metrics::of(&head.probabilities(features), truth, classes, self.options.positive).ok()
         });
         space.head = Some(head);
         let ranking = Ranking {
@@ -152,6 +148,19 @@ impl Ranker {
             milliseconds: started.elapsed().as_secs_f32() * 1e3,
         };
         self.shared.send(Event::Ranking(Arc::new(ranking)));
+        self.regularise();
+    }
+
+    /// Chooses the head's regularisation anew when it is due. Cross-validation takes longer than a reader should wait,
+    /// so it follows the ranking and counts from the next one on.
+    fn regularise(&mut self) {
+        let Some(space) = &mut self.space else { return };
+        let LabelSet { rows, classes, .. } = &*self.labels;
+        if space.regularisation.is_due(rows.len()) {
+            let labelled = Labelled { rows: rows.clone(), classes: classes.clone() };
+            let folds = FoldAssigner::new(FOLDS).assign_all(&labelled, &self.options.pool.patients);
+            space.regularisation.refresh(&space.features, rows, classes, self.options.classes.len(), &folds);
+        }
     }
 
     /// Starts background learning when enough labels are new and every class has enough.

@@ -5,5 +5,6 @@ mod films;
 mod gui;
 mod layering;
 mod learning;
+mod metrics;
 mod query;
 mod session;
