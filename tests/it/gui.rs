@@ -1,5 +1,7 @@
 //! The window without a window: what a reader does, through the tree that screen readers see.
 
+#![cfg(test)]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
