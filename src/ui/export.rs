@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use crossbeam_channel::{Receiver, bounded};
-use egui::{Context, RichText};
+use egui::Context;
 
 use super::app::reading::Reading;
 use super::folder_field::FolderField;
+use super::widgets::Notice;
 use super::{figures, theme, widgets};
 use crate::session::export::{ExportReport, Format, export};
 
@@ -61,12 +62,8 @@ impl ExportDialog {
             match &self.outcome {
                 None if self.running.is_some() => _ = ui.weak("Writing…"),
                 None => _ = ui.weak("A folder that is new or empty"),
-                Some(Ok(report)) => {
-                    _ = ui.label(RichText::new(format!("✔ {report}")).color(theme::GOOD))
-                }
-                Some(Err(reason)) => {
-                    _ = ui.label(RichText::new(format!("⚠ {reason}")).color(theme::FAULT))
-                }
+                Some(Ok(report)) => widgets::notice(ui, Notice::Good, report),
+                Some(Err(reason)) => widgets::notice(ui, Notice::Fault, reason),
             }
             let folder =
                 self.folder.folder().filter(|_| self.running.is_none() && !self.formats.is_empty());
@@ -106,10 +103,10 @@ impl ExportDialog {
 fn describe(report: &ExportReport, folder: &std::path::Path) -> String {
     let mut text = figures::count(report.labelled, "labelled film");
     if report.uninterpretable > 0 {
-        text += &format!(", {} uninterpretable", report.uninterpretable);
+        text = format!("{text}, {} uninterpretable", report.uninterpretable);
     }
     if report.copied > 0 {
-        text += &format!(", {} copied", report.copied);
+        text = format!("{text}, {} copied", report.copied);
     }
-    text + &format!(" written to {}", folder.display())
+    format!("{text} written to {}", folder.display())
 }

@@ -61,7 +61,7 @@ impl Pace {
     /// Films that the pace is taken over.
     const WINDOW: usize = 20;
     /// Time on one film after which the reader has left the room.
-    const IDLE: Duration = Duration::from_secs(60);
+    const IDLE: Duration = Duration::from_mins(1);
 
     /// Records the time that one film was on the screen; more than a minute counts as idle and is left out.
     pub fn record(&mut self, time: Duration) {
@@ -118,7 +118,7 @@ mod tests {
             pace.record(Duration::from_secs(5));
         }
         assert_eq!(pace.films_per_minute(), None, "two films are no pace");
-        pace.record(Duration::from_secs(3600));
+        pace.record(Duration::from_hours(1));
         pace.record(Duration::from_secs(5));
         assert!((pace.films_per_minute().unwrap() - 12.0).abs() < 1e-9);
     }

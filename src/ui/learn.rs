@@ -8,6 +8,7 @@ use egui_plot::{
 
 use super::app::reading::Reading;
 use super::command::UiCommand;
+use super::widgets::Notice;
 use super::{figures, theme, widgets};
 use crate::query::Strategy;
 
@@ -187,7 +188,7 @@ fn losses(ui: &mut Ui, reading: &Reading) {
         .allow_scroll(false)
         .allow_boxed_zoom(false)
         .show(ui, |plot| {
-            plot.line(Line::new("Loss", points).color(theme::ACCENT).width(theme::CURVE))
+            plot.line(Line::new("Loss", points).color(theme::ACCENT).width(theme::CURVE));
         });
 }
 
@@ -195,7 +196,7 @@ fn engine_card(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
     let learning = &reading.learning;
     ui.heading("Now");
     if let Some(reason) = &learning.failed {
-        ui.label(RichText::new("⚠ Learning has stopped").color(theme::FAULT));
+        widgets::notice(ui, Notice::Fault, "Learning has stopped");
         ui.label(reason);
         ui.weak("Labels are safe and reading goes on");
     } else if reading.engine.is_none() {
@@ -226,7 +227,7 @@ fn engine_card(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
         if place == 0 {
             widgets::section(ui, "Worth knowing");
         }
-        ui.label(RichText::new(format!("⚠ {warning}")).color(theme::WARNING));
+        widgets::notice(ui, Notice::Warning, warning);
     }
 }
 

@@ -38,7 +38,7 @@ impl Learning {
     pub fn take(&mut self, event: Event) {
         match event {
             Event::Preparing { what, done, total } => {
-                self.preparing = (done < total).then_some((what, done, total))
+                self.preparing = (done < total).then_some((what, done, total));
             }
             Event::Ready { model, device } => {
                 self.preparing = None;

@@ -28,11 +28,14 @@ pub fn fault_bar(ui: &mut Ui, reading: &Reading) {
     Panel::top("fault").frame(frame).show(ui, |ui| {
         let (_, saved) = reading.counts();
         let text = format!(
-            "⚠ The last answer was not saved, and labelling has stopped. {} are safe on disk. \
+            "The last answer was not saved, and labelling has stopped. {} are safe on disk. \
              Make room or reconnect the disk, then open the session again. {fault}",
             figures::count(saved, "label"),
         );
-        ui.label(RichText::new(text).color(theme::ON_COLOUR));
+        ui.horizontal_top(|ui| {
+            widgets::sign(ui, widgets::Notice::Fault, theme::ON_COLOUR);
+            ui.add(egui::Label::new(RichText::new(text).color(theme::ON_COLOUR)).wrap());
+        });
     });
 }
 

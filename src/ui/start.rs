@@ -86,7 +86,13 @@ impl StartScreen {
             let new =
                 workspace::NewSession { name, images: folder, reference: None, patient_rule: None };
             let scan = workspace::create(&home, &new, done)?;
-            let refused = scan.refused.iter().map(ToString::to_string).collect();
+            let unreadable =
+                scan.refused.iter().map(|refused| format!("{}: {}", refused.file, refused.reason));
+            let twice = scan
+                .duplicates
+                .iter()
+                .map(|twin| format!("{}: the same film as {}", twin.file, twin.of));
+            let refused = unreadable.chain(twice).collect();
             Ok(Opened { workspace: Workspace::open(&home, &new.name)?, refused })
         }));
     }
@@ -115,7 +121,7 @@ impl StartScreen {
 
     fn column(&mut self, ui: &mut Ui, home: &Arc<Home>) {
         if let Some(error) = &self.error {
-            ui.label(RichText::new(format!("⚠ {error}")).color(theme::FAULT));
+            widgets::notice(ui, widgets::Notice::Fault, error);
             ui.add_space(theme::SPACE[2]);
         }
         if let Some(opening) = &self.opening {

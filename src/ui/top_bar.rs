@@ -4,7 +4,7 @@ use egui::{Align, Layout, Margin, Panel, RichText, Ui};
 
 use super::app::reading::Reading;
 use super::command::{UiCommand, View};
-use super::theme;
+use super::{theme, widgets};
 
 /// Draws the bar.
 pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
@@ -13,7 +13,8 @@ pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
         ui,
         |ui| {
             ui.horizontal_centered(|ui| {
-                ui.menu_button(format!("{} ⏷", reading.workspace.name), |ui| {
+                // Room for the triangle, which no font of ours has.
+                let menu = ui.menu_button(format!("{}      ", reading.workspace.name), |ui| {
                     for command in [UiCommand::Export, UiCommand::Close] {
                         if ui.button(command.text(&[])).clicked() {
                             commands.push(command);
@@ -21,6 +22,7 @@ pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
                         }
                     }
                 });
+                widgets::menu_triangle(ui, menu.response.rect);
                 for view in [View::Read, View::Learn] {
                     let command = UiCommand::View(view);
                     if ui.selectable_label(reading.view == view, command.text(&[])).clicked() {
@@ -51,5 +53,5 @@ fn chip(ui: &mut Ui, reading: &Reading) {
     if let Some(reason) = &learning.failed {
         response.on_hover_text(reason);
     }
-    ui.label(RichText::new("●").color(colour).small());
+    widgets::dot(ui, colour);
 }

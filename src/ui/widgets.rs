@@ -1,6 +1,6 @@
 //! The few widgets that egui does not bring along.
 
-use egui::{Button, Color32, Response, RichText, Sense, Ui, Vec2, vec2};
+use egui::{Button, Color32, Rect, Response, RichText, Sense, Shape, Stroke, Ui, Vec2, vec2};
 
 use super::command::{UiCommand, key_name};
 use super::theme;
@@ -53,6 +53,63 @@ pub fn section(ui: &mut Ui, title: &str) {
     ui.label(RichText::new(title).small().color(theme::SECONDARY));
     let (line, _) = ui.allocate_exact_size(Vec2::new(ui.available_width(), 1.0), Sense::hover());
     ui.painter().rect_filled(line, 0.0, theme::HAIRLINE);
+}
+
+/// How grave a notice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Done and safe.
+    Good,
+    /// Worth knowing; the work goes on.
+    Warning,
+    /// Something went wrong.
+    Fault,
+}
+
+/// Draws a notice: a sign, so that its colour does not stand alone, and words.
+pub fn notice(ui: &mut Ui, notice: Notice, text: &str) {
+    let colour = match notice {
+        Notice::Good => theme::GOOD,
+        Notice::Warning => theme::WARNING,
+        Notice::Fault => theme::FAULT,
+    };
+    ui.horizontal_top(|ui| {
+        sign(ui, notice, colour);
+        ui.add(egui::Label::new(RichText::new(text).color(colour)).wrap());
+    });
+}
+
+/// Draws the sign alone: a tick, or a triangle with a stroke in it.
+pub fn sign(ui: &mut Ui, notice: Notice, colour: Color32) {
+    let (rect, _) = ui.allocate_exact_size(Vec2::splat(theme::HEADING), Sense::hover());
+    let at = |x: f32, y: f32| rect.min + vec2(x, y) * rect.size();
+    let stroke = Stroke::new(theme::CURVE, colour);
+    let painter = ui.painter();
+    if notice == Notice::Good {
+        painter.line(vec![at(0.15, 0.5), at(0.4, 0.8), at(0.85, 0.2)], stroke);
+    } else {
+        painter.add(Shape::closed_line(vec![at(0.5, 0.1), at(0.95, 0.9), at(0.05, 0.9)], stroke));
+        painter.line_segment([at(0.5, 0.4), at(0.5, 0.65)], stroke);
+        painter.circle_filled(at(0.5, 0.78), stroke.width / 2.0, colour);
+    }
+}
+
+/// Draws a dot that says that something runs.
+pub fn dot(ui: &mut Ui, colour: Color32) {
+    let (rect, _) = ui.allocate_exact_size(Vec2::splat(theme::SPACE[1]), Sense::hover());
+    ui.painter().circle_filled(rect.center(), theme::SPACE[0], colour);
+}
+
+/// Draws the triangle of a menu into the right end of its button.
+pub fn menu_triangle(ui: &Ui, button: Rect) {
+    let middle = button.right_center() - vec2(theme::SPACE[2], 0.0);
+    let half = theme::SPACE[0];
+    let corners = vec![
+        middle - vec2(half, half / 2.0),
+        middle + vec2(half, -half / 2.0),
+        middle + vec2(0.0, half / 2.0),
+    ];
+    ui.painter().add(Shape::convex_polygon(corners, theme::SECONDARY, Stroke::NONE));
 }
 
 /// Draws a line of "what: value".

@@ -1,5 +1,7 @@
 //! The window without a window: what a reader does, through the tree that screen readers see.
 
+#![cfg(test)]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -200,11 +202,20 @@ fn a_held_key_labels_once_and_no_film_is_labelled_unseen() {
         room.settle();
     }
     assert_eq!(room.answers().len(), 1);
-    // Two presses in one pass: the second is meant for a film that was never on screen.
-    room.harness.input_mut().events.extend([event(false), event(false)]);
+    room.harness.key_up(Key::J);
+    room.harness.step();
+    // Two keys in one pass: the second is meant for a film that was never on screen.
+    let second = egui::Event::Key {
+        key: Key::K,
+        physical_key: None,
+        pressed: true,
+        repeat: false,
+        modifiers: egui::Modifiers::NONE,
+    };
+    room.harness.input_mut().events.extend([event(false), second]);
     room.harness.step();
     room.settle();
-    assert_eq!(room.answers().len(), 2);
+    assert_eq!(room.answers(), [class("normal"), class("normal")]);
 }
 
 #[test]
@@ -334,7 +345,7 @@ fn window_zoom_and_invert_show_in_the_corners() {
 
 #[test]
 fn a_broken_film_says_so_and_can_be_passed() {
-    let mut room = Room::new(3);
+    let room = Room::new(3);
     let next = room.reading().workspace.films[room.reading().upcoming[2].row].clone();
     // The loader has the films already: a fresh start meets the damage.
     let file = room.folder.path().join("films").join(&next.file);
@@ -379,7 +390,7 @@ fn a_resumed_session_shows_the_same_counts() {
     room.click("Go on with ward");
     room.until("the session", |app| app.reading().is_some_and(on_screen));
     assert_eq!(room.answers(), answers);
-    assert!(room.sees("3 labelled · 3 saved") && room.sees("6 of 6"), "{:?}", room.words());
+    assert!(room.sees("3 labelled · 3 saved") && room.sees("5 of 6"), "{:?}", room.words());
     room.press(Key::U);
     assert!(
         room.sees("2 labelled · 2 saved"),
@@ -394,7 +405,7 @@ fn a_session_open_elsewhere_is_refused_on_the_start_screen() {
     let mut second =
         Room { harness, home: room.home.clone(), folder: tempfile::tempdir().unwrap() };
     let start = Instant::now();
-    while !second.sees("⚠") {
+    while !second.sees("in use") && !second.sees("open in") && !second.sees("another") {
         assert!(
             start.elapsed() < Duration::from_secs(20),
             "no word about the session being open: {:?}",
@@ -413,24 +424,21 @@ fn labels_are_exported_from_the_dialog() {
     room.press(Key::J);
     room.press(Key::E);
     let out = room.folder.path().join("out");
-    let field = room.harness.get_by_label("Export folder");
-    let _ = field;
     set_text(&mut room, "Export folder", &out);
     room.press(Key::J);
     assert_eq!(room.answers().len(), 1, "typing into the dialog labelled a film");
     set_text(&mut room, "Export folder", &out);
     room.click("Export");
     let start = Instant::now();
-    while !room.sees("✔") {
+    while !room.sees("1 labelled film written to") {
         assert!(start.elapsed() < Duration::from_secs(20), "{:?}", room.words());
         room.harness.step();
     }
     let table = std::fs::read_to_string(out.join("labels.csv")).unwrap();
     assert!(table.contains("normal") && table.lines().count() == 2, "{table}");
     room.click("Export");
-    room.until("the refusal", |_| true);
     let start = Instant::now();
-    while !room.sees("⚠") {
+    while !room.sees("new or empty:") {
         assert!(
             start.elapsed() < Duration::from_secs(20),
             "an export over another was not refused"

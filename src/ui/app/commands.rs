@@ -23,10 +23,10 @@ impl App {
                     // Keys label only where the film is in sight.
                     command if command.answers() && reading.view != View::Read => {}
                     UiCommand::Label(class) => {
-                        _ = reading.answer(Reply::Class(class), now, started)
+                        _ = reading.answer(Reply::Class(class), now, started);
                     }
                     UiCommand::Uninterpretable => {
-                        _ = reading.answer(Reply::Uninterpretable, now, started)
+                        _ = reading.answer(Reply::Uninterpretable, now, started);
                     }
                     UiCommand::Later => _ = reading.answer(Reply::Later, now, started),
                     UiCommand::Undo => reading.undo(started),
