@@ -184,8 +184,9 @@ fn save(
     fs::create_dir_all(&unfinished).map_err(|fault| error(fault.to_string()))?;
     let position = Position { epochs_done, config: config.clone(), films };
     let text = serde_json::to_vec_pretty(&position).map_err(|fault| error(fault.to_string()))?;
+    // Batch norms hold back their last update until they are asked for a copy.
     model
-        .clone()
+        .valid()
         .into_record()
         .save(unfinished.join("model.bpk"))
         .map_err(|fault| error(fault.to_string()))?;

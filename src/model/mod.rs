@@ -8,8 +8,9 @@ pub use folder::{ModelCard, ModelError, load_card};
 pub use head::{ClassifierHead, ProjectionHead};
 pub use resnet::{Architecture, Encoder, Stem};
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
+use parking_lot::Mutex;
 
 /// An encoder with its projection head: what pretraining makes.
 #[derive(Module, Debug)]
@@ -23,12 +24,17 @@ pub struct Pretrained {
 impl Pretrained {
     /// Makes a randomly initialised network; `seed` fixes its weights.
     ///
-    /// Weights are drawn from the backend's process-wide generator, so no other thread may draw meanwhile.
+    /// The backend's generator is one for the process, and weights are drawn when they are first used: a lock and
+    /// drawing at once keep networks that are made at the same time apart.
     pub fn init(architecture: &Architecture, seed: u64, device: &Device) -> Self {
+        static DRAWING: Mutex<()> = Mutex::new(());
+        let _drawing = DRAWING.lock();
         device.seed(seed);
         let encoder = Encoder::init(architecture, device);
         let projection = ProjectionHead::init(architecture.features(), device);
-        Self { encoder, projection }
+        let model = Self { encoder, projection };
+        model.visit(&mut Draw);
+        model
     }
 
     /// Projects films for the contrastive loss.
@@ -37,6 +43,15 @@ impl Pretrained {
     /// `[n, 1, size, size]` in 0..=1 to `[n, 128]`.
     pub fn project(&self, films: Tensor<4>) -> Tensor<2> {
         self.projection.forward(self.encoder.forward(films))
+    }
+}
+
+/// Draws every weight that has not been drawn yet.
+struct Draw;
+
+impl ModuleVisitor for Draw {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        param.val();
     }
 }
 

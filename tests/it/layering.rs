@@ -109,7 +109,7 @@ fn offences_are_found() {
     assert_eq!(offences("query", "use burn::Tensor;\nprintln!(\"x\");").len(), 2);
     assert_eq!(offences("dataset", "use egui::Ui;").len(), 1);
     assert!(
-        offences("engine", "use crate::learn::Flow; // println!(\nuse burn::tensor::Tensor;")
+        offences("engine", "use crate::learn::Flow;\n// println!(\nuse burn::tensor::Tensor;")
             .is_empty()
     );
 }
