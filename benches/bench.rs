@@ -1,6 +1,11 @@
 //! What a reader waits for, measured: `cargo bench` prints a line a figure, each beside a named peer of the same run.
 //!
 //! Give names to run only some: `cargo bench -- paint rank`. Times are medians unless they say otherwise.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark prints its figures and stops at a fault"
+)]
 
 use std::fs::{File, OpenOptions};
 use std::hint::black_box;
@@ -14,7 +19,8 @@ use penumbra::rng;
 use penumbra::session::{Answer, Event, Header, Session, Shown, Source};
 
 fn main() {
-    let names: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with("--")).collect();
+    let names: Vec<String> =
+        std::env::args().skip(1).filter(|name| !name.starts_with("--")).collect();
     let wanted = |name: &str| names.is_empty() || names.iter().any(|given| given == name);
     if wanted("rank") {
         bench_rank();
@@ -54,7 +60,9 @@ fn films(count: usize, dim: usize) -> (Embeddings, Vec<usize>) {
     let mut random = rng::stream(1, "bench films", &[]);
     let classes: Vec<usize> = (0..count).map(|film| usize::from(film % 4 > 0)).collect();
     let draw = |class: &usize| {
-        (0..dim).map(|i| rng::normal(&mut random) + if i % 8 == *class { 0.5 } else { 0.0 }).collect::<Vec<_>>()
+        (0..dim)
+            .map(|i| rng::normal(&mut random) + if i % 8 == *class { 0.5 } else { 0.0 })
+            .collect::<Vec<_>>()
     };
     let values: Vec<f32> = classes.iter().flat_map(draw).collect();
     (Embeddings::new(dim, values).unwrap(), classes)
@@ -66,7 +74,7 @@ fn bench_rank() {
     let directions = features.normalised();
     let ids: Vec<FilmId> = (0..5_000_u32).map(|film| FilmId::of(&film.to_le_bytes())).collect();
     for labels in [10, 100, 1_000] {
-        let rows: Vec<usize> = (0..labels + 1).collect();
+        let rows: Vec<usize> = (0..=labels).collect();
         let classes: Vec<usize> = rows.iter().map(|&row| truth[row]).collect();
         let last = Head::fit(&features, &rows[..labels], &classes[..labels], 2, 25.0, None);
         let candidates: Vec<usize> = (labels + 1..5_000).collect();
@@ -111,7 +119,13 @@ fn bench_import() {
     let rule = PatientRule::new(r"^(p\d+)-").unwrap();
     let found = scan(&root, &rule, &|_, _| {}).unwrap();
     let import = time(|| scan(&root, &rule, &|_, _| {}).unwrap(), 5);
-    let decode = || found.films.iter().map(|film| image::open(root.join(&film.file)).unwrap().width()).sum::<u32>();
+    let decode = || {
+        found
+            .films
+            .iter()
+            .map(|film| image::open(root.join(&film.file)).unwrap().width())
+            .sum::<u32>()
+    };
     let peer = time(decode, 5);
     let count = found.films.len() as f64;
     println!(
@@ -126,7 +140,8 @@ fn bench_append() {
     let folder = tempfile::tempdir().unwrap();
     let session_folder = folder.path().join("s");
     let mut session = Session::create(&session_folder, Header::new("bench", "films")).unwrap();
-    let mut peer_file: File = OpenOptions::new().create(true).append(true).open(folder.path().join("peer")).unwrap();
+    let mut peer_file: File =
+        OpenOptions::new().create(true).append(true).open(folder.path().join("peer")).unwrap();
     let (mut own, mut peer) = (Vec::new(), Vec::new());
     for film in 0..200_u32 {
         let event = Event::Label {
@@ -172,14 +187,16 @@ mod paint {
     use penumbra::device;
     use penumbra::ui::app::{App, Background, Start};
 
-    use super::*;
+    use super::{Duration, Instant, black_box, demo, ms};
 
     /// Label key to the next film laid out and triangulated, while fine-tuning and distillation run; what a graphics
     /// driver adds is not in it. Peer: the same with nothing in the background.
     pub fn bench_paint() {
         let busy = run(true);
         let idle = run(false);
-        for (name, times, share) in [("while learning", &busy.0, busy.1), ("at rest", &idle.0, idle.1)] {
+        for (name, times, share) in
+            [("while learning", &busy.0, busy.1), ("at rest", &idle.0, idle.1)]
+        {
             println!(
                 "label key to next film, {name}: p50 {:.1} ms, p95 {:.1} ms, p99 {:.1} ms  (n = {}, {:.0} % of them \
                  while a model learnt)",
@@ -217,10 +234,12 @@ mod paint {
         let mut harness = Harness::builder()
             .with_size(egui::Vec2::new(1280.0, 800.0))
             .build_eframe(|context| App::new(&context.egui_ctx, home, Start::Demo, background));
-        step_until(&mut harness, Duration::from_secs(60), |app| ready(app));
+        step_until(&mut harness, Duration::from_mins(1), ready);
         if learning {
-            let ranked = |app: &App| app.reading().is_some_and(|reading| reading.learning.ranked_in.is_some());
-            step_until(&mut harness, Duration::from_secs(120), ranked);
+            let ranked = |app: &App| {
+                app.reading().is_some_and(|reading| reading.learning.ranked_in.is_some())
+            };
+            step_until(&mut harness, Duration::from_mins(2), ranked);
         }
         let mut times = Vec::new();
         let mut while_learning = 0;
@@ -245,13 +264,17 @@ mod paint {
             times.push(started.elapsed());
             // A quick reader: four films a second.
             let until = Instant::now() + Duration::from_millis(250);
-            step_until(&mut harness, Duration::from_secs(20), |app| Instant::now() > until && saved(app));
+            step_until(&mut harness, Duration::from_secs(20), |app| {
+                Instant::now() > until && saved(app)
+            });
         }
         (times, while_learning as f64 / 200.0)
     }
 
     fn ready(app: &App) -> bool {
-        app.reading().is_some_and(|reading| reading.row().is_some_and(|row| reading.film_view.is_prepared(row)))
+        app.reading().is_some_and(|reading| {
+            reading.row().is_some_and(|row| reading.film_view.is_prepared(row))
+        })
     }
 
     fn saved(app: &App) -> bool {

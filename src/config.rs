@@ -67,9 +67,9 @@ impl Home {
 
 /// Finds a shipped folder: beside an installed program (`../share/penumbra`), else in the source tree it was built from.
 fn shipped(relative: &Path) -> Option<PathBuf> {
-    let installed = env::current_exe()
-        .ok()
-        .and_then(|program| Some(program.parent()?.parent()?.join("share/penumbra").join(relative)));
+    let installed = env::current_exe().ok().and_then(|program| {
+        Some(program.parent()?.parent()?.join("share/penumbra").join(relative))
+    });
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(relative);
     installed.into_iter().chain([source]).find(|folder| folder.is_dir())
 }

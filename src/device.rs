@@ -44,7 +44,9 @@ pub enum DeviceError {
     #[error("no GPU could be opened ({0}); use --device cpu")]
     Unavailable(String),
     /// The adapter is a program that imitates a GPU.
-    #[error("the only graphics adapter is a software one ({0}), slower than the CPU itself; use --device cpu")]
+    #[error(
+        "the only graphics adapter is a software one ({0}), slower than the CPU itself; use --device cpu"
+    )]
     Software(String),
     /// The numeric self-test failed.
     #[error("the GPU {name} computes wrongly ({fault}) and is not used; use --device cpu")]
@@ -99,10 +101,12 @@ pub fn cpu() -> Compute {
 /// Fails if there is none, if it is a software adapter, or if its numbers are wrong.
 #[cfg(feature = "gpu")]
 pub fn gpu() -> Result<Compute, DeviceError> {
-    let device =
-        Device::wgpu_options().init().map_err(|error| DeviceError::Unavailable(error.to_string()))?;
+    let device = Device::wgpu_options()
+        .init()
+        .map_err(|error| DeviceError::Unavailable(error.to_string()))?;
     let identity = device.identity();
-    let name = identity.as_ref().map_or_else(|| "unnamed".to_owned(), |identity| identity.name.clone());
+    let name =
+        identity.as_ref().map_or_else(|| "unnamed".to_owned(), |identity| identity.name.clone());
     // A rasteriser that runs on the CPU has no physical identity.
     if identity.is_none_or(|identity| identity.physical.is_none()) {
         return Err(DeviceError::Software(name));
@@ -132,7 +136,10 @@ pub fn cores() -> usize {
 ///
 /// # Errors
 /// Fails if the pool's threads cannot be started.
-pub fn enter_compute_pool(threads: usize, background: bool) -> Result<(), rayon::ThreadPoolBuildError> {
+pub fn enter_compute_pool(
+    threads: usize,
+    background: bool,
+) -> Result<(), rayon::ThreadPoolBuildError> {
     let lower = move || {
         if background {
             // Linux gives each thread its own nice value; the window then always comes first.
@@ -164,8 +171,10 @@ pub fn self_test(device: &Device) -> Result<(), String> {
     let found = probe(device)?;
     for ((what, expected), (_, found)) in expected.iter().zip(&found) {
         let scale = expected.iter().fold(1e-3_f32, |scale, value| scale.max(value.abs()));
-        let worst = expected.iter().zip(found).fold(0.0_f32, |worst, (a, b)| worst.max((a - b).abs()));
-        if !(worst <= 1e-3 * scale) || found.len() != expected.len() {
+        let worst =
+            expected.iter().zip(found).fold(0.0_f32, |worst, (a, b)| worst.max((a - b).abs()));
+        let whole = found.len() == expected.len() && found.iter().all(|value| value.is_finite());
+        if !whole || worst > 1e-3 * scale {
             return Err(format!("{what} off by {worst:.2e} at a scale of {scale:.2e}"));
         }
     }
@@ -176,10 +185,13 @@ type Probe = Vec<(&'static str, Vec<f32>)>;
 
 fn probe(device: &Device) -> Result<Probe, String> {
     let device = device.clone().autodiff();
-    let ramp = |count: usize, step: f32| (0..count).map(|i| (i as f32 * step).sin()).collect::<Vec<f32>>();
-    let input = Tensor::<4>::from_data(TensorData::new(ramp(4 * 3 * 9 * 9, 0.37), [4, 3, 9, 9]), &device);
+    let ramp =
+        |count: usize, step: f32| (0..count).map(|i| (i as f32 * step).sin()).collect::<Vec<f32>>();
+    let input =
+        Tensor::<4>::from_data(TensorData::new(ramp(4 * 3 * 9 * 9, 0.37), [4, 3, 9, 9]), &device);
     let weight =
-        Tensor::<4>::from_data(TensorData::new(ramp(8 * 3 * 3 * 3, 0.71), [8, 3, 3, 3]), &device).require_grad();
+        Tensor::<4>::from_data(TensorData::new(ramp(8 * 3 * 3 * 3, 0.71), [8, 3, 3, 3]), &device)
+            .require_grad();
     let gamma = Tensor::<1>::ones([8], &device).require_grad();
     let beta = Tensor::<1>::zeros([8], &device).require_grad();
     let options = ConvOptions::new([2, 2], [1, 1], [1, 1], 1);
@@ -189,13 +201,17 @@ fn probe(device: &Device) -> Result<Probe, String> {
     let gradients = loss.backward();
     let read = |what: &'static str, tensor: Option<TensorData>| {
         let data = tensor.ok_or_else(|| format!("{what} is missing"))?;
-        let values = data.try_to_vec::<f32>().map_err(|error| format!("{what} cannot be read: {error}"))?;
+        let values =
+            data.try_to_vec::<f32>().map_err(|error| format!("{what} cannot be read: {error}"))?;
         Ok::<_, String>((what, values))
     };
     let data = |tensor: Tensor<1>| tensor.try_into_data().ok();
     Ok(vec![
         read("the loss", loss.try_into_data().ok())?,
-        read("the weight gradient", weight.grad(&gradients).and_then(|grad| grad.try_into_data().ok()))?,
+        read(
+            "the weight gradient",
+            weight.grad(&gradients).and_then(|grad| grad.try_into_data().ok()),
+        )?,
         read("the scale gradient", gamma.grad(&gradients).and_then(data))?,
         read("the shift gradient", beta.grad(&gradients).and_then(data))?,
     ])

@@ -16,9 +16,9 @@ use crate::query::Embeddings;
 #[derive(Debug)]
 pub enum Model {
     /// Embeds only.
-    Pretrained(Pretrained),
+    Pretrained(Box<Pretrained>),
     /// Embeds and classifies.
-    Classifier(Classifier),
+    Classifier(Box<Classifier>),
 }
 
 impl Model {
@@ -49,8 +49,10 @@ impl Predictor {
     pub fn load(folder: &Path, device: &Device) -> Result<Self, ModelError> {
         let device = device.clone().inner();
         let (model, card) = match load_card(folder)?.kind {
-            Kind::Pretrained => load_pretrained(folder, &device).map(|(m, card)| (Model::Pretrained(m), card))?,
-            Kind::Classifier => load_classifier(folder, &device).map(|(m, card)| (Model::Classifier(m), card))?,
+            Kind::Pretrained => load_pretrained(folder, &device)
+                .map(|(m, card)| (Model::Pretrained(Box::new(m)), card))?,
+            Kind::Classifier => load_classifier(folder, &device)
+                .map(|(m, card)| (Model::Classifier(Box::new(m)), card))?,
         };
         Ok(Self { model, card, device })
     }
@@ -72,7 +74,11 @@ impl Predictor {
     ///
     /// # Errors
     /// Fails if the device failed.
-    pub fn probabilities(&self, store: &PlaneStore, rows: &[usize]) -> Result<Option<Vec<f32>>, LearnError> {
+    pub fn probabilities(
+        &self,
+        store: &PlaneStore,
+        rows: &[usize],
+    ) -> Result<Option<Vec<f32>>, LearnError> {
         match &self.model {
             Model::Pretrained(_) => Ok(None),
             Model::Classifier(model) => {
@@ -105,5 +111,6 @@ pub fn embed(
             return Err(LearnError::Stopped);
         }
     }
-    Embeddings::new(values.len() / rows.len().max(1), values).map_err(|fault| LearnError::Device(fault.to_string()))
+    Embeddings::new(values.len() / rows.len().max(1), values)
+        .map_err(|fault| LearnError::Device(fault.to_string()))
 }

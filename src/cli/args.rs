@@ -15,7 +15,7 @@ use crate::query::Strategy;
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110)]
 pub struct Args {
-    /// Folder of `sessions/` and `models/` [default: $PENUMBRA_HOME, else this checkout, else the user's data folder]
+    /// Folder of `sessions/` and `models/` [default: `PENUMBRA_HOME`, else this checkout, else the user's data folder]
     #[arg(long, global = true)]
     pub home: Option<PathBuf>,
     /// Where to compute: auto, gpu or cpu

@@ -41,10 +41,19 @@ pub fn run(home: &Home, choice: DeviceChoice, args: &DoctorArgs) -> anyhow::Resu
         let note = if writable(home.root()) { "" } else { " (cannot be written)" };
         println!("home         {}{note}", home.root().display());
         println!("sessions     {sessions}");
-        println!("models       {}", if models.is_empty() { "none".to_owned() } else { models.join(", ") });
-        let demo = home.demo_films().map_or_else(|| "not there".to_owned(), |path| path.display().to_string());
+        println!(
+            "models       {}",
+            if models.is_empty() { "none".to_owned() } else { models.join(", ") }
+        );
+        let demo = home
+            .demo_films()
+            .map_or_else(|| "not there".to_owned(), |path| path.display().to_string());
         println!("demo films   {demo}");
-        println!("CPU          {} ({})", cpu.name, if cpu_test.is_ok() { "computes correctly" } else { "fails" });
+        println!(
+            "CPU          {} ({})",
+            cpu.name,
+            if cpu_test.is_ok() { "computes correctly" } else { "fails" }
+        );
         match &gpu {
             Ok(gpu) => println!("GPU          {} (computes correctly)", gpu.name),
             Err(error) => println!("GPU          {error}"),
@@ -60,7 +69,8 @@ pub fn run(home: &Home, choice: DeviceChoice, args: &DoctorArgs) -> anyhow::Resu
 /// Names of the models that can be loaded, the user's own and the shipped one.
 fn models(home: &Home) -> Vec<String> {
     let own = fs::read_dir(home.models()).into_iter().flatten().flatten();
-    let mut names: Vec<String> = own.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> =
+        own.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.push("demo".to_owned());
     names.retain(|name| load_card(&home.model(name)).is_ok());
     names.sort_unstable();

@@ -17,10 +17,15 @@ use crate::query::Embeddings;
 ///
 /// # Errors
 /// Fails if the model or a film cannot be read, or a file not be written.
-pub fn run(home: &Home, args: &EmbedArgs, compute: &Compute, threads: usize) -> anyhow::Result<Answer> {
+pub fn run(
+    home: &Home,
+    args: &EmbedArgs,
+    compute: &Compute,
+    threads: usize,
+) -> anyhow::Result<Answer> {
     let films = Films::find(&args.films)?;
     let predictor = Predictor::load(&home.model(&args.model), &compute.device)?;
-    let store = films.load(&source_preprocess(&predictor.card.preprocess), threads)?;
+    let store = films.load(source_preprocess(predictor.card.preprocess), threads)?;
     let rows: Vec<usize> = (0..store.len()).collect();
     let bar = bar("embedding films");
     bar.set_length(rows.len() as u64);
@@ -63,7 +68,9 @@ mod tests {
     fn header_is_numpys() {
         let bytes = npy(&Embeddings::new(3, vec![1.0, 2.0, 3.0]).unwrap());
         assert_eq!(&bytes[..10], b"\x93NUMPY\x01\x00\x76\x00");
-        assert!(bytes[10..].starts_with(b"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3), }"));
+        assert!(
+            bytes[10..].starts_with(b"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3), }")
+        );
         assert_eq!(bytes[127], b'\n');
         assert_eq!(bytes[128..], [0, 0, 128, 63, 0, 0, 0, 64, 0, 0, 64, 64]);
     }

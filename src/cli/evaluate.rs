@@ -15,7 +15,12 @@ use crate::predict::Predictor;
 ///
 /// # Errors
 /// Fails if the model does not classify, has other classes than the labels file, or a film cannot be read.
-pub fn run(home: &Home, args: &EvaluateArgs, compute: &Compute, threads: usize) -> anyhow::Result<Answer> {
+pub fn run(
+    home: &Home,
+    args: &EvaluateArgs,
+    compute: &Compute,
+    threads: usize,
+) -> anyhow::Result<Answer> {
     let films = Films::find(&args.films)?;
     let predictor = Predictor::load(&home.model(&args.model), &compute.device)?;
     let classes = &predictor.card.classes;
@@ -23,9 +28,13 @@ pub fn run(home: &Home, args: &EvaluateArgs, compute: &Compute, threads: usize) 
         bail!("evaluating needs --labels");
     }
     if *classes != films.classes {
-        bail!("the model {} knows the classes {classes:?}, the labels file {:?}", args.model, films.classes);
+        bail!(
+            "the model {} knows the classes {classes:?}, the labels file {:?}",
+            args.model,
+            films.classes
+        );
     }
-    let store = films.load(&source_preprocess(&predictor.card.preprocess), threads)?;
+    let store = films.load(source_preprocess(predictor.card.preprocess), threads)?;
     let rows: Vec<usize> = (0..store.len()).collect();
     let Some(probabilities) = predictor.probabilities(&store, &rows)? else {
         bail!("the model {} embeds and does not classify", args.model);

@@ -15,7 +15,8 @@ pub fn run(home: &Home, args: &ExportArgs) -> anyhow::Result<Answer> {
     for warning in &workspace.warnings {
         eprintln!("{warning}");
     }
-    let report = export(workspace.session.state(), &workspace.export_films(), &args.format, &args.out)?;
+    let report =
+        export(workspace.session.state(), &workspace.export_films(), &args.format, &args.out)?;
     println!(
         "{} labelled films, {} uninterpretable: {}",
         report.labelled,

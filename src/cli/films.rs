@@ -60,7 +60,8 @@ impl Films {
                 bail!("no row is of the split {split:?}: {}", labels.display());
             }
         }
-        let label = |name: &String| classes.binary_search(name).ok().context("a label without a class");
+        let label =
+            |name: &String| classes.binary_search(name).ok().context("a label without a class");
         Ok(Self {
             root: args.images.clone(),
             labels: rows.iter().map(|row| label(&row.label)).collect::<anyhow::Result<_>>()?,
@@ -75,7 +76,9 @@ impl Films {
 
     fn scanned(args: &FilmsArgs) -> anyhow::Result<Self> {
         let bar = bar("indexing films");
-        let found = scan(&args.images, &PatientRule::default(), &|done, total| progress(&bar, done, total))?;
+        let found = scan(&args.images, &PatientRule::default(), &|done, total| {
+            progress(&bar, done, total);
+        })?;
         bar.finish_and_clear();
         for film in &found.refused {
             eprintln!("refused: {}: {}", film.reason, film.file);
@@ -92,14 +95,19 @@ impl Films {
     ///
     /// # Errors
     /// Fails if a film cannot be read: a figure over fewer films than it says would mislead.
-    pub fn load(&self, preprocess: &Preprocess, threads: usize) -> anyhow::Result<Arc<PlaneStore>> {
+    pub fn load(&self, preprocess: Preprocess, threads: usize) -> anyhow::Result<Arc<PlaneStore>> {
         let bar = bar("reading films");
         let report = |done, total| progress(&bar, done, total);
-        let (store, refused) = PlaneStore::load(&self.root, &self.files, preprocess, threads, &report);
+        let (store, refused) =
+            PlaneStore::load(&self.root, &self.files, &preprocess, threads, &report);
         bar.finish_and_clear();
         if let Some(film) = refused.first() {
             let count = refused.len();
-            bail!("{count} films cannot be read; the first: {}: {}", film.reason, self.root.join(&film.file).display());
+            bail!(
+                "{count} films cannot be read; the first: {}: {}",
+                film.reason,
+                self.root.join(&film.file).display()
+            );
         }
         Ok(Arc::new(store))
     }

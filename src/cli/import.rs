@@ -34,7 +34,8 @@ pub fn run(home: &Home, args: &ImportArgs) -> anyhow::Result<Answer> {
     for film in &scan.duplicates {
         println!("duplicate of {}: {}", film.of, film.file);
     }
-    let patients: std::collections::BTreeSet<&str> = scan.films.iter().map(|film| film.patient.as_str()).collect();
+    let patients: std::collections::BTreeSet<&str> =
+        scan.films.iter().map(|film| film.patient.as_str()).collect();
     println!(
         "{}: {} films of {} patients, {} duplicates left out, {} files refused",
         args.session,

@@ -66,23 +66,31 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Some(Command::Label(label)) => start_window(&home, Some(label), args.device, args.renderer),
         Some(Command::Doctor(doctor)) => doctor::run(&home, args.device, &doctor),
         Some(Command::Import(import)) => import::run(&home, &import),
-        Some(Command::Pretrain(pretrain)) => compute(args.device, args.threads, move |compute, threads| {
-            pretrain::run(&home, &pretrain, compute, threads)
-        }),
+        Some(Command::Pretrain(pretrain)) => {
+            compute(args.device, args.threads, move |compute, threads| {
+                pretrain::run(&home, &pretrain, compute, threads)
+            })
+        }
         Some(Command::Embed(embed)) => {
-            compute(args.device, args.threads, move |compute, threads| embed::run(&home, &embed, compute, threads))
+            compute(args.device, args.threads, move |compute, threads| {
+                embed::run(&home, &embed, compute, threads)
+            })
         }
-        Some(Command::Predict(predict)) => {
-            compute(args.device, args.threads, move |compute, _| predict::run(&home, &predict, compute))
+        Some(Command::Predict(predict)) => compute(args.device, args.threads, move |compute, _| {
+            predict::run(&home, &predict, compute)
+        }),
+        Some(Command::Evaluate(evaluate)) => {
+            compute(args.device, args.threads, move |compute, threads| {
+                evaluate::run(&home, &evaluate, compute, threads)
+            })
         }
-        Some(Command::Evaluate(evaluate)) => compute(args.device, args.threads, move |compute, threads| {
-            evaluate::run(&home, &evaluate, compute, threads)
-        }),
-        Some(Command::Simulate(simulate)) => compute(args.device, args.threads, move |compute, threads| {
-            simulate::run(&home, &simulate, compute, threads)
-        }),
+        Some(Command::Simulate(simulate)) => {
+            compute(args.device, args.threads, move |compute, threads| {
+                simulate::run(&home, &simulate, compute, threads)
+            })
+        }
         Some(Command::Export(export)) => export::run(&home, &export),
-        Some(Command::Verify(verify)) => verify::run(&home, &verify),
+        Some(Command::Verify(verify)) => Ok(verify::run(&home, &verify)),
     }
 }
 
@@ -119,6 +127,9 @@ fn compute(
         work(&compute, threads)
     };
     // Deep networks recurse on the way back.
-    let thread = std::thread::Builder::new().name("compute".to_owned()).stack_size(64 << 20).spawn(run)?;
-    thread.join().map_err(|_| anyhow::anyhow!("the computation broke off; the message above says where"))?
+    let thread =
+        std::thread::Builder::new().name("compute".to_owned()).stack_size(64 << 20).spawn(run)?;
+    thread
+        .join()
+        .map_err(|_| anyhow::anyhow!("the computation broke off; the message above says where"))?
 }

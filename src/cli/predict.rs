@@ -18,7 +18,7 @@ use crate::predict::Predictor;
 /// Fails if the model cannot be loaded or does not classify.
 pub fn run(home: &Home, args: &PredictArgs, compute: &Compute) -> anyhow::Result<Answer> {
     let predictor = Predictor::load(&home.model(&args.model), &compute.device)?;
-    let preprocess = source_preprocess(&predictor.card.preprocess);
+    let preprocess = source_preprocess(predictor.card.preprocess);
     let mut report = Vec::new();
     let mut answer = Answer::Yes;
     for path in &args.files {
@@ -40,8 +40,13 @@ pub fn run(home: &Home, args: &PredictArgs, compute: &Compute) -> anyhow::Result
             .map(|(class, &probability)| (class.clone(), f64::from(probability).into()))
             .collect();
         if !args.json {
-            let text: Vec<String> =
-                predictor.card.classes.iter().zip(&probabilities).map(|(class, p)| format!("{class} {p:.3}")).collect();
+            let text: Vec<String> = predictor
+                .card
+                .classes
+                .iter()
+                .zip(&probabilities)
+                .map(|(class, p)| format!("{class} {p:.3}"))
+                .collect();
             println!("{}: {}", path.display(), text.join(", "));
         }
         report.push(serde_json::json!({ "file": path, "probabilities": of_class }));

@@ -19,14 +19,19 @@ use crate::imaging::{Augment, Preprocess};
 use crate::learn::schedule::Scaling;
 use crate::learn::simclr::{Checkpoints, SimclrConfig, pretrain};
 use crate::learn::{Flow, LearnError, StepReport};
-use crate::model::folder::{self, Kind, ModelCard};
 use crate::model::Architecture;
+use crate::model::folder::{self, Kind, ModelCard};
 
 /// Pretrains and saves the model under its name.
 ///
 /// # Errors
 /// Fails if the films cannot be read, if learning fails, or if the model cannot be written.
-pub fn run(home: &Home, args: &PretrainArgs, compute: &Compute, threads: usize) -> anyhow::Result<Answer> {
+pub fn run(
+    home: &Home,
+    args: &PretrainArgs,
+    compute: &Compute,
+    threads: usize,
+) -> anyhow::Result<Answer> {
     let config = config(args)?;
     let folder = home.models().join(&args.out);
     let checkpoint = home.models().join(format!("{}.checkpoint", args.out));
@@ -34,27 +39,35 @@ pub fn run(home: &Home, args: &PretrainArgs, compute: &Compute, threads: usize) 
         bail!("there is a model of this name already; choose another --out: {}", folder.display());
     }
     if checkpoint.is_dir() && !args.resume {
-        bail!("there is a checkpoint of this name; give --resume to go on, or remove it: {}", checkpoint.display());
+        bail!(
+            "there is a checkpoint of this name; give --resume to go on, or remove it: {}",
+            checkpoint.display()
+        );
     }
     let films = Films::find(&args.films)?;
     let preprocess = Preprocess { size: args.size, fit: args.fit };
-    let store = films.load(&source_preprocess(&preprocess), threads)?;
+    let store = films.load(source_preprocess(preprocess), threads)?;
     println!("{} films, {}, {} px, on {compute}", store.len(), config.architecture, config.size);
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
-    ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)).context("cannot wait for Ctrl-C")?;
+    ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed))
+        .context("cannot wait for Ctrl-C")?;
     let mut log = Log::new(&config);
     let checkpoints = Checkpoints { folder: checkpoint.clone(), resume: args.resume };
     let started = Instant::now();
-    let result = pretrain(&config, &store, &compute.device, threads, Some(&checkpoints), &mut |report| {
-        log.step(report);
-        if stop.load(Ordering::Relaxed) { Flow::Stop } else { Flow::Continue }
-    });
+    let result =
+        pretrain(&config, &store, &compute.device, threads, Some(&checkpoints), &mut |report| {
+            log.step(report);
+            if stop.load(Ordering::Relaxed) { Flow::Stop } else { Flow::Continue }
+        });
     log.bar.finish_and_clear();
     let model = match result {
         Ok(model) => model,
         Err(LearnError::Stopped) => {
-            println!("stopped; --resume goes on from the last finished epoch: {}", checkpoint.display());
+            println!(
+                "stopped; --resume goes on from the last finished epoch: {}",
+                checkpoint.display()
+            );
             return Ok(Answer::No);
         }
         Err(error) => return Err(error.into()),
@@ -91,8 +104,14 @@ pub fn run(home: &Home, args: &PretrainArgs, compute: &Compute, threads: usize) 
 fn config(args: &PretrainArgs) -> anyhow::Result<SimclrConfig> {
     let architecture = Architecture { depth: args.depth, width: args.width, stem: args.stem };
     architecture.blocks().map_err(anyhow::Error::msg)?;
-    if !(0.01..=1.0).contains(&args.crop) || args.temperature <= 0.0 || args.batch < 2 || args.size < 16 {
-        bail!("--crop is in 0.01..=1, --temperature above 0, --batch at least 2 and --size at least 16");
+    if !(0.01..=1.0).contains(&args.crop)
+        || args.temperature <= 0.0
+        || args.batch < 2
+        || args.size < 16
+    {
+        bail!(
+            "--crop is in 0.01..=1, --temperature above 0, --batch at least 2 and --size at least 16"
+        );
     }
     Ok(SimclrConfig {
         architecture,

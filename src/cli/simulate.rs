@@ -23,13 +23,17 @@ use crate::engine::ranking::FOLDS;
 use crate::engine::worker::source_preprocess;
 use crate::fsutil;
 use crate::learn::distill::{DistillConfig, distill};
-use crate::learn::finetune::{FineTuned, FinetuneConfig, FoldAssigner, Labelled, ensemble, finetune};
+use crate::learn::finetune::{
+    FineTuned, FinetuneConfig, FoldAssigner, Labelled, ensemble, finetune,
+};
 use crate::learn::metrics::Metrics;
-use crate::learn::{Flow, probabilities};
+use crate::learn::{Flow, Setting, probabilities};
 use crate::model::Pretrained;
 use crate::model::folder::load_pretrained;
 use crate::predict::embed;
-use crate::query::{ClusterCache, Embeddings, Head, Pool, Regularisation, Scaling, Standardisation, Strategy, rank};
+use crate::query::{
+    ClusterCache, Embeddings, Head, Pool, Regularisation, Scaling, Standardisation, Strategy, rank,
+};
 
 /// Everything that the cells share.
 struct Bench<'a> {
@@ -89,7 +93,12 @@ struct Line {
 ///
 /// # Errors
 /// Fails if films or the model cannot be read, a budget is larger than the pool, or learning fails.
-pub fn run(home: &Home, args: &SimulateArgs, compute: &Compute, threads: usize) -> anyhow::Result<Answer> {
+pub fn run(
+    home: &Home,
+    args: &SimulateArgs,
+    compute: &Compute,
+    threads: usize,
+) -> anyhow::Result<Answer> {
     let bench = Bench::load(home, args, compute, threads)?;
     let mut cells = Vec::new();
     for seed in 0..args.seeds {
@@ -111,7 +120,10 @@ pub fn run(home: &Home, args: &SimulateArgs, compute: &Compute, threads: usize) 
         "cells": cells,
     });
     if let Some(out) = &args.out {
-        fsutil::write_atomic(&out.join("results.json"), serde_json::to_string_pretty(&report)?.as_bytes())?;
+        fsutil::write_atomic(
+            &out.join("results.json"),
+            serde_json::to_string_pretty(&report)?.as_bytes(),
+        )?;
         fsutil::write_atomic(&out.join("results.csv"), csv(&cells).as_bytes())?;
     }
     if args.json {
@@ -123,15 +135,26 @@ pub fn run(home: &Home, args: &SimulateArgs, compute: &Compute, threads: usize) 
 }
 
 impl<'a> Bench<'a> {
-    fn load(home: &Home, args: &'a SimulateArgs, compute: &'a Compute, threads: usize) -> anyhow::Result<Self> {
+    fn load(
+        home: &Home,
+        args: &'a SimulateArgs,
+        compute: &'a Compute,
+        threads: usize,
+    ) -> anyhow::Result<Self> {
         let (pool, eval) = films(home, args)?;
         if pool.classes != eval.classes {
-            bail!("the pool has the classes {:?}, the evaluation films {:?}", pool.classes, eval.classes);
+            bail!(
+                "the pool has the classes {:?}, the evaluation films {:?}",
+                pool.classes,
+                eval.classes
+            );
         }
         let shared = pool.patients.iter().collect::<std::collections::BTreeSet<_>>();
         let crossing = eval.patients.iter().filter(|patient| shared.contains(patient)).count();
         if crossing > 0 {
-            eprintln!("warning: {crossing} evaluation films are of patients who are in the pool too");
+            eprintln!(
+                "warning: {crossing} evaluation films are of patients who are in the pool too"
+            );
         }
         let largest = args.budgets.iter().copied().max().unwrap_or(0);
         if largest == 0 || largest > pool.files.len() {
@@ -139,9 +162,9 @@ impl<'a> Bench<'a> {
         }
         let plain = compute.device.clone().inner();
         let (base, card) = load_pretrained(&home.model(&args.model), &plain)?;
-        let source = source_preprocess(&card.preprocess);
-        let pool_store = pool.load(&source, threads)?;
-        let eval_store = eval.load(&source, threads)?;
+        let source = source_preprocess(card.preprocess);
+        let pool_store = pool.load(source, threads)?;
+        let eval_store = eval.load(source, threads)?;
         let size = card.preprocess.size;
         let all = |store: &PlaneStore| {
             let rows: Vec<usize> = (0..store.len()).collect();
@@ -198,10 +221,16 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    fn fit(&self, bought: &Labelled, regularisation: &mut Regularisation, warm: Option<&Head>) -> Head {
+    fn fit(
+        &self,
+        bought: &Labelled,
+        regularisation: &mut Regularisation,
+        warm: Option<&Head>,
+    ) -> Head {
         let folds = FoldAssigner::new(FOLDS).assign_all(bought, &self.pool.patients);
         let classes = self.classes();
-        let l2 = regularisation.refresh(&self.features, &bought.rows, &bought.classes, classes, &folds);
+        let l2 =
+            regularisation.refresh(&self.features, &bought.rows, &bought.classes, classes, &folds);
         Head::fit(&self.features, &bought.rows, &bought.classes, classes, l2, warm)
     }
 
@@ -248,7 +277,9 @@ impl<'a> Bench<'a> {
         for method in methods {
             let started = Instant::now();
             let found = match method {
-                Method::Head => self.fit(bought, regularisation, warm).probabilities(&self.eval_features),
+                Method::Head => {
+                    self.fit(bought, regularisation, warm).probabilities(&self.eval_features)
+                }
                 Method::Finetune => {
                     let networks = self.finetune(bought, seed)?;
                     let found = self.evaluate(&networks)?;
@@ -263,7 +294,8 @@ impl<'a> Bench<'a> {
                     self.distill(&networks, seed)?
                 }
             };
-            let metrics = Metrics::of(&found, &self.eval.labels, self.classes(), self.pool.positive())?;
+            let metrics =
+                Metrics::of(&found, &self.eval.labels, self.classes(), self.pool.positive())?;
             let count = |class| bought.classes.iter().filter(|&&label| label == class).count();
             let cell = Cell {
                 strategy,
@@ -291,16 +323,18 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
+    fn setting(&self) -> Setting<'_> {
+        let (classes, device) = (self.classes(), &self.compute.device);
+        Setting { start: &self.base, classes, store: &self.pool_store, device }
+    }
+
     fn finetune(&self, bought: &Labelled, seed: u64) -> anyhow::Result<FineTuned> {
         let config = FinetuneConfig::standard(self.size, seed);
         let tuned = finetune(
-            &self.base,
-            self.classes(),
-            &self.pool_store,
+            &self.setting(),
             &self.pool.patients,
             &mut || bought.clone(),
             &config,
-            &self.compute.device,
             &mut |_| Flow::Continue,
         );
         tuned.with_context(|| format!("cannot fine-tune on {} labels", bought.rows.len()))
@@ -316,17 +350,10 @@ impl<'a> Bench<'a> {
         let pool: Vec<usize> = (0..self.pool_store.len()).collect();
         let teacher = ensemble(&tuned.models, &self.pool_store, &pool, self.size, device)?;
         let config = DistillConfig::standard(self.size, seed);
-        let student = distill(
-            &self.base,
-            self.classes(),
-            &self.pool_store,
-            &pool,
-            teacher,
-            &tuned.labelled,
-            &config,
-            device,
-            &mut |_| Flow::Continue,
-        )?;
+        let student =
+            distill(&self.setting(), &pool, teacher, &tuned.labelled, &config, &mut |_| {
+                Flow::Continue
+            })?;
         let rows: Vec<usize> = (0..self.eval_store.len()).collect();
         Ok(probabilities(&student, &self.eval_store, &rows, self.size, device)?)
     }
@@ -336,7 +363,12 @@ impl<'a> Bench<'a> {
 fn films(home: &Home, args: &SimulateArgs) -> anyhow::Result<(Films, Films)> {
     let part = |images: &std::path::Path, labels: &std::path::Path, split: &Option<String>| {
         let labels = Some(labels.to_path_buf());
-        Films::find(&FilmsArgs { images: images.to_path_buf(), labels, split: split.clone(), limit: None })
+        Films::find(&FilmsArgs {
+            images: images.to_path_buf(),
+            labels,
+            split: split.clone(),
+            limit: None,
+        })
     };
     if args.demo {
         let demo = home.demo_films().context("the demo's films are not there")?;
@@ -351,7 +383,9 @@ fn films(home: &Home, args: &SimulateArgs) -> anyhow::Result<(Films, Films)> {
     let eval = match (&args.eval_images, &args.eval_labels, &args.eval_split) {
         (Some(images), Some(labels), split) => part(images, labels, split)?,
         (_, _, Some(split)) => part(images, labels, &Some(split.clone()))?,
-        _ => bail!("simulating needs films to measure on: --eval-split, or --eval-images and --eval-labels"),
+        _ => bail!(
+            "simulating needs films to measure on: --eval-split, or --eval-images and --eval-labels"
+        ),
     };
     Ok((pool, eval))
 }
@@ -366,10 +400,15 @@ fn spread(values: &[f64]) -> Spread {
 fn summarise(cells: &[Cell], n: usize) -> Vec<Line> {
     let mut groups: BTreeMap<(usize, String, String), Vec<&Cell>> = BTreeMap::new();
     for cell in cells {
-        groups.entry((cell.labels, cell.method.clone(), cell.strategy.to_string())).or_default().push(cell);
+        groups
+            .entry((cell.labels, cell.method.clone(), cell.strategy.to_string()))
+            .or_default()
+            .push(cell);
     }
     let line = |group: Vec<&Cell>| {
-        let of = |figure: fn(&Cell) -> f64| spread(&group.iter().map(|cell| figure(cell)).collect::<Vec<_>>());
+        let of = |figure: fn(&Cell) -> f64| {
+            spread(&group.iter().map(|cell| figure(cell)).collect::<Vec<_>>())
+        };
         let aurocs: Option<Vec<f64>> = group.iter().map(|cell| cell.auroc).collect();
         Line {
             strategy: group[0].strategy,
@@ -389,9 +428,10 @@ fn summarise(cells: &[Cell], n: usize) -> Vec<Line> {
 
 /// The table in Markdown.
 fn table(lines: &[Line]) -> String {
-    let mut text = "| labels | strategy | method | seeds | n | accuracy | AUROC | balanced | ECE | s |\n\
+    let mut text =
+        "| labels | strategy | method | seeds | n | accuracy | AUROC | balanced | ECE | s |\n\
                     |---|---|---|---|---|---|---|---|---|---|\n"
-        .to_owned();
+            .to_owned();
     for line in lines {
         let figure = |spread: Spread| format!("{:.3} ± {:.3}", spread.mean, spread.sd);
         let auroc = line.auroc.map_or_else(|| "–".to_owned(), figure);
@@ -414,13 +454,21 @@ fn table(lines: &[Line]) -> String {
 }
 
 fn csv(cells: &[Cell]) -> String {
-    let mut text = "labels,strategy,method,seed,accuracy,auroc,balanced_accuracy,ece,seconds\n".to_owned();
+    let mut text =
+        "labels,strategy,method,seed,accuracy,auroc,balanced_accuracy,ece,seconds\n".to_owned();
     for cell in cells {
         let auroc = cell.auroc.map_or_else(String::new, |auroc| format!("{auroc:.6}"));
         writeln!(
             text,
             "{},{},{},{},{:.6},{auroc},{:.6},{:.6},{:.1}",
-            cell.labels, cell.strategy, cell.method, cell.seed, cell.accuracy, cell.balanced_accuracy, cell.ece, cell.seconds
+            cell.labels,
+            cell.strategy,
+            cell.method,
+            cell.seed,
+            cell.accuracy,
+            cell.balanced_accuracy,
+            cell.ece,
+            cell.seconds
         )
         .ok();
     }

@@ -46,7 +46,8 @@ fn session(home: &Home, label: LabelArgs) -> anyhow::Result<Start> {
         return Ok(if label.session == DEMO { Start::Demo } else { Start::Session(label.session) });
     };
     let bar = bar("indexing films");
-    let new = NewSession { name: label.session.clone(), images, reference: None, patient_rule: None };
+    let new =
+        NewSession { name: label.session.clone(), images, reference: None, patient_rule: None };
     let scan = workspace::create(home, &new, &|done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);

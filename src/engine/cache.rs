@@ -29,7 +29,9 @@ pub fn load(folder: &Path, key: &str, rows: usize) -> Option<Embeddings> {
     let bytes = std::fs::read(path(folder, key)).ok()?;
     let (head, body) = bytes.split_at_checked(8 + 8 + 32)?;
     let dim = u64::from_le_bytes(head[8..16].try_into().ok()?) as usize;
-    let whole = &head[..8] == MAGIC && body.len() == rows * dim * 4 && head[16..] == *blake3::hash(body).as_bytes();
+    let whole = &head[..8] == MAGIC
+        && body.len() == rows * dim * 4
+        && head[16..] == *blake3::hash(body).as_bytes();
     if !whole {
         return None;
     }

@@ -118,7 +118,8 @@ impl ReadingQueue {
     fn sequence(&self, n: usize) -> Vec<QueuedFilm> {
         let mut taken = self.taken();
         let read = taken.len() as u64;
-        let deferred: Vec<usize> = self.labels.deferred.iter().copied().filter(|row| !taken.contains(row)).collect();
+        let deferred: Vec<usize> =
+            self.labels.deferred.iter().copied().filter(|row| !taken.contains(row)).collect();
         taken.extend(&deferred);
         let open: Vec<usize> = (0..self.films).filter(|row| !taken.contains(row)).collect();
         let mut used = BTreeSet::new();
@@ -130,7 +131,9 @@ impl ReadingQueue {
                 .or_else(|| self.audit(read + place as u64, &open, &used))
                 .or_else(|| self.next_ranked(&taken, &used))
                 .or_else(|| self.next_random(&open, &used))
-                .or_else(|| deferred.iter().find(|row| !used.contains(*row)).map(|&row| self.ranked(row)));
+                .or_else(|| {
+                    deferred.iter().find(|row| !used.contains(*row)).map(|&row| self.ranked(row))
+                });
             let Some(film) = film else { break };
             used.insert(film.row);
             films.push(film);
@@ -157,15 +160,22 @@ impl ReadingQueue {
 
     fn ranked(&self, row: usize) -> QueuedFilm {
         let ranking = self.ranking.as_ref();
-        let place = ranking.and_then(|ranking| ranking.order.iter().position(|ranked| ranked.index == row));
-        let reason = ranking.zip(place).map(|(ranking, place)| ranking.order[place].reason.clone());
+        let place =
+            ranking.and_then(|ranking| ranking.order.iter().position(|ranked| ranked.index == row));
+        let reason = ranking.zip(place).map(|(ranking, place)| ranking.order[place].reason);
         let strategy = place.and(ranking).map(|ranking| ranking.strategy);
-        QueuedFilm { row, source: QueuedSource::Ranked { strategy, rank: place.unwrap_or(0) as u32 }, reason }
+        QueuedFilm {
+            row,
+            source: QueuedSource::Ranked { strategy, rank: place.unwrap_or(0) as u32 },
+            reason,
+        }
     }
 
     fn next_ranked(&self, taken: &BTreeSet<usize>, used: &BTreeSet<usize>) -> Option<QueuedFilm> {
         let order = &self.ranking.as_ref()?.order;
-        let next = order.iter().find(|ranked| !taken.contains(&ranked.index) && !used.contains(&ranked.index))?;
+        let next = order
+            .iter()
+            .find(|ranked| !taken.contains(&ranked.index) && !used.contains(&ranked.index))?;
         Some(self.ranked(next.index))
     }
 
@@ -173,8 +183,13 @@ impl ReadingQueue {
     fn next_random(&self, open: &[usize], used: &BTreeSet<usize>) -> Option<QueuedFilm> {
         let mut order: Vec<usize> = (0..self.films).collect();
         rng::shuffle(&mut rng::stream(self.seed, "reading order", &[]), &mut order);
-        let row = order.into_iter().find(|row| open.binary_search(row).is_ok() && !used.contains(row))?;
-        Some(QueuedFilm { row, source: QueuedSource::Ranked { strategy: None, rank: 0 }, reason: None })
+        let row =
+            order.into_iter().find(|row| open.binary_search(row).is_ok() && !used.contains(row))?;
+        Some(QueuedFilm {
+            row,
+            source: QueuedSource::Ranked { strategy: None, rank: 0 },
+            reason: None,
+        })
     }
 }
 
@@ -184,7 +199,10 @@ mod tests {
     use crate::query::Ranked;
 
     fn ranking(films: usize, order: &[usize]) -> Arc<Ranking> {
-        let order = order.iter().map(|&index| Ranked { index, score: 0.0, reason: Reason::Random }).collect();
+        let order = order
+            .iter()
+            .map(|&index| Ranked { index, score: 0.0, reason: Reason::Random })
+            .collect();
         Arc::new(Ranking {
             version: 0,
             labels: 0,

@@ -10,7 +10,9 @@ use super::worker::Job;
 use super::{Options, Shared};
 use crate::learn::finetune::{FoldAssigner, Labelled};
 use crate::learn::metrics::Metrics;
-use crate::query::{ClusterCache, Embeddings, Head, Pool, Regularisation, Scaling, Standardisation, Strategy, rank};
+use crate::query::{
+    ClusterCache, Embeddings, Head, Pool, Regularisation, Scaling, Standardisation, Strategy, rank,
+};
 
 /// Length of a ranking: far more than is read before the next one.
 const RANKED: usize = 48;
@@ -61,7 +63,9 @@ impl Space {
             model: embedded.model,
             features: scale.apply(&embedded.pool),
             directions: embedded.pool.normalised(),
-            reference: embedded.reference.map(|(features, classes)| (scale.apply(&features), classes)),
+            reference: embedded
+                .reference
+                .map(|(features, classes)| (scale.apply(&features), classes)),
             head: None,
             regularisation: Regularisation::default(),
             clusters: ClusterCache::default(),
@@ -82,7 +86,12 @@ struct Ranker {
 }
 
 /// Runs until the channel ends or the flags close.
-pub(super) fn run(options: Options, shared: Shared, inbox: &Receiver<ToRanking>, jobs: Sender<Job>) {
+pub(super) fn run(
+    options: Options,
+    shared: Shared,
+    inbox: &Receiver<ToRanking>,
+    jobs: Sender<Job>,
+) {
     let strategy = options.strategy;
     let learnt = options.learnt_labels;
     let mut ranker =
@@ -117,10 +126,22 @@ impl Ranker {
         let labels = &self.labels;
         let classes = self.options.classes.len();
         let l2 = space.regularisation.l2();
-        let head = Head::fit(&space.features, &labels.rows, &labels.classes, classes, l2, space.head.as_ref());
+        let head = Head::fit(
+            &space.features,
+            &labels.rows,
+            &labels.classes,
+            classes,
+            l2,
+            space.head.as_ref(),
+        );
         let probabilities = head.probabilities(&space.features);
         let mut open = vec![true; self.options.pool.files.len()];
-        labels.rows.iter().chain(&labels.excluded).chain(&labels.deferred).for_each(|&row| open[row] = false);
+        labels
+            .rows
+            .iter()
+            .chain(&labels.excluded)
+            .chain(&labels.deferred)
+            .for_each(|&row| open[row] = false);
         let candidates: Vec<usize> = (0..open.len()).filter(|&row| open[row]).collect();
         let pool = Pool {
             ids: &self.options.pool.ids,
@@ -159,7 +180,13 @@ impl Ranker {
         if space.regularisation.is_due(rows.len()) {
             let labelled = Labelled { rows: rows.clone(), classes: classes.clone() };
             let folds = FoldAssigner::new(FOLDS).assign_all(&labelled, &self.options.pool.patients);
-            space.regularisation.refresh(&space.features, rows, classes, self.options.classes.len(), &folds);
+            space.regularisation.refresh(
+                &space.features,
+                rows,
+                classes,
+                self.options.classes.len(),
+                &folds,
+            );
         }
     }
 
@@ -174,12 +201,16 @@ impl Ranker {
 
     fn enough(&self) -> bool {
         let of_class = |class| self.labels.classes.iter().filter(|&&c| c == class).count();
-        (0..self.options.classes.len()).all(|class| of_class(class) >= self.options.labels_per_class)
+        (0..self.options.classes.len())
+            .all(|class| of_class(class) >= self.options.labels_per_class)
     }
 
     fn ask(&mut self, why: String) {
         if !self.enough() {
-            let text = format!("Fine-tuning waits for {} labels of each class", self.options.labels_per_class);
+            let text = format!(
+                "Fine-tuning waits for {} labels of each class",
+                self.options.labels_per_class
+            );
             self.shared.send(Event::Warning(text));
             return;
         }

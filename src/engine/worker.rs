@@ -16,11 +16,13 @@ use crate::imaging::Preprocess;
 use crate::learn::distill::{DistillConfig, distill};
 use crate::learn::finetune::{FineTuned, FinetuneConfig, Labelled, ensemble, finetune};
 use crate::learn::metrics::log_loss;
-use crate::learn::{Flow, LearnError, StepReport};
+use crate::learn::{Flow, LearnError, Setting, StepReport};
 use crate::model::folder::{self, Kind, ModelCard, load_pretrained};
 use crate::model::{Classifier, Pretrained};
 use crate::predict::{Predictor, embed};
-use crate::query::{Embeddings, L2_GRID, Regularisation, Scaling, Standardisation, choose_l2, out_of_fold};
+use crate::query::{
+    Embeddings, L2_GRID, Regularisation, Scaling, Standardisation, choose_l2, out_of_fold,
+};
 
 /// Edge of a plane in memory, over the edge of the network's input: crops keep detail without each film staying whole.
 const SOURCE_SCALE: f32 = 1.5;
@@ -49,7 +51,12 @@ struct Worker {
 }
 
 /// Runs until the flags close or the job channel ends.
-pub(super) fn run(options: Options, shared: Shared, jobs: &Receiver<Job>, to_ranking: Sender<ToRanking>) {
+pub(super) fn run(
+    options: Options,
+    shared: Shared,
+    jobs: &Receiver<Job>,
+    to_ranking: Sender<ToRanking>,
+) {
     let failed = shared.clone();
     let work = AssertUnwindSafe(|| -> anyhow::Result<()> {
         device::enter_compute_pool(device::cores().saturating_sub(1), true)?;
@@ -68,7 +75,9 @@ pub(super) fn run(options: Options, shared: Shared, jobs: &Receiver<Job>, to_ran
         Err(panic) => panic_text(panic.as_ref()),
     };
     if !failed.flags.closing() {
-        failed.send(Event::Failed(format!("Ranking and learning have stopped, labels are still saved: {text}")));
+        failed.send(Event::Failed(format!(
+            "Ranking and learning have stopped, labels are still saved: {text}"
+        )));
     }
 }
 
@@ -78,19 +87,24 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// Returns how films are kept in memory for a model that sees them as `preprocess`.
-pub fn source_preprocess(preprocess: &Preprocess) -> Preprocess {
+pub fn source_preprocess(preprocess: Preprocess) -> Preprocess {
     Preprocess { size: (preprocess.size as f32 * SOURCE_SCALE).round() as u32, fit: preprocess.fit }
 }
 
 impl Worker {
     /// Loads the model and the films and embeds the pool.
-    fn prepare(options: Options, shared: Shared, to_ranking: Sender<ToRanking>) -> anyhow::Result<Self> {
+    fn prepare(
+        options: Options,
+        shared: Shared,
+        to_ranking: Sender<ToRanking>,
+    ) -> anyhow::Result<Self> {
         let plain = options.compute.device.clone().inner();
         let (base, base_card) = load_pretrained(&options.base_model, &plain)?;
-        let preprocess = source_preprocess(&base_card.preprocess);
-        let pool = load(&options.pool, &preprocess, "reading films", &shared);
+        let preprocess = source_preprocess(base_card.preprocess);
+        let pool = load(&options.pool, preprocess, "reading films", &shared);
         let reference = options.reference.as_ref();
-        let reference = reference.map(|part| load(&part.source, &preprocess, "reading the reference set", &shared));
+        let reference = reference
+            .map(|part| load(&part.source, preprocess, "reading the reference set", &shared));
         let mut worker = Self {
             options,
             shared,
@@ -111,7 +125,11 @@ impl Worker {
             worker.take_up(&name, &path);
         }
         let device = worker.options.compute.name.clone();
-        let model = worker.options.current_model.as_ref().map_or(&worker.options.base_name, |(name, _)| name);
+        let model = worker
+            .options
+            .current_model
+            .as_ref()
+            .map_or(&worker.options.base_name, |(name, _)| name);
         worker.shared.send(Event::Ready { model: model.clone(), device });
         Ok(worker)
     }
@@ -126,14 +144,21 @@ impl Worker {
                 self.to_ranking.send(ToRanking::Embedded(embedded)).ok();
             }
             Err(error) => {
-                let text = format!("The model {name} cannot be used, the pretrained one serves instead: {error:#}");
+                let text = format!(
+                    "The model {name} cannot be used, the pretrained one serves instead: {error:#}"
+                );
                 self.shared.send(Event::Warning(text));
             }
         }
     }
 
     /// Embeds pool and reference set, from the cache where this model has embedded these films before.
-    fn embed_all(&self, student: Option<&Predictor>, model: &str, hash: &str) -> anyhow::Result<Embedded> {
+    fn embed_all(
+        &self,
+        student: Option<&Predictor>,
+        model: &str,
+        hash: &str,
+    ) -> anyhow::Result<Embedded> {
         let encoder = student.map_or(&self.base.encoder, |student| student.model.encoder());
         let part = |store: &Arc<PlaneStore>, source: &Source| -> anyhow::Result<Embeddings> {
             let key = cache::key(hash, &source.keys);
@@ -143,18 +168,23 @@ impl Worker {
             let rows: Vec<usize> = (0..store.len()).collect();
             let size = self.base_card.preprocess.size;
             let total = rows.len();
-            let found = embed(encoder, store, &rows, size, &self.options.compute.device, &mut |done| {
-                self.shared.send(Event::Preparing { what: "embedding films", done, total });
-                if self.shared.flags.closing() { Flow::Stop } else { Flow::Continue }
-            })?;
+            let found =
+                embed(encoder, store, &rows, size, &self.options.compute.device, &mut |done| {
+                    self.shared.send(Event::Preparing { what: "embedding films", done, total });
+                    if self.shared.flags.closing() { Flow::Stop } else { Flow::Continue }
+                })?;
             if let Err(error) = cache::save(&self.options.cache, &key, &found) {
-                self.shared.send(Event::Warning(format!("Embeddings could not be kept for the next start: {error}")));
+                self.shared.send(Event::Warning(format!(
+                    "Embeddings could not be kept for the next start: {error}"
+                )));
             }
             Ok(found)
         };
         let pool = part(&self.pool, &self.options.pool)?;
         let reference = match (&self.reference, &self.options.reference) {
-            (Some(store), Some(reference)) => Some((part(store, &reference.source)?, reference.classes.clone())),
+            (Some(store), Some(reference)) => {
+                Some((part(store, &reference.source)?, reference.classes.clone()))
+            }
             _ => None,
         };
         Ok(Embedded { model: model.to_owned(), pool, reference })
@@ -174,7 +204,13 @@ impl Worker {
             Err(error) if matches!(error.downcast_ref(), Some(LearnError::Stopped)) => {
                 (None, "Cancelled; the model in use stays".to_owned())
             }
-            Err(error) => (None, format!("Learning failed on {}; the model in use stays: {error:#}", self.options.compute)),
+            Err(error) => (
+                None,
+                format!(
+                    "Learning failed on {}; the model in use stays: {error:#}",
+                    self.options.compute
+                ),
+            ),
         };
         let labels = self.shared.labelled().rows.len();
         self.shared.send(Event::LearningEnded { model, outcome, labels });
@@ -184,15 +220,13 @@ impl Worker {
         let size = self.base_card.preprocess.size;
         let classes = self.options.classes.len();
         let device = &self.options.compute.device;
+        let setting = Setting { start: &self.base, classes, store: &self.pool, device };
         let config = FinetuneConfig::standard(size, self.options.seed);
         let tuned = finetune(
-            &self.base,
-            classes,
-            &self.pool,
+            &setting,
             &self.options.pool.patients,
             &mut || self.shared.labelled(),
             &config,
-            device,
             &mut |report| self.observe(Stage::FineTuning, report),
         )?;
         let verdict = self.compare(&tuned);
@@ -202,17 +236,10 @@ impl Worker {
         let rows: Vec<usize> = (0..self.pool.len()).collect();
         let teacher = ensemble(&tuned.models, &self.pool, &rows, size, device)?;
         let distilling = DistillConfig::standard(size, self.options.seed);
-        let student = distill(
-            &self.base,
-            classes,
-            &self.pool,
-            &rows,
-            teacher,
-            &tuned.labelled,
-            &distilling,
-            device,
-            &mut |report| self.observe(Stage::Distilling, report),
-        )?;
+        let student =
+            distill(&setting, &rows, teacher, &tuned.labelled, &distilling, &mut |report| {
+                self.observe(Stage::Distilling, report)
+            })?;
         let name = self.save(&student, &tuned, &config, &distilling, &verdict)?;
         let path = self.options.models.join(&name);
         let student = Predictor::load(&path, device)?;
@@ -298,18 +325,27 @@ struct Verdict {
     text: String,
 }
 
-fn load(source: &Source, preprocess: &Preprocess, what: &'static str, shared: &Shared) -> Arc<PlaneStore> {
+fn load(
+    source: &Source,
+    preprocess: Preprocess,
+    what: &'static str,
+    shared: &Shared,
+) -> Arc<PlaneStore> {
     let reporter = Mutex::new(0);
-    let (store, refused) = PlaneStore::load(&source.root, &source.files, preprocess, 1, &|done, total| {
-        // A report for each film would flood the queue.
-        let mut last = reporter.lock();
-        if done >= *last + 64 || done == total {
-            *last = done;
-            shared.send(Event::Preparing { what, done, total });
-        }
-    });
+    let (store, refused) =
+        PlaneStore::load(&source.root, &source.files, &preprocess, 1, &|done, total| {
+            // A report for each film would flood the queue.
+            let mut last = reporter.lock();
+            if done >= *last + 64 || done == total {
+                *last = done;
+                shared.send(Event::Preparing { what, done, total });
+            }
+        });
     for film in refused {
-        shared.send(Event::Warning(format!("A film cannot be ranked: {}: {}", film.reason, film.file)));
+        shared.send(Event::Warning(format!(
+            "A film cannot be ranked: {}: {}",
+            film.reason, film.file
+        )));
     }
     Arc::new(store)
 }

@@ -57,11 +57,16 @@ pub fn create(
     if folder.join("session.json").exists() {
         bail!("there is a session of this name already: {}", folder.display());
     }
-    let rule = new.patient_rule.as_deref().map_or_else(|| Ok(PatientRule::default()), PatientRule::new)?;
+    let rule =
+        new.patient_rule.as_deref().map_or_else(|| Ok(PatientRule::default()), PatientRule::new)?;
     let images = absolute(&new.images)?;
     let found = scan(&images, &rule, progress)?;
     if found.films.is_empty() {
-        bail!("there is no film that can be read, {} files were refused: {}", found.refused.len(), images.display());
+        bail!(
+            "there is no film that can be read, {} files were refused: {}",
+            found.refused.len(),
+            images.display()
+        );
     }
     let mut header = Header::new(new.name.clone(), images);
     header.patient_rule.clone_from(&new.patient_rule);
@@ -76,7 +81,8 @@ pub fn create(
 }
 
 fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
-    path.canonicalize().with_context(|| format!("this is not there or cannot be read: {}", path.display()))
+    path.canonicalize()
+        .with_context(|| format!("this is not there or cannot be read: {}", path.display()))
 }
 
 fn class_names(header: &Header) -> Vec<String> {
@@ -90,12 +96,16 @@ fn read_reference(reference: &Reference, classes: &[String]) -> anyhow::Result<R
     for row in read_labels(&reference.labels)? {
         let Some(class) = classes.iter().position(|class| *class == row.label) else {
             let path = reference.labels.display();
-            bail!("the reference set has the label {:?}, which is no class of the session: {path}", row.label);
+            bail!(
+                "the reference set has the label {:?}, which is no class of the session: {path}",
+                row.label
+            );
         };
         indices.push(class);
         source.files.push(row.file);
     }
-    source.keys = source.files.iter().map(|file| format!("{}/{file}", reference.images.display())).collect();
+    source.keys =
+        source.files.iter().map(|file| format!("{}/{file}", reference.images.display())).collect();
     Ok(ReferenceSet { source, classes: indices })
 }
 
@@ -135,9 +145,13 @@ impl Workspace {
         let images = session.header().images.clone();
         let shipped = home.demo_films().filter(|_| name == DEMO);
         // A demo session outlives the place that the program was first started from.
-        let images = shipped.as_ref().filter(|_| !images.is_dir()).map_or(images, |demo| demo.join("pool"));
+        let images =
+            shipped.as_ref().filter(|_| !images.is_dir()).map_or(images, |demo| demo.join("pool"));
         if !images.is_dir() {
-            warnings.push(format!("The folder of films is not there, films cannot be shown: {}", images.display()));
+            warnings.push(format!(
+                "The folder of films is not there, films cannot be shown: {}",
+                images.display()
+            ));
         }
         let reference = session.header().reference.clone().and_then(|mut reference| {
             if let Some(demo) = shipped.filter(|_| !reference.images.is_dir()) {
@@ -145,7 +159,9 @@ impl Workspace {
                 reference = Reference { labels: images.join("labels.csv"), images };
             }
             read_reference(&reference, &class_names(session.header()))
-                .map_err(|error| warnings.push(format!("The reference set cannot be used: {error:#}")))
+                .map_err(|error| {
+                    warnings.push(format!("The reference set cannot be used: {error:#}"));
+                })
                 .ok()
         });
         let films = Arc::new(films);
@@ -159,7 +175,8 @@ impl Workspace {
     /// Fails as [`Workspace::open`], or if the demo's films were not shipped.
     pub fn demo(home: &Home) -> anyhow::Result<Self> {
         if !home.session(DEMO).join("session.json").is_file() {
-            let films = home.demo_films().context("the demo's films are not there; reinstall Penumbra")?;
+            let films =
+                home.demo_films().context("the demo's films are not there; reinstall Penumbra")?;
             let reference = films.join("reference");
             let labels = reference.join("labels.csv");
             let new = NewSession {
@@ -219,7 +236,10 @@ impl Workspace {
     pub fn export_films(&self) -> BTreeMap<FilmId, ExportFilm> {
         let film = |record: &FilmRecord| {
             let file = self.images.join(&record.file);
-            (record.id, ExportFilm { file, relative: record.file.clone(), patient: record.patient.clone() })
+            (
+                record.id,
+                ExportFilm { file, relative: record.file.clone(), patient: record.patient.clone() },
+            )
         };
         self.films.iter().map(film).collect()
     }
@@ -233,7 +253,10 @@ impl Workspace {
         Options {
             compute,
             session: self.name.clone(),
-            positive: classes.iter().position(|class| class == "pneumonia").unwrap_or(classes.len() - 1),
+            positive: classes
+                .iter()
+                .position(|class| class == "pneumonia")
+                .unwrap_or(classes.len() - 1),
             classes,
             pool: Source {
                 root: self.images.clone(),
@@ -249,7 +272,10 @@ impl Workspace {
             current_model: current,
             models: self.home.models(),
             cache: folder.join("cache"),
-            strategy: state.strategy().and_then(|name| name.parse().ok()).unwrap_or(Strategy::TypiclustMargin),
+            strategy: state
+                .strategy()
+                .and_then(|name| name.parse().ok())
+                .unwrap_or(Strategy::TypiclustMargin),
             labels_per_learning: LABELS_PER_LEARNING,
             labels_per_class: LABELS_PER_CLASS,
             seed: self.session.header().seed,

@@ -8,18 +8,17 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::ema::Ema;
 use super::finetune::Labelled;
 use super::optimizer::adamw;
 use super::schedule::WarmupCosine;
-use super::{Flow, LearnError, Pace, StepReport, films, read, soft_cross_entropy};
+use super::{Flow, LearnError, Pace, Setting, StepReport, films, read, soft_cross_entropy};
 use crate::dataset::batches::{Epoch, Loader};
-use crate::dataset::planes::PlaneStore;
 use crate::imaging::Augment;
-use crate::model::{Classifier, Pretrained};
+use crate::model::Classifier;
 use crate::rng;
 
 /// How to distil.
@@ -66,9 +65,13 @@ impl DistillConfig {
 /// Raises probabilities to 1 / temperature and normalises them, row by row.
 fn sharpen(probabilities: &mut [f32], classes: usize, temperature: f32) {
     for row in probabilities.chunks_exact_mut(classes) {
-        row.iter_mut().for_each(|p| *p = p.max(1e-12).powf(temperature.recip()));
+        for p in &mut *row {
+            *p = p.max(1e-12).powf(temperature.recip());
+        }
         let sum: f32 = row.iter().sum();
-        row.iter_mut().for_each(|p| *p /= sum);
+        for p in row {
+            *p /= sum;
+        }
     }
 }
 
@@ -79,20 +82,19 @@ fn sharpen(probabilities: &mut [f32], classes: usize, temperature: f32) {
 /// # Errors
 /// Fails if there are no films, if the observer stops it, or if the loss is no longer a number.
 pub fn distill(
-    start: &Pretrained,
-    classes: usize,
-    store: &Arc<PlaneStore>,
+    setting: &Setting<'_>,
     rows: &[usize],
     mut teacher: Vec<f32>,
     labelled: &Labelled,
     config: &DistillConfig,
-    device: &Device,
     observe: &mut dyn FnMut(&StepReport) -> Flow,
 ) -> Result<Classifier, LearnError> {
+    let Setting { start, classes, store, device } = *setting;
     sharpen(&mut teacher, classes, config.temperature);
     let targets = targets(store.len(), classes, rows, &teacher, labelled);
     let training = device.clone().inner().autodiff();
-    let mut model = Classifier::from_pretrained(start.valid(), classes, &device.clone().inner()).train();
+    let mut model =
+        Classifier::from_pretrained(start.valid(), classes, &device.clone().inner()).train();
     let mut ema = Ema::new(&model, config.ema);
     let mut optimizer = adamw(0.0, config.head_factor);
     let per_epoch = rows.len().div_ceil(config.batch) as u64;
@@ -102,9 +104,16 @@ pub fn distill(
     let mut pace = Pace::new(0);
     for epoch in 0..config.epochs {
         let mut order = rows.to_vec();
-        rng::shuffle(&mut rng::stream(config.seed, "distil order", &[u64::from(epoch)]), &mut order);
+        rng::shuffle(
+            &mut rng::stream(config.seed, "distil order", &[u64::from(epoch)]),
+            &mut order,
+        );
         // A last batch of a single film has no batch statistics.
-        let batches = order.chunks(config.batch).filter(|chunk| chunk.len() > 1).map(<[usize]>::to_vec).collect();
+        let batches = order
+            .chunks(config.batch)
+            .filter(|chunk| chunk.len() > 1)
+            .map(<[usize]>::to_vec)
+            .collect();
         let drawn = Epoch {
             batches,
             views: vec![config.augment.clone()],
@@ -114,9 +123,13 @@ pub fn distill(
         };
         for batch in Loader::start(Arc::clone(store), drawn, 1)? {
             let count = batch.count;
-            let taught: Vec<f32> =
-                batch.indices.iter().flat_map(|&row| targets[row * classes..(row + 1) * classes].to_vec()).collect();
-            let taught = Tensor::<2>::from_data(TensorData::new(taught, [count, classes]), &training);
+            let taught: Vec<f32> = batch
+                .indices
+                .iter()
+                .flat_map(|&row| targets[row * classes..(row + 1) * classes].to_vec())
+                .collect();
+            let taught =
+                Tensor::<2>::from_data(TensorData::new(taught, [count, classes]), &training);
             let loss = soft_cross_entropy(model.forward(films(batch, &training)), taught);
             let value = read(loss.clone().inner())?[0];
             if !value.is_finite() {
@@ -142,11 +155,18 @@ pub fn distill(
             }
         }
     }
-    ema.into_model().ok_or_else(|| LearnError::TooLittle("there are no films to distil on".to_owned()))
+    ema.into_model()
+        .ok_or_else(|| LearnError::TooLittle("there are no films to distil on".to_owned()))
 }
 
 /// Lays the teacher's rows out by row of the store, with labels in place of the teacher where there are any.
-fn targets(films: usize, classes: usize, rows: &[usize], teacher: &[f32], labelled: &Labelled) -> Vec<f32> {
+fn targets(
+    films: usize,
+    classes: usize,
+    rows: &[usize],
+    teacher: &[f32],
+    labelled: &Labelled,
+) -> Vec<f32> {
     let mut targets = vec![0.0; films * classes];
     for (&row, probabilities) in rows.iter().zip(teacher.chunks_exact(classes)) {
         targets[row * classes..(row + 1) * classes].copy_from_slice(probabilities);
@@ -161,6 +181,8 @@ fn targets(films: usize, classes: usize, rows: &[usize], teacher: &[f32], labell
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
+
     use super::*;
     use crate::learn::read;
 
@@ -169,19 +191,25 @@ mod tests {
         let mut probabilities = vec![0.8, 0.2, 0.5, 0.5];
         sharpen(&mut probabilities, 2, 0.5);
         let expected = [0.64 / 0.68, 0.04 / 0.68, 0.5, 0.5];
-        probabilities.iter().zip(expected).for_each(|(found, expected)| assert!((found - expected).abs() < 1e-6));
+        probabilities
+            .iter()
+            .zip(expected)
+            .for_each(|(found, expected)| assert!((found - expected).abs() < 1e-6));
     }
 
     /// Values of PyTorch's `cross_entropy` with probabilities: teacher [2, −1], student [.5, .3].
     #[test]
     fn loss_at_three_temperatures() {
-        for (temperature, expected) in [(0.1_f32, 0.126_928_01_f32), (1.0, 0.607_624_04), (2.0, 0.662_639_2)] {
+        for (temperature, expected) in
+            [(0.1_f32, 0.126_928_01_f32), (1.0, 0.607_624_04), (2.0, 0.662_639_2)]
+        {
             let softmax = |a: f32, b: f32| {
                 let (a, b) = ((a / temperature).exp(), (b / temperature).exp());
                 [a / (a + b), b / (a + b)]
             };
             let device = Device::flex();
-            let student = Tensor::<2>::from_floats([[0.5 / temperature, 0.3 / temperature]], &device);
+            let student =
+                Tensor::<2>::from_floats([[0.5 / temperature, 0.3 / temperature]], &device);
             let teacher = Tensor::<2>::from_floats([softmax(2.0, -1.0)], &device);
             let found = read(soft_cross_entropy(student, teacher)).unwrap()[0];
             assert!((found - expected).abs() < 1e-6, "T {temperature}: {found}");

@@ -29,7 +29,8 @@ impl<M: Module> Ema<M> {
         self.updates += 1;
         let t = self.updates as f64;
         let decay = self.decay.min((1.0 + t) / (10.0 + t));
-        self.average = self.average.take().map(|average| average.map(&mut Follow { weights, decay }));
+        self.average =
+            self.average.take().map(|average| average.map(&mut Follow { weights, decay }));
     }
 
     /// Returns the averaged model.
@@ -58,7 +59,9 @@ struct Follow {
 
 impl ModuleMapper for Follow {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(model) = self.weights.0.get(&param.id).and_then(|value| value.downcast_ref::<Tensor<D>>()) else {
+        let Some(model) =
+            self.weights.0.get(&param.id).and_then(|value| value.downcast_ref::<Tensor<D>>())
+        else {
             return param;
         };
         let model = model.clone();

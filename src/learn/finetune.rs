@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::ema::Ema;
 use super::optimizer::adamw;
 use super::schedule::WarmupCosine;
-use super::{Flow, LearnError, Pace, StepReport, films, probabilities, read, soft_cross_entropy};
+use super::{
+    Flow, LearnError, Pace, Setting, StepReport, films, probabilities, read, soft_cross_entropy,
+};
 use crate::dataset::batches::{Batch, Epoch, Loader};
 use crate::dataset::planes::PlaneStore;
 use crate::imaging::Augment;
@@ -139,20 +141,19 @@ struct Fold {
 /// Fails if a class has fewer films than there are folds, if the observer stops it, or if the loss is no longer a
 /// number.
 pub fn finetune(
-    start: &Pretrained,
-    classes: usize,
-    store: &Arc<PlaneStore>,
+    setting: &Setting<'_>,
     patients: &[String],
     labels: &mut dyn FnMut() -> Labelled,
     config: &FinetuneConfig,
-    device: &Device,
     observe: &mut dyn FnMut(&StepReport) -> Flow,
 ) -> Result<FineTuned, LearnError> {
+    let Setting { start, classes, store, device } = *setting;
     let training = device.clone().inner().autodiff();
     let mut labelled = labels();
     check(&labelled, classes, config.folds)?;
     let mut fold_of = FoldAssigner::new(config.folds).assign_all(&labelled, patients);
-    let mut networks: Vec<Fold> = (0..config.folds).map(|_| begin(start, classes, config, &training)).collect();
+    let mut networks: Vec<Fold> =
+        (0..config.folds).map(|_| begin(start, classes, config, &training)).collect();
     let mut step = 0;
     let mut pace = Pace::new(0);
     for epoch in 0..config.epochs {
@@ -163,10 +164,14 @@ pub fn finetune(
         for (fold, network) in networks.iter_mut().enumerate() {
             let batches = order(&labelled, &fold_of, fold, epoch, config);
             let per_fold = batches.len() as u64;
-            let steps = step + per_fold * config.folds as u64 * u64::from(config.epochs - epoch) - per_fold * fold as u64;
+            let steps = step + per_fold * config.folds as u64 * u64::from(config.epochs - epoch)
+                - per_fold * fold as u64;
             let schedule_at = f64::from(epoch) * per_fold as f64;
-            let schedule =
-                WarmupCosine { peak: config.rate, warmup: per_fold, total: per_fold * u64::from(config.epochs) };
+            let schedule = WarmupCosine {
+                peak: config.rate,
+                warmup: per_fold,
+                total: per_fold * u64::from(config.epochs),
+            };
             let drawn = Epoch {
                 batches,
                 views: vec![config.augment.clone()],
@@ -184,16 +189,26 @@ pub fn finetune(
                 step += 1;
                 let (images_per_second, seconds_left) = pace.after(count, step, steps);
                 let epochs = config.epochs;
-                let report =
-                    StepReport { step, steps, epoch, epochs, loss, accuracy: None, images_per_second, seconds_left };
+                let report = StepReport {
+                    step,
+                    steps,
+                    epoch,
+                    epochs,
+                    loss,
+                    accuracy: None,
+                    images_per_second,
+                    seconds_left,
+                };
                 if observe(&report) == Flow::Stop {
                     return Err(LearnError::Stopped);
                 }
             }
         }
     }
-    let models: Vec<Classifier> = networks.into_iter().filter_map(|network| network.ema.into_model()).collect();
-    let out_of_fold = out_of_fold(&models, store, &labelled, &fold_of, classes, config.size, device)?;
+    let models: Vec<Classifier> =
+        networks.into_iter().filter_map(|network| network.ema.into_model()).collect();
+    let out_of_fold =
+        out_of_fold(&models, store, &labelled, &fold_of, classes, config.size, device)?;
     Ok(FineTuned { models, labelled, folds: fold_of, out_of_fold })
 }
 
@@ -218,8 +233,10 @@ pub fn ensemble(
 }
 
 fn check(labelled: &Labelled, classes: usize, folds: usize) -> Result<(), LearnError> {
-    let fewest =
-        (0..classes).map(|class| labelled.classes.iter().filter(|&&c| c == class).count()).min().unwrap_or(0);
+    let fewest = (0..classes)
+        .map(|class| labelled.classes.iter().filter(|&&c| c == class).count())
+        .min()
+        .unwrap_or(0);
     if fewest < folds {
         let text = format!("fine-tuning needs {folds} labels of each class, and one has {fewest}");
         return Err(LearnError::TooLittle(text));
@@ -228,7 +245,8 @@ fn check(labelled: &Labelled, classes: usize, folds: usize) -> Result<(), LearnE
 }
 
 fn begin(start: &Pretrained, classes: usize, config: &FinetuneConfig, training: &Device) -> Fold {
-    let mut model = Classifier::from_pretrained(start.valid(), classes, &training.clone().inner()).train();
+    let mut model =
+        Classifier::from_pretrained(start.valid(), classes, &training.clone().inner()).train();
     model = freeze_statistics(model);
     let ema = Ema::new(&model, config.ema);
     Fold { model, optimizer: adamw(0.0, config.head_factor), ema }
@@ -247,8 +265,13 @@ fn order(
     epoch: u32,
     config: &FinetuneConfig,
 ) -> Vec<Vec<usize>> {
-    let mut rows: Vec<usize> =
-        labelled.rows.iter().zip(fold_of).filter(|&(_, &of)| of != fold).map(|(&row, _)| row).collect();
+    let mut rows: Vec<usize> = labelled
+        .rows
+        .iter()
+        .zip(fold_of)
+        .filter(|&(_, &of)| of != fold)
+        .map(|(&row, _)| row)
+        .collect();
     let mut random = rng::stream(config.seed, "finetune order", &[u64::from(epoch), fold as u64]);
     rng::shuffle(&mut random, &mut rows);
     rows.chunks(config.batch).map(<[usize]>::to_vec).collect()

@@ -14,6 +14,7 @@ pub mod schedule;
 pub mod simclr;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use burn::module::Module;
@@ -22,7 +23,7 @@ use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
 use crate::dataset::batches::{Batch, LoaderError, eval_batch};
 use crate::dataset::planes::PlaneStore;
-use crate::model::Classifier;
+use crate::model::{Classifier, Pretrained};
 
 /// Films in one forward pass where nothing is learnt.
 pub const EVAL_BATCH: usize = 64;
@@ -92,6 +93,19 @@ impl From<ExecutionError> for LearnError {
     fn from(error: ExecutionError) -> Self {
         Self::Device(error.to_string())
     }
+}
+
+/// What fine-tuning and distillation start from.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting<'a> {
+    /// The pretrained network.
+    pub start: &'a Pretrained,
+    /// Number of classes.
+    pub classes: usize,
+    /// The pool, labelled and unlabelled.
+    pub store: &'a Arc<PlaneStore>,
+    /// Where to compute.
+    pub device: &'a Device,
 }
 
 /// Counts steps and keeps the time.

@@ -66,7 +66,8 @@ mod tests {
     /// Triple-loop reference in double precision.
     fn slow(values: &[f32], rows: usize, temperature: f64) -> f64 {
         let d = values.len() / rows;
-        let row = |i: usize| values[i * d..(i + 1) * d].iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
+        let row =
+            |i: usize| values[i * d..(i + 1) * d].iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
         let similarity = |i: usize, j: usize| {
             let (a, b) = (row(i), row(j));
             let dot: f64 = a.iter().zip(&b).map(|(x, y)| x * y).sum();
@@ -76,7 +77,8 @@ mod tests {
         let mut total = 0.0;
         for i in 0..rows {
             let partner = (i + rows / 2) % rows;
-            let partition: f64 = (0..rows).filter(|&j| j != i).map(|j| similarity(i, j).exp()).sum();
+            let partition: f64 =
+                (0..rows).filter(|&j| j != i).map(|j| similarity(i, j).exp()).sum();
             total -= similarity(i, partner) - partition.ln();
         }
         total / rows as f64
@@ -86,7 +88,9 @@ mod tests {
 
     #[test]
     fn golden_values() {
-        for (temperature, expected) in [(0.1, 0.000_783_970_9), (0.5, 0.339_298_2), (1.0, 0.640_371_7)] {
+        for (temperature, expected) in
+            [(0.1, 0.000_783_970_9), (0.5, 0.339_298_2), (1.0, 0.640_371_7)]
+        {
             let found = loss(&VIEWS, 4, temperature);
             assert!((found - expected).abs() < 2e-6, "T {temperature}: {found} is not {expected}");
         }
@@ -95,7 +99,8 @@ mod tests {
     #[test]
     fn golden_gradient() {
         let device = Device::flex().autodiff();
-        let z = Tensor::<2>::from_data(TensorData::new(VIEWS.to_vec(), [4, 3]), &device).require_grad();
+        let z =
+            Tensor::<2>::from_data(TensorData::new(VIEWS.to_vec(), [4, 3]), &device).require_grad();
         let gradients = nt_xent(z.clone(), 0.5).loss.backward();
         let found = z.grad(&gradients).unwrap().into_data().try_to_vec::<f32>().unwrap();
         let expected =
@@ -114,7 +119,10 @@ mod tests {
                 for temperature in [0.1, 1.0, 10.0] {
                     let found = f64::from(loss(&values, 2 * n, temperature));
                     let expected = slow(&values, 2 * n, f64::from(temperature));
-                    assert!((found - expected).abs() < 1e-4 * expected.max(1.0), "{found} is not {expected}");
+                    assert!(
+                        (found - expected).abs() < 1e-4 * expected.max(1.0),
+                        "{found} is not {expected}"
+                    );
                 }
             }
         }
@@ -131,8 +139,7 @@ mod tests {
     #[test]
     fn accuracy_counts_first_views_that_find_their_second() {
         // Film 0 finds its own second view, film 1 finds film 0's.
-        let similarities =
-            [-9., 0., 1., 0., 0., -9., 1., 0.5, 1., 1., -9., 0., 0., 0.5, 0., -9.];
+        let similarities = [-9., 0., 1., 0., 0., -9., 1., 0.5, 1., 1., -9., 0., 0., 0.5, 0., -9.];
         assert_eq!(contrastive_accuracy(&similarities, 2), 0.5);
     }
 }

@@ -38,8 +38,9 @@ fn config(weight_decay: f32) -> AdamWConfig {
 pub fn adamw(weight_decay: f32, head_factor: f64) -> ModuleOptimizer {
     let undecayed = ParamGroup::from_predicates(vec!["norm"]);
     let head = ParamGroup::from_predicates(vec!["head"]);
-    config(weight_decay)
-        .init()
-        .with_group(undecayed, config(0.0).build(), None)
-        .with_group(head, Scaled { inner: config(weight_decay).build(), factor: head_factor }, None)
+    config(weight_decay).init().with_group(undecayed, config(0.0).build(), None).with_group(
+        head,
+        Scaled { inner: config(weight_decay).build(), factor: head_factor },
+        None,
+    )
 }

@@ -62,9 +62,14 @@ mod tests {
     fn reference_schedules() {
         let stage1 = WarmupCosine::reference(Scaling::Linear.peak(0.2, 128), 4708, 128, 500, 10);
         assert_eq!((stage1.total, stage1.warmup), (18391, 367));
-        for (step, rate) in
-            [(0, 0.0), (100, 0.027_247_956), (366, 0.099_727_52), (367, 0.1), (9379, 0.05), (18391, 0.0)]
-        {
+        for (step, rate) in [
+            (0, 0.0),
+            (100, 0.027_247_956),
+            (366, 0.099_727_52),
+            (367, 0.1),
+            (9379, 0.05),
+            (18391, 0.0),
+        ] {
             assert!((stage1.rate(step) - rate).abs() < 1e-8, "step {step}: {}", stage1.rate(step));
         }
         let stage2 = WarmupCosine::reference(Scaling::Sqrt.peak(0.001, 32), 52, 32, 60, 0);

@@ -184,9 +184,17 @@ fn save(
     fs::create_dir_all(&unfinished).map_err(|fault| error(fault.to_string()))?;
     let position = Position { epochs_done, config: config.clone(), films };
     let text = serde_json::to_vec_pretty(&position).map_err(|fault| error(fault.to_string()))?;
-    model.clone().into_record().save(unfinished.join("model.bpk")).map_err(|fault| error(fault.to_string()))?;
-    optimizer.to_record().save(unfinished.join("optimizer.bpk")).map_err(|fault| error(fault.to_string()))?;
-    fsutil::write_atomic(&unfinished.join("position.json"), &text).map_err(|fault| error(fault.to_string()))?;
+    model
+        .clone()
+        .into_record()
+        .save(unfinished.join("model.bpk"))
+        .map_err(|fault| error(fault.to_string()))?;
+    optimizer
+        .to_record()
+        .save(unfinished.join("optimizer.bpk"))
+        .map_err(|fault| error(fault.to_string()))?;
+    fsutil::write_atomic(&unfinished.join("position.json"), &text)
+        .map_err(|fault| error(fault.to_string()))?;
     fsutil::replace_dir(&unfinished, folder).map_err(|fault| error(fault.to_string()))
 }
 
@@ -199,15 +207,20 @@ fn resume(
 ) -> Result<(Pretrained, ModuleOptimizer, u32), LearnError> {
     let folder = &checkpoints.folder;
     let error = checkpoint_error(folder);
-    let text = fsutil::read(&folder.join("position.json")).map_err(|fault| error(fault.to_string()))?;
-    let position: Position = serde_json::from_slice(&text).map_err(|fault| error(fault.to_string()))?;
+    let text =
+        fsutil::read(&folder.join("position.json")).map_err(|fault| error(fault.to_string()))?;
+    let position: Position =
+        serde_json::from_slice(&text).map_err(|fault| error(fault.to_string()))?;
     if position.config != *config || position.films != films {
-        let fault = "it was made with other settings or other films; give those, or start without --resume";
+        let fault =
+            "it was made with other settings or other films; give those, or start without --resume";
         return Err(error(fault.to_owned()));
     }
     // The optimiser's state is found by parameter ids, which come with the model.
-    let record = ModuleRecord::load(folder.join("model.bpk")).map_err(|fault| error(fault.to_string()))?;
+    let record =
+        ModuleRecord::load(folder.join("model.bpk")).map_err(|fault| error(fault.to_string()))?;
     let model = model.try_load_record(record).map_err(|fault| error(fault.to_string()))?;
-    let record = OptimizerRecord::load(folder.join("optimizer.bpk")).map_err(|fault| error(fault.to_string()))?;
+    let record = OptimizerRecord::load(folder.join("optimizer.bpk"))
+        .map_err(|fault| error(fault.to_string()))?;
     Ok((model, optimizer.load_record(record), position.epochs_done))
 }

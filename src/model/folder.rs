@@ -108,7 +108,10 @@ pub fn load_card(folder: &Path) -> Result<ModelCard, ModelError> {
 ///
 /// # Errors
 /// Fails if a file is missing, damaged, or of a classifier.
-pub fn load_pretrained(folder: &Path, device: &Device) -> Result<(Pretrained, ModelCard), ModelError> {
+pub fn load_pretrained(
+    folder: &Path,
+    device: &Device,
+) -> Result<(Pretrained, ModelCard), ModelError> {
     let card = load_card(folder)?;
     if card.kind != Kind::Pretrained {
         return Err(ModelError::Kind { found: "is a classifier", path: folder.to_path_buf() });
@@ -122,7 +125,10 @@ pub fn load_pretrained(folder: &Path, device: &Device) -> Result<(Pretrained, Mo
 ///
 /// # Errors
 /// Fails if a file is missing, damaged, or of a pretrained encoder.
-pub fn load_classifier(folder: &Path, device: &Device) -> Result<(Classifier, ModelCard), ModelError> {
+pub fn load_classifier(
+    folder: &Path,
+    device: &Device,
+) -> Result<(Classifier, ModelCard), ModelError> {
     let card = load_card(folder)?;
     if card.kind != Kind::Classifier {
         return Err(ModelError::Kind { found: "does not classify", path: folder.to_path_buf() });
@@ -132,19 +138,29 @@ pub fn load_classifier(folder: &Path, device: &Device) -> Result<(Classifier, Mo
     Ok((model, card))
 }
 
-fn load_weights<M: ModuleSnapshot>(model: &mut M, card: &ModelCard, folder: &Path) -> Result<(), ModelError> {
+fn load_weights<M: ModuleSnapshot>(
+    model: &mut M,
+    card: &ModelCard,
+    folder: &Path,
+) -> Result<(), ModelError> {
     let path = folder.join(WEIGHTS);
     let bytes = fsutil::read(&path)?;
     let fault = |fault: String| ModelError::Weights { fault, path: path.clone() };
-    if !card.weights_hash.is_empty() && card.weights_hash != blake3::hash(&bytes).to_hex().as_str() {
+    if !card.weights_hash.is_empty() && card.weights_hash != blake3::hash(&bytes).to_hex().as_str()
+    {
         return Err(fault("they are not the ones that the card was written for".to_owned()));
     }
-    let mut store = SafetensorsStore::from_bytes(Some(bytes)).with_from_adapter(HalfPrecisionAdapter::new());
+    let mut store =
+        SafetensorsStore::from_bytes(Some(bytes)).with_from_adapter(HalfPrecisionAdapter::new());
     let applied = model.load_from(&mut store).map_err(|error| fault(error.to_string()))?;
     if applied.missing.is_empty() && applied.errors.is_empty() {
         return Ok(());
     }
-    Err(fault(format!("{} tensors are missing and {} do not fit", applied.missing.len(), applied.errors.len())))
+    Err(fault(format!(
+        "{} tensors are missing and {} do not fit",
+        applied.missing.len(),
+        applied.errors.len()
+    )))
 }
 
 /// Saves a model in `folder`, replacing what is there only when the new files are complete and on disk.
@@ -153,14 +169,20 @@ fn load_weights<M: ModuleSnapshot>(model: &mut M, card: &ModelCard, folder: &Pat
 ///
 /// # Errors
 /// Fails if a file cannot be written; what was in `folder` is then still there.
-pub fn save<M: ModuleSnapshot>(model: &M, mut card: ModelCard, folder: &Path) -> Result<(), ModelError> {
+pub fn save<M: ModuleSnapshot>(
+    model: &M,
+    mut card: ModelCard,
+    folder: &Path,
+) -> Result<(), ModelError> {
     let fault = |error: String| ModelError::Weights { fault: error, path: folder.join(WEIGHTS) };
-    let mut store =
-        SafetensorsStore::from_bytes(None).clear_metadata().with_to_adapter(HalfPrecisionAdapter::new());
+    let mut store = SafetensorsStore::from_bytes(None)
+        .clear_metadata()
+        .with_to_adapter(HalfPrecisionAdapter::new());
     model.save_into(&mut store).map_err(|error| fault(error.to_string()))?;
     let bytes = store.get_bytes().map_err(|error| fault(error.to_string()))?;
     card.weights_hash = blake3::hash(&bytes).to_hex().to_string();
-    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name =
+        folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let unfinished = folder.with_file_name(format!(".{name}.unfinished-{}", std::process::id()));
     let written = write_files(&unfinished, &bytes, &card)
         .and_then(|()| fsutil::replace_dir(&unfinished, folder).map_err(ModelError::from));
@@ -172,7 +194,8 @@ pub fn save<M: ModuleSnapshot>(model: &M, mut card: ModelCard, folder: &Path) ->
 
 fn write_files(folder: &Path, weights: &[u8], card: &ModelCard) -> Result<(), ModelError> {
     let path = folder.join(CARD);
-    let text = serde_json::to_vec_pretty(card).map_err(|source| ModelError::Card { source, path: path.clone() })?;
+    let text = serde_json::to_vec_pretty(card)
+        .map_err(|source| ModelError::Card { source, path: path.clone() })?;
     fsutil::write_atomic(&folder.join(WEIGHTS), weights)?;
     fsutil::write_atomic(&path, &text)?;
     Ok(())

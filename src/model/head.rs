@@ -11,7 +11,10 @@ pub const PROJECTION: usize = 128;
 fn layer(input: usize, output: usize, device: &Device) -> ProjectionLayer {
     let initializer = Initializer::Normal { mean: 0.0, std: 0.01 };
     ProjectionLayer {
-        linear: LinearConfig::new(input, output).with_bias(false).with_initializer(initializer).init(device),
+        linear: LinearConfig::new(input, output)
+            .with_bias(false)
+            .with_initializer(initializer)
+            .init(device),
         norm: BatchNormConfig::new(output).with_epsilon(1e-5).init(device),
     }
 }
@@ -72,7 +75,8 @@ impl ClassifierHead {
     /// Keeps the first layer of `projection` and adds a zero-initialised classifier.
     pub fn from_projection(projection: ProjectionHead, classes: usize, device: &Device) -> Self {
         let features = projection.first.linear.weight.dims()[1];
-        let scores = LinearConfig::new(features, classes).with_initializer(Initializer::Zeros).init(device);
+        let scores =
+            LinearConfig::new(features, classes).with_initializer(Initializer::Zeros).init(device);
         Self { first: projection.first, scores }
     }
 

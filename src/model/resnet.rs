@@ -72,7 +72,8 @@ impl std::fmt::Display for Architecture {
 fn convolution(channels: [usize; 2], kernel: usize, stride: usize, device: &Device) -> Conv2d {
     let padding = (kernel - 1) / 2;
     // Variance scaling by fan-in (He initialisation), as the reference code.
-    let initializer = Initializer::KaimingNormal { gain: std::f64::consts::SQRT_2, fan_out_only: false };
+    let initializer =
+        Initializer::KaimingNormal { gain: std::f64::consts::SQRT_2, fan_out_only: false };
     Conv2dConfig::new(channels, [kernel, kernel])
         .with_stride([stride, stride])
         .with_padding(PaddingConfig2d::Explicit(padding, padding, padding, padding))
@@ -147,13 +148,16 @@ impl Encoder {
             Stem::Small => (convolution([1, width], 3, 2, device), None),
             Stem::Standard => {
                 // The reference pads the pooling "same": on even sizes one row and column at the end only.
-                let pool = MaxPool2dConfig::new([3, 3]).with_strides([2, 2]).with_padding(PaddingConfig2d::Same);
+                let pool = MaxPool2dConfig::new([3, 3])
+                    .with_strides([2, 2])
+                    .with_padding(PaddingConfig2d::Same);
                 (convolution([1, width], 7, 2, device), Some(pool.init()))
             }
         };
         let mut blocks = Vec::new();
         let mut input = width;
-        for (group, count) in architecture.blocks().unwrap_or([2, 2, 2, 2]).into_iter().enumerate() {
+        for (group, count) in architecture.blocks().unwrap_or([2, 2, 2, 2]).into_iter().enumerate()
+        {
             let output = architecture.channels(64 << group);
             for block in 0..count {
                 let stride = if block == 0 && group > 0 { 2 } else { 1 };

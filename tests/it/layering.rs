@@ -42,18 +42,28 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// What a file imports or prints against the rules; empty if it keeps them.
 fn offences(room: &str, text: &str) -> Vec<String> {
-    let own = layer(room).unwrap_or_else(|| panic!("src/{room} has no layer: add it to the crate docs and here"));
+    let own = layer(room)
+        .unwrap_or_else(|| panic!("src/{room} has no layer: add it to the crate docs and here"));
     let mut offences = Vec::new();
-    let code: String =
-        text.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect();
+    let code =
+        text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join(
+            "
+",
+        );
     for import in Regex::new(r"\bcrate::(\w+)").unwrap().captures_iter(&code) {
         if let Some(other) = layer(&import[1])
-            && (other > own || (other == own && own > 0 && import[1] != *room && room != "predict" && room != "cli"))
+            && (other > own
+                || (other == own
+                    && own > 0
+                    && import[1] != *room
+                    && room != "predict"
+                    && room != "cli"))
         {
             offences.push(format!("uses {} (layer {other}, own layer {own})", &import[1]));
         }
     }
-    let uses = |crate_name: &str| Regex::new(&format!(r"\b{crate_name}::")).unwrap().is_match(&code);
+    let uses =
+        |crate_name: &str| Regex::new(&format!(r"\b{crate_name}::")).unwrap().is_match(&code);
     if uses("burn") && !MAY_USE_BURN.contains(&room) {
         offences.push("uses burn".to_owned());
     }
@@ -75,7 +85,8 @@ fn imports_run_one_way() {
     let mut all = Vec::new();
     for path in files {
         let relative = path.strip_prefix(&src).unwrap();
-        let first = relative.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+        let first =
+            relative.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
         let room = first.trim_end_matches(".rs");
         if room == "main" {
             continue;
@@ -83,7 +94,11 @@ fn imports_run_one_way() {
         let text = fs::read_to_string(&path).unwrap();
         // Tests in a file may reach for what they like; they come last.
         let code = text.split("#[cfg(test)]").next().unwrap();
-        all.extend(offences(room, code).into_iter().map(|offence| format!("{}: {offence}", relative.display())));
+        all.extend(
+            offences(room, code)
+                .into_iter()
+                .map(|offence| format!("{}: {offence}", relative.display())),
+        );
     }
     assert!(all.is_empty(), "{}", all.join("\n"));
 }
@@ -93,7 +108,10 @@ fn offences_are_found() {
     assert_eq!(offences("query", "use crate::engine::Engine;").len(), 1);
     assert_eq!(offences("query", "use burn::Tensor;\nprintln!(\"x\");").len(), 2);
     assert_eq!(offences("dataset", "use egui::Ui;").len(), 1);
-    assert!(offences("engine", "use crate::learn::Flow; // println!(\nuse burn::tensor::Tensor;").is_empty());
+    assert!(
+        offences("engine", "use crate::learn::Flow; // println!(\nuse burn::tensor::Tensor;")
+            .is_empty()
+    );
 }
 
 /// A test file that no `mod` line names would silently not run.
@@ -105,7 +123,10 @@ fn every_test_file_is_declared() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         if path.extension().is_some_and(|extension| extension == "rs") && name != "main" {
-            assert!(main.contains(&format!("mod {name};")), "tests/it/{name}.rs is not declared in main.rs");
+            assert!(
+                main.contains(&format!("mod {name};")),
+                "tests/it/{name}.rs is not declared in main.rs"
+            );
         }
     }
 }

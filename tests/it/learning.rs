@@ -10,7 +10,7 @@ use penumbra::learn::distill::{DistillConfig, distill};
 use penumbra::learn::finetune::{FinetuneConfig, Labelled, ensemble, finetune};
 use penumbra::learn::schedule::Scaling;
 use penumbra::learn::simclr::{Checkpoints, SimclrConfig, pretrain};
-use penumbra::learn::{Flow, LearnError, probabilities, read};
+use penumbra::learn::{Flow, LearnError, Setting, probabilities, read};
 use penumbra::model::folder::{self, Kind, ModelCard, load_classifier, load_pretrained};
 use penumbra::model::{Architecture, Classifier, Pretrained, Stem};
 use penumbra::rng;
@@ -123,21 +123,24 @@ fn a_resumed_run_ends_as_an_uninterrupted_one() {
     let folder = tempfile::tempdir().unwrap();
     let checkpoints = |resume| Checkpoints { folder: folder.path().join("c.checkpoint"), resume };
     let whole = pretrain(&config(3), &store, &device, 1, None, &mut |_| Flow::Continue).unwrap();
-    let stopped = pretrain(&config(3), &store, &device, 1, Some(&checkpoints(false)), &mut |report| {
-        if report.step == 3 { Flow::Stop } else { Flow::Continue }
-    });
+    let stopped =
+        pretrain(&config(3), &store, &device, 1, Some(&checkpoints(false)), &mut |report| {
+            if report.step == 3 { Flow::Stop } else { Flow::Continue }
+        });
     assert!(matches!(stopped, Err(LearnError::Stopped)));
     let mut first = None;
-    let resumed = pretrain(&config(3), &store, &device, 1, Some(&checkpoints(true)), &mut |report| {
-        first.get_or_insert(report.step);
-        Flow::Continue
-    })
-    .unwrap();
+    let resumed =
+        pretrain(&config(3), &store, &device, 1, Some(&checkpoints(true)), &mut |report| {
+            first.get_or_insert(report.step);
+            Flow::Continue
+        })
+        .unwrap();
     assert_eq!(first, Some(3), "the run did not go on from its checkpoint");
     let output = |model: &Pretrained| read(model.project(input(&device))).unwrap();
     assert_eq!(output(&whole), output(&resumed));
     let other = SimclrConfig { rate: 1e-3, ..config(3) };
-    let refused = pretrain(&other, &store, &device, 1, Some(&checkpoints(true)), &mut |_| Flow::Continue);
+    let refused =
+        pretrain(&other, &store, &device, 1, Some(&checkpoints(true)), &mut |_| Flow::Continue);
     assert!(matches!(refused, Err(LearnError::Checkpoint { .. })));
 }
 
@@ -146,6 +149,7 @@ fn fine_tuning_and_distillation_learn_two_kinds_of_films() {
     let store = films(60);
     let device = Device::flex();
     let start = Pretrained::init(&small(), 3, &device);
+    let setting = Setting { start: &start, classes: 2, store: &store, device: &device };
     let patients: Vec<String> = (0..60).map(|row| format!("p{}", row / 2)).collect();
     let asked = std::cell::Cell::new(0);
     let mut labels = || {
@@ -154,23 +158,36 @@ fn fine_tuning_and_distillation_learn_two_kinds_of_films() {
         let rows: Vec<usize> = (0..if asked.get() > 4 { 24 } else { 16 }).collect();
         Labelled { classes: rows.iter().map(|row| row % 2).collect(), rows }
     };
-    let config = FinetuneConfig { epochs: 12, rate: 3e-3, ema: 0.9, ..FinetuneConfig::standard(SIZE, 1) };
+    let config =
+        FinetuneConfig { epochs: 12, rate: 3e-3, ema: 0.9, ..FinetuneConfig::standard(SIZE, 1) };
     let tuned =
-        finetune(&start, 2, &store, &patients, &mut labels, &config, &device, &mut |_| Flow::Continue).unwrap();
+        finetune(&setting, &patients, &mut labels, &config, &mut |_| Flow::Continue).unwrap();
     assert_eq!(tuned.labelled.rows.len(), 24);
     assert_eq!(tuned.models.len(), 3);
     for (row, fold) in tuned.folds.iter().enumerate() {
         assert_eq!(*fold, tuned.folds[row ^ 1], "a patient is in two folds");
     }
-    let right = |found: &[f32]| found.chunks(2).enumerate().filter(|(row, p)| (p[1] > 0.5) == (row % 2 == 1)).count();
-    assert!(right(&tuned.out_of_fold) >= 22, "{} of 24 unseen films are right", right(&tuned.out_of_fold));
+    let right = |found: &[f32]| {
+        found.chunks(2).enumerate().filter(|(row, p)| (p[1] > 0.5) == (row % 2 == 1)).count()
+    };
+    assert!(
+        right(&tuned.out_of_fold) >= 22,
+        "{} of 24 unseen films are right",
+        right(&tuned.out_of_fold)
+    );
     let rows: Vec<usize> = (0..60).collect();
     let teacher = ensemble(&tuned.models, &store, &rows, SIZE, &device).unwrap();
     assert!(right(&teacher) >= 57, "the teacher is right on {} of 60", right(&teacher));
-    let distilling = DistillConfig { epochs: 8, batch: 12, rate: 3e-3, ema: 0.9, ..DistillConfig::standard(SIZE, 1) };
+    let distilling = DistillConfig {
+        epochs: 8,
+        batch: 12,
+        rate: 3e-3,
+        ema: 0.9,
+        ..DistillConfig::standard(SIZE, 1)
+    };
     let none = Labelled::default();
     let student =
-        distill(&start, 2, &store, &rows, teacher, &none, &distilling, &device, &mut |_| Flow::Continue).unwrap();
+        distill(&setting, &rows, teacher, &none, &distilling, &mut |_| Flow::Continue).unwrap();
     let found = probabilities(&student, &store, &rows, SIZE, &device).unwrap();
     assert!(right(&found) >= 57, "the student is right on {} of 60", right(&found));
 }
@@ -179,7 +196,10 @@ fn fine_tuning_and_distillation_learn_two_kinds_of_films() {
 fn labels_that_come_late_leave_earlier_films_in_their_folds() {
     use penumbra::learn::finetune::FoldAssigner;
     let patients: Vec<String> = (0..40).map(|row| format!("p{}", row / 3)).collect();
-    let labelled = |n: usize| Labelled { rows: (0..n).collect(), classes: (0..n).map(|row| row % 2).collect() };
+    let labelled = |n: usize| Labelled {
+        rows: (0..n).collect(),
+        classes: (0..n).map(|row| row % 2).collect(),
+    };
     let early = FoldAssigner::new(3).assign_all(&labelled(15), &patients);
     let late = FoldAssigner::new(3).assign_all(&labelled(40), &patients);
     assert_eq!(early, late[..15]);
@@ -200,14 +220,18 @@ fn a_model_is_read_back_as_it_was_saved_but_for_half_precision() {
     folder::save(&model, card(Kind::Pretrained, &[]), &path).unwrap();
     let (loaded, card_read) = load_pretrained(&path, &device).unwrap();
     assert_eq!(card_read.weights_hash.len(), 64);
-    let (a, b) = (read(model.project(input(&device))).unwrap(), read(loaded.project(input(&device))).unwrap());
+    let (a, b) = (
+        read(model.project(input(&device))).unwrap(),
+        read(loaded.project(input(&device))).unwrap(),
+    );
     let scale = a.iter().fold(0.0_f32, |scale, value| scale.max(value.abs()));
     a.iter().zip(&b).for_each(|(a, b)| assert!((a - b).abs() < 5e-3 * scale, "{a} {b}"));
     assert!(load_classifier(&path, &device).is_err(), "an encoder passed for a classifier");
 
     let classifier = Classifier::from_pretrained(model, 2, &device);
     let classified = folder.path().join("c");
-    folder::save(&classifier, card(Kind::Classifier, &["normal", "pneumonia"]), &classified).unwrap();
+    folder::save(&classifier, card(Kind::Classifier, &["normal", "pneumonia"]), &classified)
+        .unwrap();
     load_classifier(&classified, &device).unwrap();
 
     let weights = path.join(folder::WEIGHTS);
@@ -217,5 +241,9 @@ fn a_model_is_read_back_as_it_was_saved_but_for_half_precision() {
     penumbra::fsutil::write_atomic(&weights, &bytes).unwrap();
     let error = load_pretrained(&path, &device).unwrap_err().to_string();
     assert!(error.contains("model.safetensors"), "{error}");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "unfinished folders were left behind");
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        2,
+        "unfinished folders were left behind"
+    );
 }

@@ -1,4 +1,5 @@
 //! Integration tests: one binary, one module a concern.
+#![expect(clippy::unwrap_used, reason = "a test that unwraps nothing fails by panicking")]
 
 mod films;
 #[cfg(feature = "gui")]
