@@ -79,7 +79,7 @@ fn curve(ui: &mut Ui, reading: &Reading, height: f32) {
     let accuracy = accuracy_points(measures.iter().map(|m| (m.labels, f64::from(m.accuracy), m.n)));
     let auroc: Vec<[f64; 2]> =
         measures.iter().map(|m| [m.labels as f64, f64::from(m.auroc)]).collect();
-    let random = audit_points(&reading.audit_course());
+    let random = audit_points(&reading.audit_course);
     let random_name = format!("Films drawn at random (n = {})", reading.audit().1);
     let swaps = reading.swaps();
     let most = accuracy.iter().chain(&random).map(|point| point.labels).max().unwrap_or(1).max(10);
