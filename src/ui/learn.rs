@@ -175,7 +175,7 @@ fn nothing_yet(ui: &mut Ui, reading: &Reading, height: f32) {
 fn losses(ui: &mut Ui, reading: &Reading) {
     let points = reading.engine.as_ref().map(crate::engine::Engine::losses).unwrap_or_default();
     if points.is_empty() {
-        ui.weak("No background learning yet");
+        ui.weak("Losses appear here while background learning runs");
         return;
     }
     let n = points.len();
