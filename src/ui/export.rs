@@ -28,17 +28,11 @@ const FORMATS: [(Format, &str); 3] = [
 ];
 
 impl ExportDialog {
-    /// Opens the dialog with a folder beside the films.
+    /// Opens the dialog with a folder of the session that no export of fewer or more labels has taken.
     pub fn new(reading: &Reading) -> Self {
-        let images = &reading.workspace.images;
-        let folder =
-            images.parent().unwrap_or(images).join(format!("{}-export", reading.workspace.name));
-        Self {
-            formats: vec![Format::Csv],
-            folder: FolderField::new(&folder),
-            running: None,
-            outcome: None,
-        }
+        let name = format!("export-{}", reading.counts().0);
+        let folder = FolderField::new(&reading.workspace.session.folder().join(name));
+        Self { formats: vec![Format::Csv], folder, running: None, outcome: None }
     }
 
     /// Draws the dialog; returns whether the reader closes it.

@@ -79,22 +79,18 @@ fn curve(ui: &mut Ui, reading: &Reading, height: f32) {
     let accuracy = accuracy_points(measures.iter().map(|m| (m.labels, f64::from(m.accuracy), m.n)));
     let auroc: Vec<[f64; 2]> =
         measures.iter().map(|m| [m.labels as f64, f64::from(m.auroc)]).collect();
-    let random = audit_points(&reading.audit_course());
+    let random = audit_points(&reading.audit_course);
     let random_name = format!("Films drawn at random (n = {})", reading.audit().1);
     let swaps = reading.swaps();
     let most = accuracy.iter().chain(&random).map(|point| point.labels).max().unwrap_or(1).max(10);
     let lowest = lowest(&accuracy, &random, &auroc);
-    let plot = Plot::new("accuracy over labels")
+    let plot = still("accuracy over labels")
         .height(height - ui.spacing().interact_size.y - theme::FIGURE)
         .x_axis_label("Labels")
         .y_axis_label(format!("Share right on {n} reference films"))
         .legend(Legend::default().position(Corner::RightBottom))
         .label_formatter(move |hover| read_value(hover, n))
-        .show_crosshair(false)
-        .allow_drag(false)
-        .allow_zoom(false)
-        .allow_scroll(false)
-        .allow_boxed_zoom(false);
+        .show_crosshair(false);
     plot.show(ui, |plot| {
         plot.set_plot_bounds(PlotBounds::from_min_max([0.0, lowest], [1.05 * most as f64, 1.0]));
         band(plot, "Accuracy, 95 % interval", &accuracy, theme::ACCENT);
@@ -111,6 +107,12 @@ fn curve(ui: &mut Ui, reading: &Reading, height: f32) {
             plot.vline(VLine::new(name, labels as f64).color(theme::WARNING).width(1.0));
         }
     });
+}
+
+/// Begins a plot that the pointer reads but does not move.
+fn still(name: &str) -> Plot<'_> {
+    let plot = Plot::new(name).grid_color(theme::HAIRLINE).show_background(false);
+    plot.allow_drag(false).allow_zoom(false).allow_scroll(false).allow_boxed_zoom(false)
 }
 
 /// What is drawn from: everything below is air.
@@ -173,20 +175,16 @@ fn nothing_yet(ui: &mut Ui, reading: &Reading, height: f32) {
 fn losses(ui: &mut Ui, reading: &Reading) {
     let points = reading.engine.as_ref().map(crate::engine::Engine::losses).unwrap_or_default();
     if points.is_empty() {
-        ui.weak("No background learning yet");
+        ui.weak("Losses appear here while background learning runs");
         return;
     }
     let n = points.len();
     let points: PlotPoints<'_> =
         points.iter().map(|&(step, loss)| [step as f64, f64::from(loss)]).collect();
-    Plot::new("loss")
+    still("loss")
         .height(ui.available_height())
         .x_axis_label(format!("Step (n = {n})"))
         .y_axis_label("Loss")
-        .allow_drag(false)
-        .allow_zoom(false)
-        .allow_scroll(false)
-        .allow_boxed_zoom(false)
         .show(ui, |plot| {
             plot.line(Line::new("Loss", points).color(theme::ACCENT).width(theme::CURVE));
         });

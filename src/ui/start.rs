@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use egui::{Button, CentralPanel, RichText, ScrollArea, TextEdit, Ui, vec2};
+use egui::text::{LayoutJob, TextFormat};
+use egui::{Button, CentralPanel, FontId, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 use super::app::Start;
 use super::folder_field::FolderField;
@@ -145,9 +146,7 @@ impl StartScreen {
         let mut chosen = None;
         let width = ui.available_width();
         if let Some(last) = self.sessions.first() {
-            let text = format!("{}\n{}", last.name, counts(last));
-            let button =
-                Button::new(RichText::new(text).color(theme::ON_COLOUR)).fill(theme::ACCENT);
+            let button = Button::new(last_session(last)).fill(theme::ACCENT);
             let name = format!("Go on with {}", last.name);
             if ui
                 .add(button.min_size(vec2(width, theme::LARGE_BUTTON)))
@@ -224,6 +223,15 @@ impl StartScreen {
             ui.ctx().request_repaint();
         }
     }
+}
+
+fn last_session(session: &Summary) -> LayoutJob {
+    let format = |size| TextFormat::simple(FontId::proportional(size), theme::ON_COLOUR);
+    let mut job = LayoutJob::default();
+    job.append(&session.name, 0.0, format(theme::HEADING));
+    job.append("\n", 0.0, format(theme::BODY));
+    job.append(&counts(session), 0.0, format(theme::BODY));
+    job
 }
 
 fn progress(ui: &mut Ui, opening: &Opening) {

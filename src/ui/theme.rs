@@ -154,6 +154,7 @@ fn style(style: &mut Style) {
     ]
     .into();
     style.spacing.item_spacing = Vec2::splat(SPACE[1]);
+    style.spacing.window_margin = Margin::same(SPACE[3] as i8);
     style.spacing.button_padding = Vec2::new(SPACE[1], SPACE[0]);
     style.spacing.interact_size.y = SPACE[4];
     style.animation_time = FADE.as_secs_f32();
@@ -166,7 +167,7 @@ fn visuals() -> Visuals {
     visuals.override_text_color = None;
     visuals.weak_text_color = Some(SECONDARY);
     visuals.panel_fill = PANEL;
-    visuals.window_fill = RAISED;
+    visuals.window_fill = PANEL;
     visuals.window_stroke = Stroke::new(1.0, HAIRLINE);
     visuals.window_corner_radius = radius;
     visuals.menu_corner_radius = radius;
@@ -190,12 +191,11 @@ fn visuals() -> Visuals {
     ] {
         widget.bg_fill = fill;
         widget.weak_bg_fill = fill;
-        widget.bg_stroke = Stroke::NONE;
+        widget.bg_stroke = Stroke::new(1.0, HAIRLINE);
         widget.fg_stroke = Stroke::new(1.0, text);
         widget.corner_radius = radius;
         widget.expansion = 0.0;
     }
-    widgets.noninteractive.bg_stroke = Stroke::new(1.0, HAIRLINE);
     widgets.active.bg_stroke = Stroke::new(1.0, ACCENT);
     visuals
 }

@@ -295,6 +295,25 @@ fn the_models_opinion_stays_hidden_until_the_label() {
 }
 
 #[test]
+fn accuracy_on_random_films_is_counted() {
+    let mut room = Room::new(60);
+    let order: Vec<usize> = (0..60).collect();
+    room.harness.state_mut().reading_mut().unwrap().take_ranking(ranking(60, &order));
+    for _ in 0..59 {
+        room.press(Key::K);
+    }
+    let (correct, n) = room.reading().audit();
+    let drawn = room.reading().workspace.session.state().audit().count();
+    assert!(n > 0, "with a share of a tenth, 59 films hold one drawn at random");
+    assert_eq!(
+        (correct, n),
+        (drawn, drawn),
+        "the model says pneumonia of every film, and so does the reader"
+    );
+    assert!(room.sees("random films"), "{:?}", room.words());
+}
+
+#[test]
 fn views_panels_and_help_open_and_close_by_key() {
     let mut room = Room::new(3);
     room.press(Key::Num2);

@@ -36,6 +36,11 @@ impl App {
             if let Some(engine) = &reading.engine {
                 engine.cancel();
             }
+            if let (Some(p50), Some(p95), Some(p99)) =
+                (reading.latency.p50(), reading.latency.p95(), reading.latency.p99())
+            {
+                tracing::info!("from key to film: p50 {p50:?}, p95 {p95:?}, p99 {p99:?}");
+            }
             if let Err(error) = reading.workspace.session.flush() {
                 tracing::error!("{error}");
             }

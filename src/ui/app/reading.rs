@@ -12,7 +12,7 @@ use crate::engine::{
     Command, Engine, LabelSet, QueuedFilm, QueuedSource, Ranking, ReadingQueue, Workspace,
 };
 use crate::query::Strategy;
-use crate::session::{Class, Event, Point, Source};
+use crate::session::{Class, Event, Point, Source, State};
 use crate::ui::command::View;
 use crate::ui::film_loader::{FilmLoader, Loaded};
 use crate::ui::film_view::FilmView;
@@ -42,6 +42,8 @@ pub struct Reading {
     pub upcoming: Vec<QueuedFilm>,
     /// The labels as they stand.
     pub labels: Arc<LabelSet>,
+    /// For every film of the random stream: films read, films of it that the model had right, films of it.
+    pub audit_course: Vec<(usize, usize, usize)>,
     /// The view that is open.
     pub view: View,
     /// Whether the panels are hidden.
@@ -102,6 +104,7 @@ impl Reading {
             engine,
             upcoming: Vec::new(),
             labels: Arc::default(),
+            audit_course: Vec::new(),
             view: View::Read,
             film_only: false,
             film_view: FilmView::default(),
@@ -340,6 +343,7 @@ impl Reading {
 
     fn labels_changed(&mut self) {
         self.labels = Arc::new(self.workspace.label_set());
+        self.audit_course = audit_course(self.workspace.session.state());
         if let Some(engine) = &self.engine {
             engine.send(Command::Labels(Arc::clone(&self.labels)));
         }
@@ -379,26 +383,24 @@ impl Reading {
 
     /// Returns how many films of the random stream the model had right before their label, and how many there were.
     pub fn audit(&self) -> (usize, usize) {
-        self.audit_course().last().map_or((0, 0), |&(_, correct, n)| (correct, n))
+        self.audit_course.last().map_or((0, 0), |&(_, correct, n)| (correct, n))
     }
+}
 
-    /// Returns for every film of the random stream the labels so far, the films of it so far, and how many of these
-    /// the model had right.
-    pub fn audit_course(&self) -> Vec<(usize, usize, usize)> {
-        let state = self.workspace.session.state();
-        let (mut correct, mut n) = (0, 0);
-        let mut course = Vec::new();
-        for (place, (_, label)) in state.in_order().enumerate() {
-            let Source::Audit { predicted, .. } = &label.source else { continue };
-            let Some(class) = label.answer.class().and_then(|name| state.class_index(name)) else {
-                continue;
-            };
-            n += 1;
-            correct += usize::from(most_likely(predicted).is_some_and(|(held, _)| held == class));
-            course.push((place + 1, correct, n));
-        }
-        course
+/// Returns for every film of the random stream the films read so far, and of the stream's so far how many the model had
+/// right and how many there were.
+fn audit_course(state: &State) -> Vec<(usize, usize, usize)> {
+    let (mut correct, mut n) = (0, 0);
+    let mut course = Vec::new();
+    for (place, (_, label)) in state.in_order().enumerate() {
+        let Source::Audit { predicted, .. } = &label.source else { continue };
+        let class = label.answer.class().and_then(|name| state.class_index(name));
+        let Some(class) = class else { continue };
+        n += 1;
+        correct += usize::from(most_likely(predicted).is_some_and(|(held, _)| held == class));
+        course.push((place + 1, correct, n));
     }
+    course
 }
 
 /// Returns the most likely class and its probability.
