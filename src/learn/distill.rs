@@ -50,7 +50,7 @@ impl DistillConfig {
     pub fn standard(size: u32, seed: u64) -> Self {
         Self {
             size,
-            epochs: 3,
+            epochs: 2,
             batch: 32,
             rate: 3e-4,
             head_factor: 10.0,
