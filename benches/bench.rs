@@ -222,7 +222,11 @@ mod paint {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::find(Some(folder.path()));
         let background = if learning {
-            Background::Learning { compute: device::cpu(), base_model: "demo".to_owned() }
+            Background::Learning {
+                compute: device::cpu(),
+                base_model: "demo".to_owned(),
+                learn_every: 10,
+            }
         } else {
             Background::Off
         };

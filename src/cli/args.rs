@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::device::DeviceChoice;
+use crate::engine::workspace::{AUDIT_SHARE, LABELS_PER_LEARNING};
 use crate::imaging::Fit;
 use crate::model::Stem;
 use crate::query::Strategy;
@@ -95,6 +96,12 @@ pub struct LabelArgs {
     /// Pretrained model to embed films with
     #[arg(long, default_value = "demo")]
     pub model: String,
+    /// Share of films drawn at random for an unbiased accuracy, for a new session
+    #[arg(long, default_value_t = AUDIT_SHARE, value_parser = share)]
+    pub audit_share: f32,
+    /// New labels after which models are trained in the background; 0 for only when asked
+    #[arg(long, default_value_t = LABELS_PER_LEARNING)]
+    pub learn_every: usize,
 }
 
 /// Arguments of `doctor`.
@@ -122,6 +129,9 @@ pub struct ImportArgs {
     /// Regular expression whose first group is the patient, matched against the file's path
     #[arg(long)]
     pub patient: Option<String>,
+    /// Share of films drawn at random for an unbiased accuracy
+    #[arg(long, default_value_t = AUDIT_SHARE, value_parser = share)]
+    pub audit_share: f32,
     /// Report as JSON
     #[arg(long)]
     pub json: bool,
@@ -300,6 +310,11 @@ pub struct VerifyArgs {
     /// Session
     #[arg(long)]
     pub session: String,
+}
+
+fn share(text: &str) -> Result<f32, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "a share is between 0 and 1".to_owned())
 }
 
 fn stem(text: &str) -> Result<Stem, String> {

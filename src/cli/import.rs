@@ -17,6 +17,7 @@ pub fn run(home: &Home, args: &ImportArgs) -> anyhow::Result<Answer> {
         images: args.images.clone(),
         reference: args.reference_images.clone().zip(args.reference_labels.clone()),
         patient_rule: args.patient.clone(),
+        audit_share: args.audit_share,
     };
     let created = workspace::create(home, &new, &|done, total| {
         bar.set_length(total as u64);

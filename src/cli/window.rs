@@ -5,7 +5,7 @@ use super::args::{LabelArgs, RendererChoice};
 use super::films::bar;
 use crate::config::Home;
 use crate::device::{self, DeviceChoice};
-use crate::engine::workspace::{self, DEMO, NewSession};
+use crate::engine::workspace::{self, DEMO, LABELS_PER_LEARNING, NewSession};
 use crate::ui::app::{Background, Start};
 use crate::ui::{self, Renderer};
 
@@ -22,6 +22,7 @@ pub fn run(
     // Before the window: Vulkan loaders crash when instances come and go on several threads at once.
     let compute = device::open(device)?;
     let base_model = label.as_ref().map_or_else(|| DEMO.to_owned(), |label| label.model.clone());
+    let learn_every = label.as_ref().map_or(LABELS_PER_LEARNING, |label| label.learn_every);
     let start = match label {
         Some(label) => session(home, label)?,
         None => start(home),
@@ -30,7 +31,12 @@ pub fn run(
         RendererChoice::Wgpu => Renderer::Wgpu,
         RendererChoice::Glow => Renderer::Glow,
     };
-    ui::run(home.clone(), start, renderer, Background::Learning { compute, base_model })?;
+    ui::run(
+        home.clone(),
+        start,
+        renderer,
+        Background::Learning { compute, base_model, learn_every },
+    )?;
     Ok(Answer::Yes)
 }
 
@@ -46,8 +52,10 @@ fn session(home: &Home, label: LabelArgs) -> anyhow::Result<Start> {
         return Ok(if label.session == DEMO { Start::Demo } else { Start::Session(label.session) });
     };
     let bar = bar("indexing films");
-    let new =
-        NewSession { name: label.session.clone(), images, reference: None, patient_rule: None };
+    let new = NewSession {
+        audit_share: label.audit_share,
+        ..NewSession::new(label.session.clone(), images)
+    };
     let scan = workspace::create(home, &new, &|done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);

@@ -61,8 +61,10 @@ pub enum Event {
     },
     /// Fine-tuning and distillation ended.
     LearningEnded {
-        /// Name of the new model if one was made and taken into use.
+        /// Name of the new model, if it came to one that could be weighed against the one in use.
         model: Option<String>,
+        /// Whether it is in use from here on.
+        accepted: bool,
         /// What came out and why, as the researcher reads it.
         outcome: String,
         /// Labels it had seen.

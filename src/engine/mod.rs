@@ -108,6 +108,15 @@ impl Shared {
         (self.wake)();
     }
 
+    /// Reports that a thread has ended for the reason given.
+    fn stop(&self, reason: &str) {
+        if !self.flags.closing() {
+            let text =
+                format!("Ranking and learning have stopped, labels are still saved: {reason}");
+            self.send(Event::Failed(text));
+        }
+    }
+
     fn labelled(&self) -> Labelled {
         let labels = self.labels.lock().clone();
         Labelled { rows: labels.rows.clone(), classes: labels.classes.clone() }

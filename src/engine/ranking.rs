@@ -1,12 +1,13 @@
 //! The ranking thread: tier 1, a head on cached embeddings refitted after every label.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use super::message::{Event, LabelSet, Ranking};
-use super::worker::Job;
+use super::worker::{Job, panic_text};
 use super::{Options, Shared};
 use crate::learn::finetune::{FoldAssigner, Labelled};
 use crate::learn::metrics::Metrics;
@@ -85,13 +86,21 @@ struct Ranker {
     learnt: usize,
 }
 
-/// Runs until the channel ends or the flags close.
+/// Runs until the channel ends or the flags close; a panic is reported and ends ranking, not the program.
 pub(super) fn run(
     options: Options,
     shared: Shared,
     inbox: &Receiver<ToRanking>,
     jobs: Sender<Job>,
 ) {
+    let failed = shared.clone();
+    let work = AssertUnwindSafe(|| serve(options, shared, inbox, jobs));
+    if let Err(panic) = catch_unwind(work) {
+        failed.stop(&panic_text(panic.as_ref()));
+    }
+}
+
+fn serve(options: Options, shared: Shared, inbox: &Receiver<ToRanking>, jobs: Sender<Job>) {
     let strategy = options.strategy;
     let learnt = options.learnt_labels;
     let mut ranker =

@@ -1,6 +1,7 @@
 //! The compute thread: embeds the pool, fine-tunes, distils.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -74,14 +75,11 @@ pub(super) fn run(
         Ok(Err(error)) => format!("{error:#}"),
         Err(panic) => panic_text(panic.as_ref()),
     };
-    if !failed.flags.closing() {
-        failed.send(Event::Failed(format!(
-            "Ranking and learning have stopped, labels are still saved: {text}"
-        )));
-    }
+    failed.stop(&text);
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+/// Returns what a panic said.
+pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("an internal error").to_owned()
 }
@@ -135,7 +133,7 @@ impl Worker {
     }
 
     /// Goes on with the student that the session used last; if it is gone, the pretrained encoder serves.
-    fn take_up(&self, name: &str, path: &std::path::Path) {
+    fn take_up(&self, name: &str, path: &Path) {
         let embedded = Predictor::load(path, &self.options.compute.device)
             .map_err(anyhow::Error::from)
             .and_then(|student| self.embed_all(Some(&student), name, &student.card.weights_hash));
@@ -193,30 +191,30 @@ impl Worker {
     /// Fine-tunes, and distils if that helped; says what came of it either way.
     fn learn(&mut self, why: String) {
         self.shared.flags.begin();
-        self.shared.losses.lock().clear();
         let labels = self.shared.labelled().rows.len();
         self.shared.send(Event::LearningStarted { labels, why });
         let result = catch_unwind(AssertUnwindSafe(|| self.learn_stages()))
             .unwrap_or_else(|panic| Err(anyhow::anyhow!("{}", panic_text(panic.as_ref()))));
         *self.shared.progress.lock() = None;
-        let (model, outcome) = match result {
-            Ok(ended) => ended,
+        let labels = result.as_ref().map_or(labels, |ended| ended.labels);
+        let (model, accepted, outcome) = match result {
+            Ok(Ended { model, accepted, outcome, .. }) => (Some(model), accepted, outcome),
             Err(error) if matches!(error.downcast_ref(), Some(LearnError::Stopped)) => {
-                (None, "Cancelled; the model in use stays".to_owned())
+                (None, false, "Cancelled; the model in use stays".to_owned())
             }
             Err(error) => (
                 None,
+                false,
                 format!(
                     "Learning failed on {}; the model in use stays: {error:#}",
                     self.options.compute
                 ),
             ),
         };
-        let labels = self.shared.labelled().rows.len();
-        self.shared.send(Event::LearningEnded { model, outcome, labels });
+        self.shared.send(Event::LearningEnded { model, accepted, outcome, labels });
     }
 
-    fn learn_stages(&self) -> anyhow::Result<(Option<String>, String)> {
+    fn learn_stages(&self) -> anyhow::Result<Ended> {
         let size = self.base_card.preprocess.size;
         let classes = self.options.classes.len();
         let device = &self.options.compute.device;
@@ -230,8 +228,11 @@ impl Worker {
             &mut |report| self.observe(Stage::FineTuning, report),
         )?;
         let verdict = self.compare(&tuned);
+        let labels = tuned.labelled.rows.len();
+        let name = self.free_name(labels);
         if !verdict.better {
-            return Ok((None, format!("{}; the model in use stays", verdict.text)));
+            let outcome = format!("{}; the model in use stays", verdict.text);
+            return Ok(Ended { model: name, accepted: false, outcome, labels });
         }
         let rows: Vec<usize> = (0..self.pool.len()).collect();
         let teacher = ensemble(&tuned.models, &self.pool, &rows, size, device)?;
@@ -240,12 +241,12 @@ impl Worker {
             distill(&setting, &rows, teacher, &tuned.labelled, &distilling, &mut |report| {
                 self.observe(Stage::Distilling, report)
             })?;
-        let name = self.save(&student, &tuned, &config, &distilling, &verdict)?;
         let path = self.options.models.join(&name);
+        self.save(&path, &student, &tuned, (&config, &distilling), &verdict)?;
         let student = Predictor::load(&path, device)?;
         let embedded = self.embed_all(Some(&student), &name, &student.card.weights_hash)?;
         self.to_ranking.send(ToRanking::Embedded(embedded)).ok();
-        Ok((Some(name), verdict.text))
+        Ok(Ended { model: name, accepted: true, outcome: verdict.text, labels })
     }
 
     /// Compares fine-tuning with the linear head on the pretrained features, both on films that they have not seen.
@@ -271,15 +272,24 @@ impl Worker {
         }
     }
 
+    /// Returns a name for a model that learnt from this many labels; the log may speak of earlier ones for ever.
+    fn free_name(&self, labels: usize) -> String {
+        let name = |turn: u32| match turn {
+            1 => format!("{}-{labels}", self.options.session),
+            turn => format!("{}-{labels}-{turn}", self.options.session),
+        };
+        let taken = |name: &String| self.options.models.join(name).exists();
+        (1..).map(name).find(|name| !taken(name)).unwrap_or_default()
+    }
+
     fn save(
         &self,
+        path: &Path,
         student: &Classifier,
         tuned: &FineTuned,
-        finetuning: &FinetuneConfig,
-        distilling: &DistillConfig,
+        (finetuning, distilling): (&FinetuneConfig, &DistillConfig),
         verdict: &Verdict,
-    ) -> anyhow::Result<String> {
-        let name = format!("{}-{}", self.options.session, tuned.labelled.rows.len());
+    ) -> anyhow::Result<()> {
         let card = ModelCard {
             version: 1,
             kind: Kind::Classifier,
@@ -296,8 +306,8 @@ impl Worker {
             }),
             weights_hash: String::new(),
         };
-        folder::save(student, card, &self.options.models.join(&name))?;
-        Ok(name)
+        folder::save(student, card, path)?;
+        Ok(())
     }
 
     fn observe(&self, stage: Stage, report: &StepReport) -> Flow {
@@ -313,9 +323,23 @@ impl Worker {
             paused,
         };
         *self.shared.progress.lock() = Some(progress(self.shared.flags.paused()));
-        self.shared.losses.lock().push((report.step, report.loss));
+        let mut losses = self.shared.losses.lock();
+        // A job that ends before its first step leaves the last one's losses to be looked at.
+        if stage == Stage::FineTuning && report.step == 1 {
+            losses.clear();
+        }
+        losses.push((report.step, report.loss));
+        drop(losses);
         self.shared.flags.check()
     }
+}
+
+/// What background learning came to.
+struct Ended {
+    model: String,
+    accepted: bool,
+    outcome: String,
+    labels: usize,
 }
 
 struct Verdict {

@@ -21,7 +21,9 @@ pub const DEMO: &str = "demo";
 /// File of the films' index in a session's folder.
 pub const INDEX: &str = "films.jsonl";
 /// New labels after which background learning starts.
-const LABELS_PER_LEARNING: usize = 10;
+pub const LABELS_PER_LEARNING: usize = 10;
+/// Share of films that are drawn at random, unless the session says otherwise.
+pub const AUDIT_SHARE: f32 = 0.1;
 /// Labels that each class needs before it starts: one a cross-validation fold.
 const LABELS_PER_CLASS: usize = 3;
 
@@ -36,6 +38,15 @@ pub struct NewSession {
     pub reference: Option<(PathBuf, PathBuf)>,
     /// Regular expression that finds the patient in a path.
     pub patient_rule: Option<String>,
+    /// Share of films that are drawn at random for an unbiased accuracy, in 0..=1.
+    pub audit_share: f32,
+}
+
+impl NewSession {
+    /// A session without reference set, with the known patient rules and the usual audit share.
+    pub fn new(name: String, images: PathBuf) -> Self {
+        Self { name, images, reference: None, patient_rule: None, audit_share: AUDIT_SHARE }
+    }
 }
 
 /// Indexes films and makes a session's folder; open it with [`Workspace::open`].
@@ -70,6 +81,7 @@ pub fn create(
     }
     let mut header = Header::new(new.name.clone(), images);
     header.patient_rule.clone_from(&new.patient_rule);
+    header.audit_share = new.audit_share;
     if let Some((images, labels)) = &new.reference {
         let reference = Reference { images: absolute(images)?, labels: absolute(labels)? };
         read_reference(&reference, &class_names(&header))?;
@@ -180,10 +192,9 @@ impl Workspace {
             let reference = films.join("reference");
             let labels = reference.join("labels.csv");
             let new = NewSession {
-                name: DEMO.to_owned(),
-                images: films.join("pool"),
                 reference: Some((reference, labels)),
                 patient_rule: Some(r"^(p\d+)-".to_owned()),
+                ..NewSession::new(DEMO.to_owned(), films.join("pool"))
             };
             create(home, &new, &|_, _| {})?;
         }
@@ -245,7 +256,7 @@ impl Workspace {
     }
 
     /// Returns what the engine is to be started with.
-    pub fn engine_options(&self, compute: Compute, base_name: &str) -> Options {
+    pub fn engine_options(&self, compute: Compute, base_name: &str, learn_every: usize) -> Options {
         let state = self.session.state();
         let folder = self.home.session(&self.name);
         let classes = self.class_names();
@@ -276,7 +287,7 @@ impl Workspace {
                 .strategy()
                 .and_then(|name| name.parse().ok())
                 .unwrap_or(Strategy::TypiclustMargin),
-            labels_per_learning: LABELS_PER_LEARNING,
+            labels_per_learning: learn_every,
             labels_per_class: LABELS_PER_CLASS,
             seed: self.session.header().seed,
         }

@@ -97,6 +97,7 @@ pub enum ModelError {
 /// # Errors
 /// Fails if the card is missing or invalid, or names an architecture that is not supported.
 pub fn load_card(folder: &Path) -> Result<ModelCard, ModelError> {
+    fsutil::recover_dir(folder)?;
     let path = folder.join(CARD);
     let card: ModelCard = serde_json::from_slice(&fsutil::read(&path)?)
         .map_err(|source| ModelError::Card { source, path: path.clone() })?;

@@ -46,10 +46,10 @@ impl Learning {
             }
             Event::Ranking(ranking) => self.ranked(&ranking),
             Event::LearningStarted { why, .. } => self.why = Some(why),
-            Event::LearningEnded { model, outcome, labels } => {
+            Event::LearningEnded { model, accepted, outcome, labels } => {
                 self.why = None;
                 self.outcome = Some((outcome, labels));
-                if model.is_some() {
+                if accepted {
                     self.model = model;
                 }
             }
@@ -130,7 +130,8 @@ mod tests {
         let mut learning = Learning::default();
         learning.take(Event::Ready { model: "demo".to_owned(), device: "CPU".to_owned() });
         learning.take(Event::LearningEnded {
-            model: None,
+            model: Some("demo-52".to_owned()),
+            accepted: false,
             outcome: "not better".to_owned(),
             labels: 52,
         });

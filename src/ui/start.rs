@@ -84,8 +84,7 @@ impl StartScreen {
         let (home, folder) = (Arc::clone(home), folder.to_owned());
         let what = format!("Reading the films of {}", folder.display());
         self.start(Opening::start(what, ctx, move |done| {
-            let new =
-                workspace::NewSession { name, images: folder, reference: None, patient_rule: None };
+            let new = workspace::NewSession::new(name, folder);
             let scan = workspace::create(&home, &new, done)?;
             let unreadable =
                 scan.refused.iter().map(|refused| format!("{}: {}", refused.file, refused.reason));

@@ -47,8 +47,7 @@ impl Room {
         let images = folder.path().join("films");
         write_films(&images, films);
         let home = Home::find(Some(&folder.path().join("home")));
-        let new =
-            NewSession { name: "ward".to_owned(), images, reference: None, patient_rule: None };
+        let new = NewSession::new("ward".to_owned(), images);
         workspace::create(&home, &new, &|_, _| {}).unwrap();
         let harness = harness(&home, Start::Session("ward".to_owned()));
         let mut room = Self { harness, home, folder };

@@ -1,6 +1,8 @@
 //! Integration tests: one binary, one module a concern.
 #![expect(clippy::unwrap_used, reason = "a test that unwraps nothing fails by panicking")]
 
+mod cli;
+mod engine;
 mod films;
 #[cfg(feature = "gui")]
 mod gui;

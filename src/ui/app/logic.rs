@@ -73,11 +73,14 @@ fn reading_news(ctx: &egui::Context, reading: &mut Reading) {
     for event in engine.events() {
         match event {
             Event::Ranking(ranking) => reading.take_ranking(ranking),
-            Event::LearningEnded { model: Some(model), outcome, labels } => {
-                reading.model_swapped(&model, labels, &outcome);
-                reading.learning.take(Event::LearningEnded { model: Some(model), outcome, labels });
+            event => {
+                if let Event::LearningEnded { model: Some(model), accepted, outcome, labels } =
+                    &event
+                {
+                    reading.model_weighed(model, *accepted, *labels, outcome);
+                }
+                reading.learning.take(event);
             }
-            event => reading.learning.take(event),
         }
     }
 }

@@ -38,6 +38,8 @@ pub enum Background {
         compute: Compute,
         /// Name of the pretrained model.
         base_model: String,
+        /// New labels after which models are trained; 0 for only when asked.
+        learn_every: usize,
     },
     /// Films come in random order and nothing is learnt.
     Off,

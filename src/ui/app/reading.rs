@@ -93,8 +93,8 @@ impl Reading {
         let queue = ReadingQueue::new(workspace.films.len(), header.audit_share, header.seed);
         let waker = ctx.clone();
         let engine = match background {
-            Background::Learning { compute, base_model } => {
-                let options = workspace.engine_options(compute.clone(), base_model);
+            Background::Learning { compute, base_model, learn_every } => {
+                let options = workspace.engine_options(compute.clone(), base_model, *learn_every);
                 Some(Engine::start(options, Arc::new(move || waker.request_repaint()))?)
             }
             Background::Off => None,
@@ -213,10 +213,10 @@ impl Reading {
         self.queue_changed();
     }
 
-    /// Takes a new model into the log.
-    pub fn model_swapped(&mut self, model: &str, labels: usize, reason: &str) {
+    /// Takes into the log that a new model was weighed against the one in use.
+    pub fn model_weighed(&mut self, model: &str, accepted: bool, labels: usize, reason: &str) {
         let (model, reason) = (model.to_owned(), reason.to_owned());
-        let event = Event::ModelSwap { model, accepted: true, reason, labels };
+        let event = Event::ModelSwap { model, accepted, reason, labels };
         // A failed append shows as the session's fault.
         self.workspace.session.append(&self.reader, event).ok();
     }
@@ -233,7 +233,8 @@ impl Reading {
     }
 
     fn can_write(&self) -> bool {
-        self.workspace.session.fault().is_none() && self.workspace.session.ready()
+        let session = &self.workspace.session;
+        session.fault().is_none() && session.durable() >= self.last_label
     }
 
     /// Takes a new ranking: the film on screen stays.

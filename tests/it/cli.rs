@@ -1,0 +1,152 @@
+//! The program from outside: what it prints, what it writes, how it exits.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn penumbra(home: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_penumbra"))
+        .args(["--device", "cpu", "--threads", "1", "--home"])
+        .arg(home)
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+/// Two kinds of films, a labels file, and files that are no films.
+fn films(folder: &Path, count: u32) -> String {
+    fs::create_dir_all(folder).unwrap();
+    let mut labels = "file,label,patient,split\n".to_owned();
+    for film in 0..count {
+        let lower = if film % 2 == 1 { 60 } else { 0 };
+        let shade = |x: u32, y: u32| {
+            let base = if y >= 20 { lower } else { 60 - lower };
+            image::Luma([(60 + base + (x * (film % 5 + 1) + film * 3) % 80) as u8])
+        };
+        image::GrayImage::from_fn(40, 40, shade)
+            .save(folder.join(format!("f{film:03}.png")))
+            .unwrap();
+        let class = if film % 2 == 1 { "pneumonia" } else { "normal" };
+        let split = if film % 4 == 3 || film % 4 == 2 { "val" } else { "train" };
+        labels += &format!("f{film:03}.png,{class},p{film},{split}\n");
+    }
+    let file = folder.with_extension("csv");
+    fs::write(&file, labels).unwrap();
+    file.to_string_lossy().into_owned()
+}
+
+#[test]
+fn import_reports_what_it_refuses_and_verify_finds_a_changed_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("films");
+    films(&images, 4);
+    fs::write(images.join("broken.png"), b"no picture").unwrap();
+    fs::copy(images.join("f000.png"), images.join("twin.png")).unwrap();
+    let home = folder.path().join("home");
+    let images = images.to_string_lossy().into_owned();
+    let output = penumbra(&home, &["import", &images, "--session", "ward"]);
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    let said = text(&output);
+    assert!(
+        said.contains("4 films of") && said.contains("broken.png") && said.contains("twin.png"),
+        "{said}"
+    );
+    let again = penumbra(&home, &["import", &images, "--session", "ward"]);
+    assert_eq!(code(&again), 3, "{}", text(&again));
+    assert_eq!(code(&penumbra(&home, &["verify", "--session", "ward"])), 0);
+    let header = home.join("sessions/ward/session.json");
+    let changed = fs::read_to_string(&header).unwrap().replace("ward", "wart");
+    fs::write(&header, changed).unwrap();
+    let output = penumbra(&home, &["verify", "--session", "ward"]);
+    assert_eq!(code(&output), 1, "{}", text(&output));
+}
+
+#[test]
+fn pretrain_embed_and_simulate_run_one_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("films");
+    let labels = films(&images, 96);
+    let home = folder.path().join("home");
+    let images = images.to_string_lossy().into_owned();
+    let data = ["--images", &images, "--labels", &labels, "--split", "train"];
+    let pretrain = |more: &[&str]| {
+        let shape = [
+            "--depth", "10", "--width", "0.0625", "--size", "16", "--batch", "16", "--epochs", "2",
+        ];
+        let all = [&["pretrain", "--out", "tiny"][..], &data, &shape, more].concat();
+        penumbra(&home, &all)
+    };
+    let output = pretrain(&[]);
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    assert_eq!(code(&pretrain(&[])), 3, "a model was overwritten");
+
+    let out = folder.path().join("features.npy");
+    let out_text = out.to_string_lossy().into_owned();
+    let output =
+        penumbra(&home, &[&["embed", "--model", "tiny", "--out", &out_text][..], &data].concat());
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    assert_eq!(fs::read(&out).unwrap().len(), 128 + 48 * 32 * 4);
+    assert_eq!(fs::read_to_string(out.with_extension("csv")).unwrap().lines().count(), 49);
+
+    let simulate = || {
+        let cells = [
+            "--budgets",
+            "12,24",
+            "--strategy",
+            "random,margin",
+            "--method",
+            "head,finetune,distill",
+        ];
+        let rest = ["--eval-split", "val", "--model", "tiny", "--seeds", "1", "--json"];
+        penumbra(&home, &[&["simulate"][..], &data, &cells, &rest].concat())
+    };
+    let output = simulate();
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["table"].as_array().unwrap().len(), 12);
+    assert_eq!(report["n"], 48);
+    let figures = |report: &serde_json::Value| {
+        let cells = report["cells"].as_array().unwrap().iter();
+        cells.map(|cell| (cell["accuracy"].clone(), cell["auroc"].clone())).collect::<Vec<_>>()
+    };
+    let again: serde_json::Value = serde_json::from_slice(&simulate().stdout).unwrap();
+    assert_eq!(figures(&report), figures(&again), "the same seeds gave other figures");
+}
+
+#[test]
+fn usage_errors_exit_with_two_and_failures_name_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(code(&penumbra(folder.path(), &["simulate"])), 2);
+    assert_eq!(
+        code(&penumbra(folder.path(), &["import", "x", "--session", "s", "--audit-share", "2"])),
+        2
+    );
+    let output = penumbra(folder.path(), &["predict", "--model", "nothing", "film.png"]);
+    assert_eq!(code(&output), 3);
+    assert!(text(&output).contains("model.json"), "{}", text(&output));
+    let output = penumbra(folder.path(), &["export", "--session", "nothing", "--out", "x"]);
+    assert_eq!(code(&output), 3);
+    assert!(text(&output).contains("nothing"), "{}", text(&output));
+}
+
+#[test]
+fn doctor_reports_as_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = penumbra(folder.path(), &["doctor", "--json"]);
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["cpu"]["self_test"], serde_json::Value::Null);
+    assert!(report["models"].as_array().unwrap().iter().any(|name| name == "demo"));
+}

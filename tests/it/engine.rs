@@ -1,0 +1,228 @@
+//! The engine on small films: ranks after each label, learns in the background, can be paused and cancelled.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use penumbra::config::Home;
+use penumbra::device;
+use penumbra::engine::workspace::{self, NewSession};
+use penumbra::engine::{Command, Engine, Event, LabelSet, Options, Ranking, Workspace};
+use penumbra::imaging::{Fit, Preprocess};
+use penumbra::model::folder::{self, Kind, ModelCard};
+use penumbra::model::{Architecture, Pretrained, Stem};
+use penumbra::query::Strategy;
+
+const FILMS: usize = 60;
+
+/// Films of two kinds: every second one is brighter below.
+fn write_films(images: &Path) {
+    std::fs::create_dir_all(images).unwrap();
+    for film in 0..FILMS as u32 {
+        let shade = |x: u32, y: u32| {
+            let lower = if (film % 2 == 1) == (y >= 16) { 60 } else { 0 };
+            // The corner carries the number: films of the same bytes would count as one.
+            let waves = if x + y == 0 { film } else { (x * (film % 7 + 1) + y * 3) % 80 };
+            image::Luma([(60 + lower + waves) as u8])
+        };
+        image::GrayImage::from_fn(32, 32, shade)
+            .save(images.join(format!("f{film:02}.png")))
+            .unwrap();
+    }
+}
+
+struct Room {
+    workspace: Workspace,
+    home: Home,
+    _folder: tempfile::TempDir,
+}
+
+fn room() -> Room {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("films");
+    write_films(&images);
+    let home = Home::find(Some(&folder.path().join("home")));
+    workspace::create(&home, &NewSession::new("ward".to_owned(), images), &|_, _| {}).unwrap();
+    let architecture = Architecture { depth: 10, width: 0.0625, stem: Stem::Small };
+    let card = ModelCard {
+        version: 1,
+        kind: Kind::Pretrained,
+        architecture: architecture.clone(),
+        preprocess: Preprocess { size: 16, fit: Fit::Pad },
+        classes: Vec::new(),
+        parent: None,
+        seed: 0,
+        made_by: serde_json::Value::Null,
+        metrics: serde_json::Value::Null,
+        weights_hash: String::new(),
+    };
+    let model = Pretrained::init(&architecture, 1, &device::cpu().device);
+    folder::save(&model, card, &home.models().join("tiny")).unwrap();
+    Room { workspace: Workspace::open(&home, "ward").unwrap(), home, _folder: folder }
+}
+
+impl Room {
+    fn options(&self, learn_every: usize) -> Options {
+        self.workspace.engine_options(device::cpu(), "tiny", learn_every)
+    }
+
+    /// The first `n` films of the pool with their kinds.
+    fn labels(&self, n: usize) -> Arc<LabelSet> {
+        let kind = |row: &usize| {
+            let file = &self.workspace.films[*row].file;
+            file[1..3].parse::<usize>().unwrap() % 2
+        };
+        let rows: Vec<usize> = (0..n).collect();
+        let classes = rows.iter().map(kind).collect();
+        Arc::new(LabelSet { version: n as u64, rows, classes, ..LabelSet::default() })
+    }
+}
+
+fn start(options: Options) -> Engine {
+    Engine::start(options, Arc::new(|| {})).unwrap()
+}
+
+/// Waits for an event that `pick` takes.
+fn wait<T>(engine: &Engine, what: &str, mut pick: impl FnMut(Event) -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        for event in engine.events() {
+            if let Event::Failed(reason) = &event {
+                panic!("the engine failed: {reason}");
+            }
+            if let Some(found) = pick(event) {
+                return found;
+            }
+        }
+        assert!(started.elapsed() < Duration::from_mins(1), "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn ranking_of(engine: &Engine, version: u64) -> Arc<Ranking> {
+    wait(engine, "a ranking", |event| match event {
+        Event::Ranking(ranking) if ranking.version == version => Some(ranking),
+        _ => None,
+    })
+}
+
+#[test]
+fn every_label_ranks_the_pool_anew_and_the_strategy_can_change() {
+    let room = room();
+    let engine = start(room.options(0));
+    wait(&engine, "the pool", |event| matches!(event, Event::Ready { .. }).then_some(()));
+    for n in [1, 2, 12] {
+        engine.send(Command::Labels(room.labels(n)));
+        let ranking = ranking_of(&engine, n as u64);
+        assert_eq!(ranking.labels, n);
+        assert_eq!(ranking.probabilities.len(), 2 * FILMS);
+        assert!(ranking.order.iter().all(|ranked| ranked.index >= n), "a labelled film was ranked");
+        assert!(ranking.probabilities.iter().all(|p| p.is_finite()));
+    }
+    engine.send(Command::Strategy(Strategy::Margin));
+    let ranking = ranking_of(&engine, 12);
+    assert_eq!(ranking.strategy, Strategy::Margin);
+    let margin =
+        |row: usize| (ranking.probabilities[2 * row] - ranking.probabilities[2 * row + 1]).abs();
+    assert!(ranking.order.is_sorted_by(|a, b| margin(a.index) <= margin(b.index)));
+}
+
+#[test]
+fn background_learning_weighs_a_student_and_says_so() {
+    let room = room();
+    let engine = start(room.options(10));
+    engine.send(Command::Labels(room.labels(9)));
+    ranking_of(&engine, 9);
+    assert!(engine.progress().is_none(), "learning started before ten labels");
+    engine.send(Command::Labels(room.labels(20)));
+    wait(&engine, "learning", |event| {
+        matches!(event, Event::LearningStarted { labels: 20, .. }).then_some(())
+    });
+    // Labels that arrive meanwhile join the next epoch.
+    engine.send(Command::Labels(room.labels(24)));
+    let (model, accepted, outcome, labels) =
+        wait(&engine, "the end of learning", |event| match event {
+            Event::LearningEnded { model, accepted, outcome, labels } => {
+                Some((model, accepted, outcome, labels))
+            }
+            _ => None,
+        });
+    assert_eq!(labels, 24, "{outcome}");
+    assert!(outcome.contains("log-loss"), "{outcome}");
+    assert!(!engine.losses().is_empty());
+    let saved = room.home.models().join(model.unwrap()).join("model.json").is_file();
+    assert_eq!(saved, accepted, "{outcome}");
+}
+
+#[test]
+fn learning_can_be_paused_and_cancelled() {
+    let room = room();
+    let engine = start(room.options(0));
+    engine.send(Command::Labels(room.labels(30)));
+    ranking_of(&engine, 30);
+    engine.send(Command::TrainNow);
+    wait(&engine, "learning", |event| matches!(event, Event::LearningStarted { .. }).then_some(()));
+    engine.pause(true);
+    let started = Instant::now();
+    while engine.progress().is_none() {
+        assert!(started.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    let step = engine.progress().unwrap().step;
+    std::thread::sleep(Duration::from_millis(200));
+    let progress = engine.progress().unwrap();
+    assert_eq!(progress.step, step, "it went on while paused");
+    // Ranking goes on while learning is paused.
+    engine.send(Command::Labels(room.labels(31)));
+    ranking_of(&engine, 31);
+    engine.cancel();
+    let outcome = wait(&engine, "the end of learning", |event| match event {
+        Event::LearningEnded { accepted: false, outcome, .. } => Some(outcome),
+        _ => None,
+    });
+    assert!(outcome.starts_with("Cancelled"), "{outcome}");
+    assert!(engine.progress().is_none());
+}
+
+#[test]
+fn learning_waits_for_labels_of_every_class() {
+    let room = room();
+    let engine = start(room.options(10));
+    let rows: Vec<usize> = (0..20).collect();
+    let one_class =
+        LabelSet { version: 20, classes: vec![1; rows.len()], rows, ..LabelSet::default() };
+    engine.send(Command::Labels(Arc::new(one_class)));
+    ranking_of(&engine, 20);
+    engine.send(Command::TrainNow);
+    let warning = wait(&engine, "a warning", |event| match event {
+        Event::Warning(text) => Some(text),
+        Event::LearningStarted { .. } => panic!("it learns from a single class"),
+        _ => None,
+    });
+    assert!(warning.contains("3 labels of each class"), "{warning}");
+}
+
+#[test]
+fn embeddings_are_kept_for_the_next_start_and_films_that_are_gone_do_not_stop_it() {
+    let room = room();
+    drop({
+        let engine = start(room.options(0));
+        wait(&engine, "the pool", |event| matches!(event, Event::Ready { .. }).then_some(()));
+        engine
+    });
+    let gone = room.workspace.images.join(&room.workspace.films[3].file);
+    std::fs::remove_file(gone).unwrap();
+    let engine = start(room.options(0));
+    let mut warned = false;
+    wait(&engine, "the pool", |event| match event {
+        Event::Preparing { what: "embedding films", .. } => panic!("the films were embedded again"),
+        Event::Warning(text) => {
+            warned |= text.contains("cannot be ranked");
+            None
+        }
+        Event::Ready { .. } => Some(()),
+        _ => None,
+    });
+    assert!(warned, "nothing was said of the film that is gone");
+}
