@@ -279,7 +279,7 @@ impl Worker {
             turn => format!("{}-{labels}-{turn}", self.options.session),
         };
         let taken = |name: &String| self.options.models.join(name).exists();
-        (1..).map(name).find(|name| !taken(name)).unwrap_or_default()
+        (1..u32::MAX).map(name).find(|name| !taken(name)).unwrap_or_default()
     }
 
     fn save(

@@ -1,8 +1,11 @@
 //! The program from outside: what it prints, what it writes, how it exits.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+
+use penumbra::fsutil::write_atomic;
 
 fn penumbra(home: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_penumbra"))
@@ -40,10 +43,10 @@ fn films(folder: &Path, count: u32) -> String {
             .unwrap();
         let class = if film % 2 == 1 { "pneumonia" } else { "normal" };
         let split = if film % 4 == 3 || film % 4 == 2 { "val" } else { "train" };
-        labels += &format!("f{film:03}.png,{class},p{film},{split}\n");
+        writeln!(labels, "f{film:03}.png,{class},p{film},{split}").unwrap();
     }
     let file = folder.with_extension("csv");
-    fs::write(&file, labels).unwrap();
+    write_atomic(&file, labels.as_bytes()).unwrap();
     file.to_string_lossy().into_owned()
 }
 
@@ -52,7 +55,7 @@ fn import_reports_what_it_refuses_and_verify_finds_a_changed_byte() {
     let folder = tempfile::tempdir().unwrap();
     let images = folder.path().join("films");
     films(&images, 4);
-    fs::write(images.join("broken.png"), b"no picture").unwrap();
+    write_atomic(&images.join("broken.png"), b"no picture").unwrap();
     fs::copy(images.join("f000.png"), images.join("twin.png")).unwrap();
     let home = folder.path().join("home");
     let images = images.to_string_lossy().into_owned();
@@ -68,7 +71,7 @@ fn import_reports_what_it_refuses_and_verify_finds_a_changed_byte() {
     assert_eq!(code(&penumbra(&home, &["verify", "--session", "ward"])), 0);
     let header = home.join("sessions/ward/session.json");
     let changed = fs::read_to_string(&header).unwrap().replace("ward", "wart");
-    fs::write(&header, changed).unwrap();
+    write_atomic(&header, changed.as_bytes()).unwrap();
     let output = penumbra(&home, &["verify", "--session", "ward"]);
     assert_eq!(code(&output), 1, "{}", text(&output));
 }
