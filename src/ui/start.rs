@@ -147,16 +147,19 @@ impl StartScreen {
         if let Some(last) = self.sessions.first() {
             let button = Button::new(last_session(last)).fill(theme::ACCENT);
             let name = format!("Go on with {}", last.name);
-            if ui
-                .add(button.min_size(vec2(width, theme::LARGE_BUTTON)))
-                .accessible_name(name)
-                .clicked()
-            {
+            let response =
+                ui.add(button.min_size(vec2(width, theme::LARGE_BUTTON))).accessible_name(name);
+            // Enter goes on where the reader left off.
+            if ui.memory(|memory| memory.focused().is_none()) {
+                response.request_focus();
+            }
+            if response.clicked() {
                 chosen = Some(last.name.clone());
             }
         }
         let size = vec2(width, theme::LABEL_BUTTON);
-        let demo = ui.add(Button::new("Open the demo").min_size(size)).clicked();
+        let demo_is_last = self.sessions.first().is_some_and(|last| last.name == workspace::DEMO);
+        let demo = !demo_is_last && ui.add(Button::new("Open the demo").min_size(size)).clicked();
         if ui.add(Button::new("New session…").min_size(size)).clicked() {
             self.form = Some(NewSession::default());
         }
