@@ -1,6 +1,6 @@
 //! Films that a command works on: found on disk or listed in a labels file.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -51,9 +51,8 @@ impl Films {
     fn listed(args: &FilmsArgs, labels: &std::path::Path) -> anyhow::Result<Self> {
         let rule = PatientRule::default();
         let mut rows = read_labels(labels)?;
-        let names: BTreeMap<String, usize> =
-            rows.iter().map(|row| (row.label.clone(), 0)).collect::<BTreeMap<_, _>>();
-        let classes: Vec<String> = names.into_keys().collect();
+        let names: BTreeSet<String> = rows.iter().map(|row| row.label.clone()).collect();
+        let classes: Vec<String> = names.into_iter().collect();
         if let Some(split) = &args.split {
             rows.retain(|row| row.split.as_ref() == Some(split));
             if rows.is_empty() {

@@ -119,33 +119,28 @@ impl Worker {
         let scale = Standardisation::measure(&embedded.pool, Scaling::default());
         worker.base_embeddings = Some(scale.apply(&embedded.pool));
         worker.to_ranking.send(ToRanking::Embedded(embedded)).ok();
-        if let Some((name, path)) = worker.options.current_model.clone() {
-            worker.take_up(&name, &path);
-        }
+        let current = worker.options.current_model.as_ref();
+        let taken_up = current.filter(|(name, path)| worker.take_up(name, path));
+        let model =
+            taken_up.map_or_else(|| worker.options.base_name.clone(), |(name, _)| name.clone());
         let device = worker.options.compute.name.clone();
-        let model = worker
-            .options
-            .current_model
-            .as_ref()
-            .map_or(&worker.options.base_name, |(name, _)| name);
-        worker.shared.send(Event::Ready { model: model.clone(), device });
+        worker.shared.send(Event::Ready { model, device });
         Ok(worker)
     }
 
-    /// Goes on with the student that the session used last; if it is gone, the pretrained encoder serves.
-    fn take_up(&self, name: &str, path: &Path) {
+    /// Goes on with the student that the session used last; if it is gone, says so, and the pretrained encoder serves.
+    fn take_up(&self, name: &str, path: &Path) -> bool {
         let embedded = Predictor::load(path, &self.options.compute.device)
             .map_err(anyhow::Error::from)
             .and_then(|student| self.embed_all(Some(&student), name, &student.card.weights_hash));
         match embedded {
-            Ok(embedded) => {
-                self.to_ranking.send(ToRanking::Embedded(embedded)).ok();
-            }
+            Ok(embedded) => self.to_ranking.send(ToRanking::Embedded(embedded)).is_ok(),
             Err(error) => {
                 let text = format!(
                     "The model {name} cannot be used, the pretrained one serves instead: {error:#}"
                 );
                 self.shared.send(Event::Warning(text));
+                false
             }
         }
     }
