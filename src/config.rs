@@ -3,6 +3,17 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+/// Checks that a session's or a model's name can be a folder's.
+///
+/// # Errors
+/// Says, in words, why it cannot.
+pub fn check_name(name: &str) -> Result<(), String> {
+    if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
+        return Err(format!("this name is also a folder's, and {name:?} cannot be one"));
+    }
+    Ok(())
+}
+
 /// The folder that holds `sessions/` and `models/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home {

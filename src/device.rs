@@ -65,6 +65,8 @@ pub struct Compute {
     pub device: Device,
     /// Its name, as `doctor` and the window show it.
     pub name: String,
+    /// Threads that compute on the CPU beside a window, at least 1.
+    pub threads: usize,
 }
 
 impl fmt::Display for Compute {
@@ -92,7 +94,8 @@ pub fn open(choice: DeviceChoice) -> Result<Compute, DeviceError> {
 
 /// Opens the CPU backend.
 pub fn cpu() -> Compute {
-    Compute { device: Device::flex(), name: format!("CPU ({} cores)", cores()) }
+    let threads = cores().saturating_sub(1).max(1);
+    Compute { device: Device::flex(), name: format!("CPU ({} cores)", cores()), threads }
 }
 
 /// Opens the first hardware GPU and checks that it computes correctly.
@@ -112,7 +115,7 @@ pub fn gpu() -> Result<Compute, DeviceError> {
         return Err(DeviceError::Software(name));
     }
     self_test(&device).map_err(|fault| DeviceError::SelfTest { name: name.clone(), fault })?;
-    Ok(Compute { device, name })
+    Ok(Compute { device, name, threads: 1 })
 }
 
 /// Opens the first hardware GPU.

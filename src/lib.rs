@@ -14,7 +14,7 @@
 //! |---|---|---|---|
 //! | 0 | [`fsutil`], [`rng`], [`config`], [`device`] | durable writes; random streams that no thread count changes; folders; the one place that names a backend | `device` |
 //! | 1 | [`imaging`] | decode, window/level, preprocess, augment | no |
-//! | 2 | [`dataset`] | scan, index, labels files, splits, planes in memory, batches | no |
+//! | 2 | [`dataset`] | scan, index, labels files, planes in memory, batches | no |
 //! | 3 | [`session`] | event log, its fold into state, export | no |
 //! | 4 | [`model`] | encoder, heads, model folders | yes |
 //! | 5 | [`learn`] | losses, schedules, pretraining, fine-tuning, distillation, metrics | yes |

@@ -22,7 +22,7 @@ pub struct Args {
     /// Where to compute: auto, gpu or cpu
     #[arg(long, global = true, default_value = "auto")]
     pub device: DeviceChoice,
-    /// Threads that compute on the CPU [default: all cores; the window leaves one free]
+    /// Threads that compute on the CPU [default: all cores; beside the window one is left free]
     #[arg(long, global = true)]
     pub threads: Option<usize>,
     /// What draws the window
@@ -45,7 +45,7 @@ pub enum RendererChoice {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Open the window on a session, made if new
+    /// Open the window on a session; --images makes a new one
     Label(LabelArgs),
     /// Show devices, folders and models, and test that the devices compute correctly
     Doctor(DoctorArgs),
@@ -282,7 +282,7 @@ pub struct SimulateArgs {
     /// Labels bought between two rankings
     #[arg(long, default_value_t = 1)]
     pub round: usize,
-    /// Folder for results.json, results.csv and the log of what was bought
+    /// Folder for results.json and results.csv
     #[arg(long)]
     pub out: Option<PathBuf>,
     /// Report as JSON

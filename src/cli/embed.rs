@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use anyhow::bail;
+
 use super::Answer;
 use super::args::EmbedArgs;
 use super::films::{Films, bar};
@@ -23,6 +25,9 @@ pub fn run(
     compute: &Compute,
     threads: usize,
 ) -> anyhow::Result<Answer> {
+    if args.out.extension().is_none_or(|extension| extension != "npy") {
+        bail!("features are written as .npy: {}", args.out.display());
+    }
     let films = Films::find(&args.films)?;
     let predictor = Predictor::load(&home.model(&args.model), &compute.device)?;
     let store = films.load(source_preprocess(predictor.card.preprocess), threads)?;

@@ -4,11 +4,11 @@ use anyhow::bail;
 
 use super::Answer;
 use super::args::EvaluateArgs;
-use super::films::{Films, positive};
+use super::films::Films;
 use crate::config::Home;
 use crate::device::Compute;
 use crate::engine::worker::source_preprocess;
-use crate::learn::metrics::Metrics;
+use crate::learn::metrics::{Metrics, positive_class};
 use crate::predict::Predictor;
 
 /// Classifies the films and prints how well.
@@ -39,7 +39,8 @@ pub fn run(
     let Some(probabilities) = predictor.probabilities(&store, &rows)? else {
         bail!("the model {} embeds and does not classify", args.model);
     };
-    let metrics = Metrics::of(&probabilities, &films.labels, classes.len(), positive(classes))?;
+    let metrics =
+        Metrics::of(&probabilities, &films.labels, classes.len(), positive_class(classes))?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&metrics)?);
     } else {

@@ -12,6 +12,7 @@ use crate::dataset::labels::read_labels;
 use crate::dataset::planes::PlaneStore;
 use crate::dataset::{PatientRule, scan};
 use crate::imaging::Preprocess;
+use crate::learn::metrics::positive_class;
 
 /// Films in a fixed order, with what is known of them.
 #[derive(Clone, Debug, Default)]
@@ -80,7 +81,7 @@ impl Films {
         })?;
         bar.finish_and_clear();
         for film in &found.refused {
-            eprintln!("refused: {}: {}", film.reason, film.file);
+            eprintln!("refused: {film}");
         }
         Ok(Self {
             root: args.images.clone(),
@@ -102,24 +103,15 @@ impl Films {
         bar.finish_and_clear();
         if let Some(film) = refused.first() {
             let count = refused.len();
-            bail!(
-                "{count} films cannot be read; the first: {}: {}",
-                film.reason,
-                self.root.join(&film.file).display()
-            );
+            bail!("films that cannot be read: {count}; the first: {film}");
         }
         Ok(Arc::new(store))
     }
 
-    /// Index of the class that figures are about: `pneumonia` if there is one, else the last.
+    /// Index of the class that figures are about.
     pub fn positive(&self) -> usize {
-        positive(&self.classes)
+        positive_class(&self.classes)
     }
-}
-
-/// Index of the class that AUROC and sensitivity are about: `pneumonia` if there is one, else the last.
-pub fn positive(classes: &[String]) -> usize {
-    classes.iter().position(|class| class == "pneumonia").unwrap_or(classes.len().saturating_sub(1))
 }
 
 /// Makes a progress bar that says what is done, of how much, and how long it still takes.
@@ -131,7 +123,8 @@ pub fn bar(what: &'static str) -> ProgressBar {
     bar
 }
 
-fn progress(bar: &ProgressBar, done: usize, total: usize) {
+/// Shows how many of how many films are done.
+pub fn progress(bar: &ProgressBar, done: usize, total: usize) {
     bar.set_length(total as u64);
     bar.set_position(done as u64);
 }

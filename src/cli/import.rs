@@ -2,7 +2,7 @@
 
 use super::Answer;
 use super::args::ImportArgs;
-use super::films::bar;
+use super::films::{bar, progress};
 use crate::config::Home;
 use crate::engine::workspace::{self, NewSession};
 
@@ -19,10 +19,7 @@ pub fn run(home: &Home, args: &ImportArgs) -> anyhow::Result<Answer> {
         patient_rule: args.patient.clone(),
         audit_share: args.audit_share,
     };
-    let created = workspace::create(home, &new, &|done, total| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-    });
+    let created = workspace::create(home, &new, &|done, total| progress(&bar, done, total));
     bar.finish_and_clear();
     let scan = created?;
     if args.json {
@@ -30,7 +27,7 @@ pub fn run(home: &Home, args: &ImportArgs) -> anyhow::Result<Answer> {
         return Ok(Answer::Yes);
     }
     for film in &scan.refused {
-        println!("refused: {}: {}", film.reason, film.file);
+        println!("refused: {film}");
     }
     for film in &scan.duplicates {
         println!("duplicate of {}: {}", film.of, film.file);

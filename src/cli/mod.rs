@@ -62,8 +62,9 @@ fn broken_pipe(error: &anyhow::Error) -> bool {
 fn run(args: Args) -> anyhow::Result<Answer> {
     let home = Home::find(args.home.as_deref());
     match args.command {
-        None => start_window(&home, None, args.device, args.renderer),
-        Some(Command::Label(label)) => start_window(&home, Some(label), args.device, args.renderer),
+        None => start_window(&home, None, &args),
+        Some(Command::Label(ref label)) => start_window(&home, Some(label), &args),
+
         Some(Command::Doctor(doctor)) => doctor::run(&home, args.device, &doctor),
         Some(Command::Import(import)) => import::run(&home, &import),
         Some(Command::Pretrain(pretrain)) => {
@@ -90,27 +91,21 @@ fn run(args: Args) -> anyhow::Result<Answer> {
             })
         }
         Some(Command::Export(export)) => export::run(&home, &export),
-        Some(Command::Verify(verify)) => Ok(verify::run(&home, &verify)),
+        Some(Command::Verify(verify)) => verify::run(&home, &verify),
     }
 }
 
 #[cfg(feature = "gui")]
 fn start_window(
     home: &Home,
-    label: Option<args::LabelArgs>,
-    device: DeviceChoice,
-    renderer: args::RendererChoice,
+    label: Option<&args::LabelArgs>,
+    args: &Args,
 ) -> anyhow::Result<Answer> {
-    window::run(home, label, device, renderer)
+    window::run(home, label, args)
 }
 
 #[cfg(not(feature = "gui"))]
-fn start_window(
-    _: &Home,
-    _: Option<args::LabelArgs>,
-    _: DeviceChoice,
-    _: args::RendererChoice,
-) -> anyhow::Result<Answer> {
+fn start_window(_: &Home, _: Option<&args::LabelArgs>, _: &Args) -> anyhow::Result<Answer> {
     anyhow::bail!("this build of Penumbra has no window; `penumbra --help` lists the commands")
 }
 

@@ -25,7 +25,7 @@ pub fn run(home: &Home, args: &PredictArgs, compute: &Compute) -> anyhow::Result
         let name = path.to_string_lossy().into_owned();
         let (store, refused) = PlaneStore::load(Path::new(""), &[name], &preprocess, 1, &|_, _| {});
         if let Some(film) = refused.first() {
-            eprintln!("refused: {}: {}", film.reason, path.display());
+            eprintln!("refused: {film}");
             answer = Answer::No;
             continue;
         }

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::Answer;
 use super::args::PretrainArgs;
 use super::films::Films;
-use crate::config::Home;
+use crate::config::{Home, check_name};
 use crate::device::Compute;
 use crate::engine::worker::source_preprocess;
 use crate::fsutil;
@@ -20,7 +20,7 @@ use crate::learn::schedule::Scaling;
 use crate::learn::simclr::{Checkpoints, SimclrConfig, pretrain};
 use crate::learn::{Flow, LearnError, StepReport};
 use crate::model::Architecture;
-use crate::model::folder::{self, Kind, ModelCard};
+use crate::model::folder::{self, Kind, ModelCard, SIZES};
 
 /// Pretrains and saves the model under its name.
 ///
@@ -33,9 +33,10 @@ pub fn run(
     threads: usize,
 ) -> anyhow::Result<Answer> {
     let config = config(args)?;
+    check_name(&args.out).map_err(anyhow::Error::msg)?;
     let folder = home.models().join(&args.out);
     let checkpoint = home.models().join(format!("{}.checkpoint", args.out));
-    if folder.join("model.json").is_file() && !args.resume {
+    if folder.join("model.json").is_file() && !(args.resume && checkpoint.is_dir()) {
         bail!("there is a model of this name already; choose another --out: {}", folder.display());
     }
     if checkpoint.is_dir() && !args.resume {
@@ -73,7 +74,7 @@ pub fn run(
         Err(error) => return Err(error.into()),
     };
     let card = ModelCard {
-        version: 1,
+        version: folder::VERSION,
         kind: Kind::Pretrained,
         architecture: config.architecture.clone(),
         preprocess,
@@ -104,13 +105,17 @@ pub fn run(
 fn config(args: &PretrainArgs) -> anyhow::Result<SimclrConfig> {
     let architecture = Architecture { depth: args.depth, width: args.width, stem: args.stem };
     architecture.blocks().map_err(anyhow::Error::msg)?;
-    if !(0.01..=1.0).contains(&args.crop)
-        || args.temperature <= 0.0
+    let positive = |value: f64| value.is_finite() && value > 0.0;
+    if !(0.01..=1.0).contains(&args.crop) || !SIZES.contains(&args.size) {
+        bail!("--crop is in 0.01..=1 and --size in 16..=1024");
+    }
+    if !positive(args.rate)
+        || !positive(args.temperature.into())
         || args.batch < 2
-        || args.size < 16
+        || args.epochs == 0
     {
         bail!(
-            "--crop is in 0.01..=1, --temperature above 0, --batch at least 2 and --size at least 16"
+            "--rate and --temperature are above 0, --batch is at least 2 and --epochs at least 1"
         );
     }
     Ok(SimclrConfig {

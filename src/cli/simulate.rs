@@ -156,8 +156,7 @@ impl<'a> Bench<'a> {
                 "warning: {crossing} evaluation films are of patients who are in the pool too"
             );
         }
-        let largest = args.budgets.iter().copied().max().unwrap_or(0);
-        if largest == 0 || largest > pool.files.len() {
+        if args.budgets.iter().any(|&budget| budget == 0 || budget > pool.files.len()) {
             bail!("a budget is between 1 and the {} films of the pool", pool.files.len());
         }
         let plain = compute.device.clone().inner();

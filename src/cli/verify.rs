@@ -3,21 +3,25 @@
 use super::Answer;
 use super::args::VerifyArgs;
 use crate::config::Home;
-use crate::session;
+use crate::session::{self, SessionError};
 
 /// Checks the chain of the log and names the first bad line.
-pub fn run(home: &Home, args: &VerifyArgs) -> Answer {
+///
+/// # Errors
+/// Fails if there is no such session or it cannot be read.
+pub fn run(home: &Home, args: &VerifyArgs) -> anyhow::Result<Answer> {
     match session::verify(&home.session(&args.session)) {
         Ok(verified) => {
             println!(
                 "{}: {} events, whole and unaltered; head {}",
                 args.session, verified.lines, verified.head
             );
-            Answer::Yes
+            Ok(Answer::Yes)
         }
-        Err(error) => {
+        Err(error @ (SessionError::BadLine { .. } | SessionError::Header { .. })) => {
             println!("{}: {error}", args.session);
-            Answer::No
+            Ok(Answer::No)
         }
+        Err(error) => Err(error.into()),
     }
 }

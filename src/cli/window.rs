@@ -1,11 +1,14 @@
 //! The window: `penumbra` and `penumbra label`.
 
+use anyhow::bail;
+
 use super::Answer;
-use super::args::{LabelArgs, RendererChoice};
-use super::films::bar;
+use super::args::{Args, LabelArgs, RendererChoice};
+use super::films::{bar, progress};
 use crate::config::Home;
-use crate::device::{self, DeviceChoice};
+use crate::device;
 use crate::engine::workspace::{self, DEMO, LABELS_PER_LEARNING, NewSession};
+use crate::session::Session;
 use crate::ui::app::{Background, Start};
 use crate::ui::{self, Renderer};
 
@@ -13,56 +16,59 @@ use crate::ui::{self, Renderer};
 ///
 /// # Errors
 /// Fails if the device or the session cannot be opened, or if there is no display.
-pub fn run(
-    home: &Home,
-    label: Option<LabelArgs>,
-    device: DeviceChoice,
-    renderer: RendererChoice,
-) -> anyhow::Result<Answer> {
+pub fn run(home: &Home, label: Option<&LabelArgs>, args: &Args) -> anyhow::Result<Answer> {
     // Before the window: Vulkan loaders crash when instances come and go on several threads at once.
-    let compute = device::open(device)?;
-    let base_model = label.as_ref().map_or_else(|| DEMO.to_owned(), |label| label.model.clone());
-    let learn_every = label.as_ref().map_or(LABELS_PER_LEARNING, |label| label.learn_every);
+    let mut compute = device::open(args.device)?;
+    compute.threads = args.threads.unwrap_or(compute.threads).max(1);
+    let base_model = label.map_or_else(|| DEMO.to_owned(), |label| label.model.clone());
+    let learn_every = label.map_or(LABELS_PER_LEARNING, |label| label.learn_every);
     let start = match label {
         Some(label) => session(home, label)?,
         None => start(home),
     };
-    let renderer = match renderer {
+    let renderer = match args.renderer {
         RendererChoice::Wgpu => Renderer::Wgpu,
         RendererChoice::Glow => Renderer::Glow,
     };
-    ui::run(
-        home.clone(),
-        start,
-        renderer,
-        Background::Learning { compute, base_model, learn_every },
-    )?;
+    let background = Background::Learning { compute, base_model, learn_every };
+    ui::run(home.clone(), start, renderer, background)?;
     Ok(Answer::Yes)
 }
 
 /// The first time there is nothing to choose from, so the demo opens at once.
 fn start(home: &Home) -> Start {
-    let none = crate::session::Session::list(&home.sessions()).is_empty();
+    let none = Session::list(&home.sessions()).is_empty();
     if none && home.demo_films().is_some() { Start::Demo } else { Start::Screen }
 }
 
-fn session(home: &Home, label: LabelArgs) -> anyhow::Result<Start> {
+fn session(home: &Home, label: &LabelArgs) -> anyhow::Result<Start> {
     let exists = home.session(&label.session).join("session.json").is_file();
-    let Some(images) = label.images.filter(|_| !exists) else {
-        return Ok(if label.session == DEMO { Start::Demo } else { Start::Session(label.session) });
-    };
+    if exists && label.images.is_some() {
+        bail!(
+            "the session {:?} is there already and keeps its films; leave --images out",
+            label.session
+        );
+    }
+    if let Some(images) = &label.images {
+        make(home, label, images.clone())?;
+    } else if label.session == DEMO {
+        return Ok(Start::Demo);
+    } else if !exists {
+        bail!("there is no session {:?}; give its films with --images to make it", label.session);
+    }
+    Ok(Start::Session(label.session.clone()))
+}
+
+fn make(home: &Home, label: &LabelArgs, images: std::path::PathBuf) -> anyhow::Result<()> {
     let bar = bar("indexing films");
     let new = NewSession {
         audit_share: label.audit_share,
         ..NewSession::new(label.session.clone(), images)
     };
-    let scan = workspace::create(home, &new, &|done, total| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-    });
+    let scan = workspace::create(home, &new, &|done, total| progress(&bar, done, total));
     bar.finish_and_clear();
     for film in &scan?.refused {
-        eprintln!("refused: {}: {}", film.reason, film.file);
+        eprintln!("refused: {film}");
     }
-    Ok(Start::Session(label.session))
+    Ok(())
 }

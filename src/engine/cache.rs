@@ -9,7 +9,7 @@ const MAGIC: &[u8; 8] = b"PNMBEMB1";
 
 /// Returns the key of one model's embeddings of these films in this order.
 ///
-/// `films` are content hashes, or paths where there are none.
+/// `films` are content hashes, or path, length and time of change where there are none.
 pub fn key(weights_hash: &str, films: &[String]) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(weights_hash.as_bytes());
@@ -18,6 +18,14 @@ pub fn key(weights_hash: &str, films: &[String]) -> String {
         hasher.update(b"\n");
     }
     hasher.finalize().to_hex()[..24].to_owned()
+}
+
+/// Hash of what the file holds.
+fn seal(dim: usize, body: &[u8]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(dim as u64).to_le_bytes());
+    hasher.update(body);
+    *hasher.finalize().as_bytes()
 }
 
 fn path(folder: &Path, key: &str) -> PathBuf {
@@ -29,9 +37,8 @@ pub fn load(folder: &Path, key: &str, rows: usize) -> Option<Embeddings> {
     let bytes = std::fs::read(path(folder, key)).ok()?;
     let (head, body) = bytes.split_at_checked(8 + 8 + 32)?;
     let dim = u64::from_le_bytes(head[8..16].try_into().ok()?) as usize;
-    let whole = &head[..8] == MAGIC
-        && body.len() == rows * dim * 4
-        && head[16..] == *blake3::hash(body).as_bytes();
+    let length = rows.checked_mul(dim)?.checked_mul(4)?;
+    let whole = &head[..8] == MAGIC && body.len() == length && head[16..] == seal(dim, body);
     if !whole {
         return None;
     }
@@ -47,7 +54,7 @@ pub fn save(folder: &Path, key: &str, embeddings: &Embeddings) -> Result<(), FsE
     let body: Vec<u8> = embeddings.values().iter().flat_map(|value| value.to_le_bytes()).collect();
     let mut bytes = MAGIC.to_vec();
     bytes.extend((embeddings.dim() as u64).to_le_bytes());
-    bytes.extend(blake3::hash(&body).as_bytes());
+    bytes.extend(seal(embeddings.dim(), &body));
     bytes.extend(body);
     fsutil::write_atomic(&path(folder, key), &bytes)
 }

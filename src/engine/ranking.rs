@@ -29,6 +29,8 @@ pub struct Embedded {
     pub pool: Embeddings,
     /// Features and classes of the reference set.
     pub reference: Option<(Embeddings, Vec<usize>)>,
+    /// Rows of the pool that cannot be read.
+    pub unreadable: Vec<usize>,
 }
 
 /// What the ranking thread is told.
@@ -52,6 +54,7 @@ struct Space {
     features: Embeddings,
     directions: Embeddings,
     reference: Option<(Embeddings, Vec<usize>)>,
+    unreadable: Vec<usize>,
     head: Option<Head>,
     regularisation: Regularisation,
     clusters: ClusterCache,
@@ -67,11 +70,17 @@ impl Space {
             reference: embedded
                 .reference
                 .map(|(features, classes)| (scale.apply(&features), classes)),
+            unreadable: embedded.unreadable,
             head: None,
             regularisation: Regularisation::default(),
             clusters: ClusterCache::default(),
         }
     }
+}
+
+/// The labels that can be learnt from.
+fn labelled(labels: &LabelSet, unreadable: &[usize]) -> Labelled {
+    Labelled { rows: labels.rows.clone(), classes: labels.classes.clone() }.without(unreadable)
 }
 
 /// The thread's state.
@@ -133,16 +142,10 @@ impl Ranker {
         let Some(space) = &mut self.space else { return };
         let started = Instant::now();
         let labels = &self.labels;
+        let Labelled { rows, classes: truth } = labelled(labels, &space.unreadable);
         let classes = self.options.classes.len();
         let l2 = space.regularisation.l2();
-        let head = Head::fit(
-            &space.features,
-            &labels.rows,
-            &labels.classes,
-            classes,
-            l2,
-            space.head.as_ref(),
-        );
+        let head = Head::fit(&space.features, &rows, &truth, classes, l2, space.head.as_ref());
         let probabilities = head.probabilities(&space.features);
         let mut open = vec![true; self.options.pool.files.len()];
         labels
@@ -150,6 +153,7 @@ impl Ranker {
             .iter()
             .chain(&labels.excluded)
             .chain(&labels.deferred)
+            .chain(&space.unreadable)
             .for_each(|&row| open[row] = false);
         let candidates: Vec<usize> = (0..open.len()).filter(|&row| open[row]).collect();
         let pool = Pool {
@@ -157,12 +161,12 @@ impl Ranker {
             embeddings: &space.directions,
             probabilities: &probabilities,
             class_count: classes,
-            labelled: &labels.rows,
-            classes: &labels.classes,
+            labelled: &rows,
+            classes: &truth,
             candidates: &candidates,
         };
         let order = rank(self.strategy, &pool, RANKED, self.options.seed, &mut space.clusters);
-        let reference = space.reference.as_ref().filter(|_| !labels.rows.is_empty());
+        let reference = space.reference.as_ref().filter(|_| !rows.is_empty());
         let reference = reference.and_then(|(features, truth)| {
             Metrics::of(&head.probabilities(features), truth, classes, self.options.positive).ok()
         });
@@ -185,17 +189,12 @@ impl Ranker {
     /// so it follows the ranking and counts from the next one on.
     fn regularise(&mut self) {
         let Some(space) = &mut self.space else { return };
-        let LabelSet { rows, classes, .. } = &*self.labels;
-        if space.regularisation.is_due(rows.len()) {
-            let labelled = Labelled { rows: rows.clone(), classes: classes.clone() };
+        let labelled = labelled(&self.labels, &space.unreadable);
+        if space.regularisation.is_due(labelled.rows.len()) {
             let folds = FoldAssigner::new(FOLDS).assign_all(&labelled, &self.options.pool.patients);
-            space.regularisation.refresh(
-                &space.features,
-                rows,
-                classes,
-                self.options.classes.len(),
-                &folds,
-            );
+            let Labelled { rows, classes } = &labelled;
+            let count = self.options.classes.len();
+            space.regularisation.refresh(&space.features, rows, classes, count, &folds);
         }
     }
 

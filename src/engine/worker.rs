@@ -1,5 +1,6 @@
 //! The compute thread: embeds the pool, fine-tunes, distils.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use parking_lot::Mutex;
 use super::cache;
 use super::message::{Event, Progress, Stage};
 use super::ranking::{Embedded, ToRanking};
-use super::{Options, Shared, Source};
+use super::{Options, ReferenceSet, Shared, Source};
 use crate::dataset::planes::PlaneStore;
 use crate::device;
 use crate::imaging::Preprocess;
@@ -46,7 +47,9 @@ struct Worker {
     base: Pretrained,
     base_card: ModelCard,
     pool: Arc<PlaneStore>,
-    reference: Option<Arc<PlaneStore>>,
+    /// Rows of the pool that cannot be read: neither ranked nor learnt from.
+    unreadable: Vec<usize>,
+    reference: Option<(Arc<PlaneStore>, ReferenceSet)>,
     /// Standardised features of the pool from the pretrained encoder: what fine-tuning has to beat.
     base_embeddings: Option<Embeddings>,
 }
@@ -60,7 +63,7 @@ pub(super) fn run(
 ) {
     let failed = shared.clone();
     let work = AssertUnwindSafe(|| -> anyhow::Result<()> {
-        device::enter_compute_pool(device::cores().saturating_sub(1), true)?;
+        device::enter_compute_pool(options.compute.threads, true)?;
         let mut worker = Worker::prepare(options, shared, to_ranking)?;
         for Job::Learn { why } in jobs {
             if worker.shared.flags.closing() {
@@ -99,10 +102,9 @@ impl Worker {
         let plain = options.compute.device.clone().inner();
         let (base, base_card) = load_pretrained(&options.base_model, &plain)?;
         let preprocess = source_preprocess(base_card.preprocess);
-        let pool = load(&options.pool, preprocess, "reading films", &shared);
+        let (pool, unreadable) = load(&options.pool, preprocess, "reading films", &shared);
         let reference = options.reference.as_ref();
-        let reference = reference
-            .map(|part| load(&part.source, preprocess, "reading the reference set", &shared));
+        let reference = reference.map(|part| load_reference(part, preprocess, &shared));
         let mut worker = Self {
             options,
             shared,
@@ -110,6 +112,7 @@ impl Worker {
             base,
             base_card,
             pool,
+            unreadable,
             reference,
             base_embeddings: None,
         };
@@ -153,7 +156,10 @@ impl Worker {
         hash: &str,
     ) -> anyhow::Result<Embedded> {
         let encoder = student.map_or(&self.base.encoder, |student| student.model.encoder());
-        let part = |store: &Arc<PlaneStore>, source: &Source| -> anyhow::Result<Embeddings> {
+        let part = |store: &Arc<PlaneStore>,
+                    source: &Source,
+                    whole: bool|
+         -> anyhow::Result<Embeddings> {
             let key = cache::key(hash, &source.keys);
             if let Some(found) = cache::load(&self.options.cache, &key, store.len()) {
                 return Ok(found);
@@ -166,21 +172,21 @@ impl Worker {
                     self.shared.send(Event::Preparing { what: "embedding films", done, total });
                     if self.shared.flags.closing() { Flow::Stop } else { Flow::Continue }
                 })?;
-            if let Err(error) = cache::save(&self.options.cache, &key, &found) {
+            // A film that is missing today may be back tomorrow.
+            if whole && let Err(error) = cache::save(&self.options.cache, &key, &found) {
                 self.shared.send(Event::Warning(format!(
                     "Embeddings could not be kept for the next start: {error}"
                 )));
             }
             Ok(found)
         };
-        let pool = part(&self.pool, &self.options.pool)?;
-        let reference = match (&self.reference, &self.options.reference) {
-            (Some(store), Some(reference)) => {
-                Some((part(store, &reference.source)?, reference.classes.clone()))
-            }
-            _ => None,
+        let pool = part(&self.pool, &self.options.pool, self.unreadable.is_empty())?;
+        let reference = match &self.reference {
+            Some((store, set)) => Some((part(store, &set.source, true)?, set.classes.clone())),
+            None => None,
         };
-        Ok(Embedded { model: model.to_owned(), pool, reference })
+        let unreadable = self.unreadable.clone();
+        Ok(Embedded { model: model.to_owned(), pool, reference, unreadable })
     }
 
     /// Fine-tunes, and distils if that helped; says what came of it either way.
@@ -218,7 +224,7 @@ impl Worker {
         let tuned = finetune(
             &setting,
             &self.options.pool.patients,
-            &mut || self.shared.labelled(),
+            &mut || self.shared.labelled().without(&self.unreadable),
             &config,
             &mut |report| self.observe(Stage::FineTuning, report),
         )?;
@@ -229,7 +235,8 @@ impl Worker {
             let outcome = format!("{}; the model in use stays", verdict.text);
             return Ok(Ended { model: name, accepted: false, outcome, labels });
         }
-        let rows: Vec<usize> = (0..self.pool.len()).collect();
+        let readable = |row: &usize| !self.unreadable.contains(row);
+        let rows: Vec<usize> = (0..self.pool.len()).filter(readable).collect();
         let teacher = ensemble(&tuned.models, &self.pool, &rows, size, device)?;
         let distilling = DistillConfig::standard(size, self.options.seed);
         let student =
@@ -286,7 +293,7 @@ impl Worker {
         verdict: &Verdict,
     ) -> anyhow::Result<()> {
         let card = ModelCard {
-            version: 1,
+            version: folder::VERSION,
             kind: Kind::Classifier,
             architecture: self.base_card.architecture.clone(),
             preprocess: self.base_card.preprocess,
@@ -344,12 +351,13 @@ struct Verdict {
     text: String,
 }
 
+/// Reads films into memory; returns the rows of those that cannot be read, which stay black and are reported.
 fn load(
     source: &Source,
     preprocess: Preprocess,
     what: &'static str,
     shared: &Shared,
-) -> Arc<PlaneStore> {
+) -> (Arc<PlaneStore>, Vec<usize>) {
     let reporter = Mutex::new(0);
     let (store, refused) =
         PlaneStore::load(&source.root, &source.files, &preprocess, 1, &|done, total| {
@@ -360,11 +368,35 @@ fn load(
                 shared.send(Event::Preparing { what, done, total });
             }
         });
-    for film in refused {
-        shared.send(Event::Warning(format!(
-            "A film cannot be ranked: {}: {}",
-            film.reason, film.file
-        )));
+    let files: BTreeSet<&str> = refused.iter().map(|film| film.file.as_str()).collect();
+    let rows =
+        (0..source.files.len()).filter(|&row| files.contains(source.files[row].as_str())).collect();
+    for film in &refused {
+        shared.send(Event::Warning(format!("A film is left out, it cannot be read: {film}")));
     }
-    Arc::new(store)
+    (Arc::new(store), rows)
+}
+
+/// Reads the reference set; films that cannot be read are left out of it.
+fn load_reference(
+    reference: &ReferenceSet,
+    preprocess: Preprocess,
+    shared: &Shared,
+) -> (Arc<PlaneStore>, ReferenceSet) {
+    let what = "reading the reference set";
+    let (store, unreadable) = load(&reference.source, preprocess, what, shared);
+    if unreadable.is_empty() {
+        return (store, reference.clone());
+    }
+    let readable: Vec<usize> = (0..store.len()).filter(|row| !unreadable.contains(row)).collect();
+    let planes = readable.iter().map(|&row| store.plane(row));
+    let pick = |all: &[String]| readable.iter().map(|&row| all[row].clone()).collect();
+    let source = Source {
+        root: reference.source.root.clone(),
+        files: pick(&reference.source.files),
+        keys: pick(&reference.source.keys),
+        ..Source::default()
+    };
+    let classes = readable.iter().map(|&row| reference.classes[row]).collect();
+    (Arc::new(PlaneStore::from_planes(store.size, planes)), ReferenceSet { source, classes })
 }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 
 use super::{LabelSet, Options, ReferenceSet, Source};
-use crate::config::Home;
+use crate::config::{Home, check_name};
 use crate::dataset::index::{load_index, save_index};
 use crate::dataset::labels::read_labels;
 use crate::dataset::{FilmId, FilmRecord, PatientRule, Scan, scan};
 use crate::device::Compute;
+use crate::learn::metrics::positive_class;
 use crate::query::Strategy;
 use crate::session::export::ExportFilm;
 use crate::session::{Answer, Event, Header, OpenReport, Reference, Session};
@@ -62,9 +63,7 @@ pub fn create(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> anyhow::Result<Scan> {
     let folder = home.session(&new.name);
-    if new.name.is_empty() || new.name.contains(['/', '\\']) || new.name.starts_with('.') {
-        bail!("a session's name is also a folder's, and {:?} cannot be one", new.name);
-    }
+    check_name(&new.name).map_err(anyhow::Error::msg)?;
     if folder.join("session.json").exists() {
         bail!("there is a session of this name already: {}", folder.display());
     }
@@ -101,6 +100,13 @@ fn class_names(header: &Header) -> Vec<String> {
     header.classes.iter().map(|class| class.name.clone()).collect()
 }
 
+/// Tells a file and its contents apart from others without reading it.
+fn file_key(path: &Path) -> String {
+    let metadata = std::fs::metadata(path).ok();
+    let changed = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
+    format!("{} {:?} {changed:?}", path.display(), metadata.map(|metadata| metadata.len()))
+}
+
 /// Reads the labels of a reference set, as class indices.
 fn read_reference(reference: &Reference, classes: &[String]) -> anyhow::Result<ReferenceSet> {
     let mut source = Source { root: reference.images.clone(), ..Source::default() };
@@ -116,8 +122,7 @@ fn read_reference(reference: &Reference, classes: &[String]) -> anyhow::Result<R
         indices.push(class);
         source.files.push(row.file);
     }
-    source.keys =
-        source.files.iter().map(|file| format!("{}/{file}", reference.images.display())).collect();
+    source.keys = source.files.iter().map(|file| file_key(&reference.images.join(file))).collect();
     Ok(ReferenceSet { source, classes: indices })
 }
 
@@ -264,10 +269,7 @@ impl Workspace {
         Options {
             compute,
             session: self.name.clone(),
-            positive: classes
-                .iter()
-                .position(|class| class == "pneumonia")
-                .unwrap_or(classes.len() - 1),
+            positive: positive_class(&classes),
             classes,
             pool: Source {
                 root: self.images.clone(),

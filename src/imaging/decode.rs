@@ -230,7 +230,9 @@ fn refusal(error: ImageError, path: &Path) -> DecodeError {
         ImageError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             DecodeError::Truncated { path }
         }
-        ImageError::Limits(_) => too_large("the film".to_owned(), MAX_DECODED_BYTES, &path),
+        ImageError::Limits(_) => {
+            too_large("the film's pixels".to_owned(), MAX_DECODED_BYTES, &path)
+        }
         ImageError::Unsupported(error) => {
             DecodeError::Unsupported { reason: error.to_string(), path }
         }

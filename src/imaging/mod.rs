@@ -10,7 +10,7 @@ pub(crate) use decode::read_limited;
 pub use decode::{
     DecodeError, MAX_DECODED_BYTES, MAX_FILE_BYTES, MAX_PIXELS, decode, decode_bytes,
 };
-pub use preprocess::{Fit, Preprocess, resize, thumbnail};
+pub use preprocess::{Fit, Preprocess, resize};
 pub use window::{Window, render};
 
 /// A film as stored: grey values, row by row from the top left.

@@ -5,7 +5,7 @@ use fast_image_resize::pixels::U16;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use serde::{Deserialize, Serialize};
 
-use super::{Film, Plane, Window, render};
+use super::{Film, Plane};
 
 /// How a film that is not square becomes square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,21 +71,6 @@ pub fn resize(plane: Plane, size: u32) -> Plane {
     let whole = [0.0, 0.0, f64::from(plane.width), f64::from(plane.height)];
     let pixels = convolve(&source, (plane.width, plane.height), whole, (size, size));
     Plane { width: size, height: size, pixels }
-}
-
-/// Makes a small picture of a film over its full window: width, height and 8-bit grey.
-///
-/// The aspect ratio is kept, except that a film more than four times as wide as high is narrowed to that.
-pub fn thumbnail(film: &Film, height: u32) -> (u32, u32, Vec<u8>) {
-    let height = height.max(1);
-    let ideal = (f64::from(height) * f64::from(film.width) / f64::from(film.height.max(1))).round();
-    let width = (ideal as u32).clamp(1, height.saturating_mul(4));
-    let mut grey = Vec::new();
-    render(film, Window::full(film), false, &mut grey);
-    let source: Vec<U16> = grey.iter().map(|&pixel| U16::new(u16::from(pixel) * 257)).collect();
-    let whole = [0.0, 0.0, f64::from(film.width), f64::from(film.height)];
-    let small = convolve(&source, (film.width, film.height), whole, (width, height));
-    (width, height, small.iter().map(|pixel| (pixel * 255.0).round() as u8).collect())
 }
 
 /// Resizes the box `[left, top, width, height]` of an image by bicubic convolution (Catmull-Rom) with antialiasing.
@@ -162,14 +147,5 @@ mod tests {
         let plane = Preprocess { size: 2, fit: Fit::Pad }.apply(&film);
         assert_eq!(plane.pixels[0], 1.0);
         assert!((plane.pixels[3] - 0.5001).abs() < 1e-4);
-    }
-
-    #[test]
-    fn thumbnails_keep_the_aspect_ratio_within_reason() {
-        let (width, height, grey) = thumbnail(&film(300, 200, |_, _| 77), 40);
-        assert_eq!((width, height), (60, 40));
-        assert!(grey.len() == 2400 && grey.iter().all(|&pixel| pixel == 77));
-        assert_eq!(thumbnail(&film(5000, 1, |_, _| 1), 10).0, 40);
-        assert_eq!(thumbnail(&film(1, 5000, |_, _| 1), 10).0, 1);
     }
 }

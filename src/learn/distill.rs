@@ -80,7 +80,7 @@ fn sharpen(probabilities: &mut [f32], classes: usize, temperature: f32) {
 /// `teacher` holds a row of `classes` probabilities for each of `rows`; films in `labelled` are taught their label.
 ///
 /// # Errors
-/// Fails if there are no films, if the observer stops it, or if the loss is no longer a number.
+/// Fails if there are fewer than two films, if the observer stops it, or if the loss is no longer a number.
 pub fn distill(
     setting: &Setting<'_>,
     rows: &[usize],
@@ -90,6 +90,9 @@ pub fn distill(
     observe: &mut dyn FnMut(&StepReport) -> Flow,
 ) -> Result<Classifier, LearnError> {
     let Setting { start, classes, store, device } = *setting;
+    if rows.len() < 2 {
+        return Err(LearnError::TooLittle("there are too few films to distil on".to_owned()));
+    }
     sharpen(&mut teacher, classes, config.temperature);
     let targets = targets(store.len(), classes, rows, &teacher, labelled);
     let training = device.clone().inner().autodiff();

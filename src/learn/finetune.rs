@@ -5,7 +5,7 @@
 //! reference: AdamW with a faster head instead of LARS, weak augmentation beyond mirror images, an average of weights
 //! (EMA), and batch norms that keep the statistics of pretraining, because a handful of films gives poor ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use burn::module::Module;
@@ -75,6 +75,16 @@ pub struct Labelled {
     pub classes: Vec<usize>,
 }
 
+impl Labelled {
+    /// Leaves some rows out.
+    pub fn without(self, left_out: &[usize]) -> Self {
+        let kept =
+            self.rows.into_iter().zip(self.classes).filter(|(row, _)| !left_out.contains(row));
+        let (rows, classes) = kept.unzip();
+        Self { rows, classes }
+    }
+}
+
 /// Fold networks and what they say of films they have not seen.
 #[derive(Debug)]
 pub struct FineTuned {
@@ -95,16 +105,22 @@ pub struct FoldAssigner {
     folds: usize,
     of_patient: BTreeMap<String, usize>,
     films: Vec<BTreeMap<usize, usize>>,
+    counted: BTreeSet<usize>,
 }
 
 impl FoldAssigner {
     /// Starts with empty folds.
     pub fn new(folds: usize) -> Self {
-        Self { folds, of_patient: BTreeMap::new(), films: vec![BTreeMap::new(); folds] }
+        Self {
+            folds,
+            of_patient: BTreeMap::new(),
+            films: vec![BTreeMap::new(); folds],
+            counted: BTreeSet::new(),
+        }
     }
 
-    /// Returns the fold of a film's patient.
-    pub fn assign(&mut self, patient: &str, class: usize) -> usize {
+    /// Returns the fold of a film's patient; a film that comes again counts once.
+    fn assign(&mut self, row: usize, patient: &str, class: usize) -> usize {
         let emptiest = || {
             (0..self.folds)
                 .min_by_key(|&fold| {
@@ -115,14 +131,16 @@ impl FoldAssigner {
         };
         let fold = self.of_patient.get(patient).copied().unwrap_or_else(emptiest);
         self.of_patient.insert(patient.to_owned(), fold);
-        *self.films[fold].entry(class).or_insert(0) += 1;
+        if self.counted.insert(row) {
+            *self.films[fold].entry(class).or_insert(0) += 1;
+        }
         fold
     }
 
     /// Returns the folds of films in order.
     pub fn assign_all(&mut self, labelled: &Labelled, patients: &[String]) -> Vec<usize> {
         let pairs = labelled.rows.iter().zip(&labelled.classes);
-        pairs.map(|(&row, &class)| self.assign(&patients[row], class)).collect()
+        pairs.map(|(&row, &class)| self.assign(row, &patients[row], class)).collect()
     }
 }
 
@@ -151,7 +169,9 @@ pub fn finetune(
     let training = device.clone().inner().autodiff();
     let mut labelled = labels();
     check(&labelled, classes, config.folds)?;
-    let mut fold_of = FoldAssigner::new(config.folds).assign_all(&labelled, patients);
+    // One assigner for the whole run: a patient stays in the fold whose network has never seen them, also after an undo.
+    let mut assigner = FoldAssigner::new(config.folds);
+    let mut fold_of = assigner.assign_all(&labelled, patients);
     let mut networks: Vec<Fold> =
         (0..config.folds).map(|_| begin(start, classes, config, &training)).collect();
     let mut step = 0;
@@ -159,7 +179,7 @@ pub fn finetune(
     for epoch in 0..config.epochs {
         if epoch > 0 {
             labelled = labels();
-            fold_of = FoldAssigner::new(config.folds).assign_all(&labelled, patients);
+            fold_of = assigner.assign_all(&labelled, patients);
         }
         for (fold, network) in networks.iter_mut().enumerate() {
             let batches = order(&labelled, &fold_of, fold, epoch, config);
@@ -257,7 +277,7 @@ fn freeze_statistics(model: Classifier) -> Classifier {
     model.freeze().set_require_grad(true)
 }
 
-/// Batches of a fold's training films; each epoch sees every film once, and small sets fill at least one batch.
+/// Batches of a fold's training films; each epoch sees every film once.
 fn order(
     labelled: &Labelled,
     fold_of: &[usize],

@@ -299,6 +299,12 @@ pub fn auroc_interval(
     Some(percentile_interval(value, areas))
 }
 
+/// Returns the index of the class that AUROC and sensitivity are about: `pneumonia` if there is one, else the last.
+pub fn positive_class(classes: &[String]) -> usize {
+    let last = classes.len().saturating_sub(1);
+    classes.iter().position(|class| class == "pneumonia").unwrap_or(last)
+}
+
 /// Returns the mean negative logarithm of the true class's probability, in nats; probabilities are clipped to at least
 /// 2.2e-16, as scikit-learn does. A NaN makes the result NaN, which no comparison calls better.
 pub fn log_loss(probabilities: &[f32], truth: &[usize], class_count: usize) -> f64 {

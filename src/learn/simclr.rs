@@ -83,8 +83,7 @@ fn batches(films: usize, config: &SimclrConfig, epoch: u32) -> Vec<Vec<usize>> {
 
 /// Pretrains on every film of `store`, with `threads` loader threads, and returns the network on the plain device.
 ///
-/// A checkpoint is written after each epoch and when the observer stops the run; a resumed run goes on from the last
-/// finished epoch and, on one device with one number of threads, ends as an uninterrupted one.
+/// A checkpoint is written after each epoch; a resumed run goes on from the last finished one and, on one device with one number of threads, ends as an uninterrupted one.
 ///
 /// # Errors
 /// Fails if there are fewer films than a batch holds, if the observer stops it, if the loss is no longer a number, or

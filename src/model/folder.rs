@@ -12,6 +12,10 @@ use crate::imaging::Preprocess;
 
 /// File name of the weights.
 pub const WEIGHTS: &str = "model.safetensors";
+/// Layout of model folders that this program writes and reads.
+pub const VERSION: u32 = 1;
+/// Edges of a network's input that are supported, in pixels.
+pub const SIZES: std::ops::RangeInclusive<u32> = 16..=1024;
 /// File name of the card.
 pub const CARD: &str = "model.json";
 
@@ -101,7 +105,19 @@ pub fn load_card(folder: &Path) -> Result<ModelCard, ModelError> {
     let path = folder.join(CARD);
     let card: ModelCard = serde_json::from_slice(&fsutil::read(&path)?)
         .map_err(|source| ModelError::Card { source, path: path.clone() })?;
-    card.architecture.blocks().map_err(|fault| ModelError::Architecture { fault, path })?;
+    let fault = match card.architecture.blocks() {
+        Err(fault) => Some(fault),
+        _ if card.version != VERSION => {
+            Some(format!("layout {} is not known; use a newer program", card.version))
+        }
+        _ if !SIZES.contains(&card.preprocess.size) => {
+            Some(format!("films of {} pixels are not supported", card.preprocess.size))
+        }
+        Ok(_) => None,
+    };
+    if let Some(fault) = fault {
+        return Err(ModelError::Architecture { fault, path });
+    }
     Ok(card)
 }
 

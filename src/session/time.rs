@@ -19,11 +19,6 @@ impl Time {
     pub fn from_milliseconds(milliseconds: i64) -> Self {
         Self(jiff::Timestamp::from_millisecond(milliseconds).unwrap_or_default())
     }
-
-    /// Returns the moment for arithmetic and for local time.
-    pub const fn timestamp(self) -> jiff::Timestamp {
-        self.0
-    }
 }
 
 impl fmt::Display for Time {

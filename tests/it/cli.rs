@@ -69,6 +69,7 @@ fn import_reports_what_it_refuses_and_verify_finds_a_changed_byte() {
     let again = penumbra(&home, &["import", &images, "--session", "ward"]);
     assert_eq!(code(&again), 3, "{}", text(&again));
     assert_eq!(code(&penumbra(&home, &["verify", "--session", "ward"])), 0);
+    assert_eq!(code(&penumbra(&home, &["verify", "--session", "nothing"])), 3);
     let header = home.join("sessions/ward/session.json");
     let changed = fs::read_to_string(&header).unwrap().replace("ward", "wart");
     write_atomic(&header, changed.as_bytes()).unwrap();

@@ -218,11 +218,42 @@ fn embeddings_are_kept_for_the_next_start_and_films_that_are_gone_do_not_stop_it
     wait(&engine, "the pool", |event| match event {
         Event::Preparing { what: "embedding films", .. } => panic!("the films were embedded again"),
         Event::Warning(text) => {
-            warned |= text.contains("cannot be ranked");
+            warned |= text.contains("cannot be read");
             None
         }
         Event::Ready { .. } => Some(()),
         _ => None,
     });
     assert!(warned, "nothing was said of the film that is gone");
+    engine.send(Command::Labels(room.labels(1)));
+    let order = &ranking_of(&engine, 1).order;
+    assert!(
+        !order.is_empty() && order.iter().all(|ranked| ranked.index != 3),
+        "a film that is gone is queued"
+    );
+}
+
+#[test]
+fn a_pool_with_films_that_are_gone_is_not_kept_as_it_is() {
+    let room = room();
+    let gone = room.workspace.images.join(&room.workspace.films[3].file);
+    let kept = std::fs::read(&gone).unwrap();
+    std::fs::remove_file(&gone).unwrap();
+    drop({
+        let engine = start(room.options(0));
+        wait(&engine, "the pool", |event| matches!(event, Event::Ready { .. }).then_some(()));
+        engine
+    });
+    penumbra::fsutil::write_atomic(&gone, &kept).unwrap();
+    let engine = start(room.options(0));
+    let mut embedded = false;
+    wait(&engine, "the pool", |event| match event {
+        Event::Preparing { what: "embedding films", .. } => {
+            embedded = true;
+            None
+        }
+        Event::Ready { .. } => Some(()),
+        _ => None,
+    });
+    assert!(embedded, "the black film of the first start was kept");
 }

@@ -1,5 +1,5 @@
 //! Figures of merit against scikit-learn, published values and theory.
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+#![expect(clippy::unwrap_used, reason = "tests may unwrap")]
 
 use approx::assert_abs_diff_eq;
 use penumbra::learn::metrics::{
