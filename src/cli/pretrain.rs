@@ -90,7 +90,7 @@ pub fn run(
             "seconds_of_last_run": started.elapsed().as_secs(),
         }),
         metrics: serde_json::json!({
-            "nt_xent": log.mean_loss(),
+            "nt_xent": (!log.losses.is_empty()).then(|| log.mean_loss()),
             "contrastive_accuracy": log.accuracy,
         }),
         weights_hash: String::new(),

@@ -1,7 +1,8 @@
 //! `penumbra simulate`: active learning replayed with labels that are known.
 //!
-//! For each seed and strategy labels are bought one after the other up to the largest budget, each chosen as in the
-//! window: by the head on the pretrained features, refitted after every round. At each budget every method learns from
+//! For each seed and strategy labels are bought one after the other up to the largest budget, each chosen by the head on
+//! the pretrained features, refitted after every round. The window ranks 48 films ahead and so cuts the pool into more
+//! clusters at the start than a simulation, which ranks no more than it buys. At each budget every method learns from
 //! the labels bought so far and is measured on the evaluation films. Nothing but the bought labels is looked at.
 
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@
 //! The model's opinion of these films is noted *before* they are labelled, so that its accuracy on them is an unbiased
 //! estimate of its accuracy on the pool; actively chosen films are the hard ones and would give a biased one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::message::{LabelSet, Ranking};
@@ -53,11 +53,17 @@ pub struct ReadingQueue {
     /// The film on screen; a new ranking does not take it away.
     current: Option<QueuedFilm>,
     labels: LabelSet,
+    /// Films that were on screen, with why they came first.
+    drawn: BTreeMap<usize, QueuedFilm>,
+    /// All films in the random order in which the audit stream draws them.
+    audit_order: Vec<usize>,
 }
 
 impl ReadingQueue {
     /// Starts over `films` films in seeded random order, until a ranking arrives.
     pub fn new(films: usize, audit_share: f32, seed: u64) -> Self {
+        let mut audit_order: Vec<usize> = (0..films).collect();
+        rng::shuffle(&mut rng::stream(seed, "audit order", &[]), &mut audit_order);
         Self {
             films,
             audit_share,
@@ -66,6 +72,8 @@ impl ReadingQueue {
             front: Vec::new(),
             current: None,
             labels: LabelSet::default(),
+            drawn: BTreeMap::new(),
+            audit_order,
         }
     }
 
@@ -96,7 +104,11 @@ impl ReadingQueue {
 
     /// Moves on after the film on screen was labelled or put off.
     pub fn advance(&mut self, labels: &LabelSet) {
-        let shown = self.current.take().map(|film| film.row);
+        let film = self.current.take();
+        let shown = film.as_ref().map(|film| film.row);
+        if let Some(film) = film {
+            self.drawn.entry(film.row).or_insert(film);
+        }
         self.front.retain(|&row| Some(row) != shown);
         self.labels_changed(labels);
     }
@@ -127,12 +139,12 @@ impl ReadingQueue {
         for place in 0..n.min(open.len() + deferred.len()) {
             let put_back = self.front.iter().rev().find(|row| !used.contains(*row)).copied();
             let film = put_back
-                .map(|row| self.ranked(row))
+                .map(|row| self.again(row))
                 .or_else(|| self.audit(read + place as u64, &open, &used))
                 .or_else(|| self.next_ranked(&taken, &used))
                 .or_else(|| self.next_random(&open, &used))
                 .or_else(|| {
-                    deferred.iter().find(|row| !used.contains(*row)).map(|&row| self.ranked(row))
+                    deferred.iter().find(|row| !used.contains(*row)).map(|&row| self.again(row))
                 });
             let Some(film) = film else { break };
             used.insert(film.row);
@@ -144,18 +156,22 @@ impl ReadingQueue {
     /// The audit film of the `place`-th reading, if that reading is one of the audit stream's.
     fn audit(&self, place: u64, open: &[usize], used: &BTreeSet<usize>) -> Option<QueuedFilm> {
         let mut random = rng::stream(self.seed, "audit", &[place]);
-        if rng::unit(&mut random) >= self.audit_share || open.is_empty() {
+        if rng::unit(&mut random) >= self.audit_share {
             return None;
         }
         let ranking = self.ranking.as_ref()?;
-        let row = open[rng::below(&mut random, open.len())];
-        if used.contains(&row) {
-            return None;
-        }
+        let unread = |row: &&usize| open.binary_search(row).is_ok() && !used.contains(*row);
+        let row = *self.audit_order.iter().find(unread)?;
         let classes = ranking.probabilities.len() / self.films.max(1);
         let predicted = ranking.probabilities.get(row * classes..(row + 1) * classes)?.to_vec();
         let source = QueuedSource::Audit { predicted, probability: 1.0 / open.len() as f32 };
         Some(QueuedFilm { row, source, reason: None })
+    }
+
+    /// A film that comes again keeps why it came first, and what the model held of it then: hard films are put off more
+    /// often, and an audit stream that lost them would flatter the model.
+    fn again(&self, row: usize) -> QueuedFilm {
+        self.drawn.get(&row).cloned().unwrap_or_else(|| self.ranked(row))
     }
 
     fn ranked(&self, row: usize) -> QueuedFilm {
@@ -265,6 +281,32 @@ mod tests {
         assert_eq!(rows(&queue, 9), [1, 2, 0]);
         queue.advance(&LabelSet { rows: vec![1, 2], classes: vec![0, 0], ..put_off });
         assert_eq!(rows(&queue, 9), [0]);
+    }
+
+    #[test]
+    fn an_audit_film_that_is_put_off_stays_one() {
+        let mut queue = ReadingQueue::new(4, 1.0, 3);
+        queue.update(ranking(4, &[0, 1, 2, 3]), &LabelSet::default());
+        let first = queue.upcoming(1).remove(0);
+        assert!(matches!(first.source, QueuedSource::Audit { .. }));
+        let rest: Vec<usize> = (0..4).filter(|&row| row != first.row).collect();
+        let put_off = LabelSet { deferred: vec![first.row], ..LabelSet::default() };
+        queue.advance(&put_off);
+        queue.advance(&LabelSet { classes: vec![0; 3], rows: rest, ..put_off });
+        assert_eq!(queue.upcoming(1), [first]);
+    }
+
+    #[test]
+    fn the_film_read_ahead_is_the_one_that_comes() {
+        let mut queue = ReadingQueue::new(50, 0.5, 5);
+        queue.update(ranking(50, &(0..50).collect::<Vec<_>>()), &LabelSet::default());
+        let mut read = Vec::new();
+        for _ in 0..30 {
+            let ahead = queue.upcoming(2);
+            read.push(ahead[0].row);
+            queue.advance(&labelled(&read));
+            assert_eq!(queue.upcoming(1)[0].row, ahead[1].row);
+        }
     }
 
     #[test]

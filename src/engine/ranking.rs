@@ -133,7 +133,7 @@ impl Ranker {
             ToRanking::Embedded(embedded) => self.space = Some(Space::new(embedded)),
             ToRanking::Labels(labels) => self.labels = labels,
             ToRanking::Strategy(strategy) => self.strategy = strategy,
-            ToRanking::TrainNow => self.ask("asked for".to_owned()),
+            ToRanking::TrainNow => self.ask("asked for".to_owned(), true),
             ToRanking::Close => {}
         }
     }
@@ -190,12 +190,10 @@ impl Ranker {
     fn regularise(&mut self) {
         let Some(space) = &mut self.space else { return };
         let labelled = labelled(&self.labels, &space.unreadable);
-        if space.regularisation.is_due(labelled.rows.len()) {
-            let folds = FoldAssigner::new(FOLDS).assign_all(&labelled, &self.options.pool.patients);
-            let Labelled { rows, classes } = &labelled;
-            let count = self.options.classes.len();
-            space.regularisation.refresh(&space.features, rows, classes, count, &folds);
-        }
+        let folds = FoldAssigner::new(FOLDS).assign_all(&labelled, &self.options.pool.patients);
+        let Labelled { rows, classes } = &labelled;
+        let count = self.options.classes.len();
+        space.regularisation.refresh(&space.features, rows, classes, count, &folds);
     }
 
     /// Starts background learning when enough labels are new and every class has enough.
@@ -203,7 +201,7 @@ impl Ranker {
         let every = self.options.labels_per_learning;
         let new = self.labels.rows.len().saturating_sub(self.learnt);
         if every > 0 && new >= every && self.enough() && self.space.is_some() {
-            self.ask(format!("{new} new labels"));
+            self.ask(format!("{new} new labels"), false);
         }
     }
 
@@ -213,7 +211,7 @@ impl Ranker {
             .all(|class| of_class(class) >= self.options.labels_per_class)
     }
 
-    fn ask(&mut self, why: String) {
+    fn ask(&mut self, why: String, asked: bool) {
         if !self.enough() {
             let text = format!(
                 "Fine-tuning waits for {} labels of each class",
@@ -222,7 +220,7 @@ impl Ranker {
             self.shared.send(Event::Warning(text));
             return;
         }
-        match self.jobs.try_send(Job::Learn { why }) {
+        match self.jobs.try_send(Job::Learn { why, asked }) {
             Ok(()) => self.learnt = self.labels.rows.len(),
             // One runs and one waits already; the labels join the one that runs at its next epoch.
             Err(TrySendError::Full(_)) => {}

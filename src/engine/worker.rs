@@ -36,6 +36,8 @@ pub enum Job {
     Learn {
         /// Why, as the researcher reads it.
         why: String,
+        /// Whether somebody asked for it, new labels or not.
+        asked: bool,
     },
 }
 
@@ -65,11 +67,21 @@ pub(super) fn run(
     let work = AssertUnwindSafe(|| -> anyhow::Result<()> {
         device::enter_compute_pool(options.compute.threads, true)?;
         let mut worker = Worker::prepare(options, shared, to_ranking)?;
-        for Job::Learn { why } in jobs {
+        let mut seen = None;
+        for Job::Learn { why, asked } in jobs {
             if worker.shared.flags.closing() {
                 break;
             }
-            worker.learn(why);
+            let now = worker.shared.labelled().without(&worker.unreadable);
+            // The job before may have taken these labels in while this one waited.
+            if !asked && seen.as_ref() == Some(&now) {
+                continue;
+            }
+            seen = worker.learn(why);
+            if seen.is_none() {
+                // Cancelled or failed: what waited behind it is not to start at once.
+                jobs.try_iter().for_each(drop);
+            }
         }
         Ok(())
     });
@@ -105,6 +117,11 @@ impl Worker {
         let (pool, unreadable) = load(&options.pool, preprocess, "reading films", &shared);
         let reference = options.reference.as_ref();
         let reference = reference.map(|part| load_reference(part, preprocess, &shared));
+        if reference.as_ref().is_some_and(|(store, _)| store.is_empty()) {
+            let text = "No film of the reference set can be read; there is no accuracy curve";
+            shared.send(Event::Warning(text.to_owned()));
+        }
+        let reference = reference.filter(|(store, _)| !store.is_empty());
         let mut worker = Self {
             options,
             shared,
@@ -135,7 +152,13 @@ impl Worker {
     fn take_up(&self, name: &str, path: &Path) -> bool {
         let embedded = Predictor::load(path, &self.options.compute.device)
             .map_err(anyhow::Error::from)
-            .and_then(|student| self.embed_all(Some(&student), name, &student.card.weights_hash));
+            .and_then(|student| {
+                if student.card.preprocess != self.base_card.preprocess {
+                    let base = &self.options.base_name;
+                    anyhow::bail!("it sees films in another size or fit than {base}");
+                }
+                self.embed_all(Some(&student), name, &student.card.weights_hash)
+            });
         match embedded {
             Ok(embedded) => self.to_ranking.send(ToRanking::Embedded(embedded)).is_ok(),
             Err(error) => {
@@ -189,15 +212,16 @@ impl Worker {
         Ok(Embedded { model: model.to_owned(), pool, reference, unreadable })
     }
 
-    /// Fine-tunes, and distils if that helped; says what came of it either way.
-    fn learn(&mut self, why: String) {
+    /// Fine-tunes, and distils if that helped; says what came of it either way. Returns the labels that it learnt from.
+    fn learn(&mut self, why: String) -> Option<Labelled> {
         self.shared.flags.begin();
         let labels = self.shared.labelled().rows.len();
         self.shared.send(Event::LearningStarted { labels, why });
         let result = catch_unwind(AssertUnwindSafe(|| self.learn_stages()))
             .unwrap_or_else(|panic| Err(anyhow::anyhow!("{}", panic_text(panic.as_ref()))));
         *self.shared.progress.lock() = None;
-        let labels = result.as_ref().map_or(labels, |ended| ended.labels);
+        let seen = result.as_ref().ok().map(|ended| ended.labelled.clone());
+        let labels = seen.as_ref().map_or(labels, |seen| seen.rows.len());
         let (model, accepted, outcome) = match result {
             Ok(Ended { model, accepted, outcome, .. }) => (Some(model), accepted, outcome),
             Err(error) if matches!(error.downcast_ref(), Some(LearnError::Stopped)) => {
@@ -213,6 +237,7 @@ impl Worker {
             ),
         };
         self.shared.send(Event::LearningEnded { model, accepted, outcome, labels });
+        seen
     }
 
     fn learn_stages(&self) -> anyhow::Result<Ended> {
@@ -229,14 +254,15 @@ impl Worker {
             &mut |report| self.observe(Stage::FineTuning, report),
         )?;
         let verdict = self.compare(&tuned);
-        let labels = tuned.labelled.rows.len();
-        let name = self.free_name(labels);
+        let labelled = tuned.labelled.clone();
+        let name = self.free_name(labelled.rows.len());
         if !verdict.better {
             let outcome = format!("{}; the model in use stays", verdict.text);
-            return Ok(Ended { model: name, accepted: false, outcome, labels });
+            return Ok(Ended { model: name, accepted: false, outcome, labelled });
         }
-        let readable = |row: &usize| !self.unreadable.contains(row);
-        let rows: Vec<usize> = (0..self.pool.len()).filter(readable).collect();
+        let left_out = self.shared.labels.lock().excluded.clone();
+        let usable = |row: &usize| !self.unreadable.contains(row) && !left_out.contains(row);
+        let rows: Vec<usize> = (0..self.pool.len()).filter(usable).collect();
         let teacher = ensemble(&tuned.models, &self.pool, &rows, size, device)?;
         let distilling = DistillConfig::standard(size, self.options.seed);
         let student =
@@ -248,7 +274,7 @@ impl Worker {
         let student = Predictor::load(&path, device)?;
         let embedded = self.embed_all(Some(&student), &name, &student.card.weights_hash)?;
         self.to_ranking.send(ToRanking::Embedded(embedded)).ok();
-        Ok(Ended { model: name, accepted: true, outcome: verdict.text, labels })
+        Ok(Ended { model: name, accepted: true, outcome: verdict.text, labelled })
     }
 
     /// Compares fine-tuning with the linear head on the pretrained features, both on films that they have not seen.
@@ -324,7 +350,9 @@ impl Worker {
             labels,
             paused,
         };
-        *self.shared.progress.lock() = Some(progress(self.shared.flags.paused()));
+        let mut shown = self.shared.progress.lock();
+        *shown = Some(progress(self.shared.flags.paused()));
+        drop(shown);
         let mut losses = self.shared.losses.lock();
         // A job that ends before its first step leaves the last one's losses to be looked at.
         if stage == Stage::FineTuning && report.step == 1 {
@@ -341,7 +369,7 @@ struct Ended {
     model: String,
     accepted: bool,
     outcome: String,
-    labels: usize,
+    labelled: Labelled,
 }
 
 struct Verdict {

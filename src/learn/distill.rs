@@ -100,7 +100,8 @@ pub fn distill(
         Classifier::from_pretrained(start.valid(), classes, &device.clone().inner()).train();
     let mut ema = Ema::new(&model, config.ema);
     let mut optimizer = adamw(0.0, config.head_factor);
-    let per_epoch = rows.len().div_ceil(config.batch) as u64;
+    // A last batch of a single film is left out: it has no batch statistics.
+    let per_epoch = (rows.len() / config.batch + usize::from(rows.len() % config.batch > 1)) as u64;
     let total = per_epoch * u64::from(config.epochs);
     let schedule = WarmupCosine { peak: config.rate, warmup: (total / 20).max(1), total };
     let mut step = 0;
@@ -153,9 +154,7 @@ pub fn distill(
                 images_per_second,
                 seconds_left,
             };
-            if observe(&report) == Flow::Stop {
-                return Err(LearnError::Stopped);
-            }
+            pace.tell(observe, &report)?;
         }
     }
     ema.into_model()

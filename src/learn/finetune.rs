@@ -219,9 +219,7 @@ pub fn finetune(
                     images_per_second,
                     seconds_left,
                 };
-                if observe(&report) == Flow::Stop {
-                    return Err(LearnError::Stopped);
-                }
+                pace.tell(observe, &report)?;
             }
         }
     }

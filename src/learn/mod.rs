@@ -15,7 +15,7 @@ pub mod simclr;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use burn::module::Module;
 use burn::tensor::activation::{log_softmax, softmax};
@@ -113,19 +113,33 @@ struct Pace {
     started: Instant,
     first_step: u64,
     images: u64,
+    /// Time that the observer kept for itself, as in a pause.
+    waited: Duration,
 }
 
 impl Pace {
     fn new(first_step: u64) -> Self {
-        Self { started: Instant::now(), first_step, images: 0 }
+        Self { started: Instant::now(), first_step, images: 0, waited: Duration::ZERO }
     }
 
     /// Returns images a second and the seconds that the remaining steps take.
     fn after(&mut self, images: usize, step: u64, steps: u64) -> (f32, f32) {
         self.images += images as u64;
-        let seconds = self.started.elapsed().as_secs_f32().max(1e-6);
+        let seconds = self.started.elapsed().saturating_sub(self.waited).as_secs_f32().max(1e-6);
         let done = step.saturating_sub(self.first_step).max(1);
         (self.images as f32 / seconds, seconds / done as f32 * steps.saturating_sub(step) as f32)
+    }
+
+    /// Lets the observer see a report.
+    fn tell(
+        &mut self,
+        observe: &mut dyn FnMut(&StepReport) -> Flow,
+        report: &StepReport,
+    ) -> Result<(), LearnError> {
+        let before = Instant::now();
+        let flow = observe(report);
+        self.waited += before.elapsed();
+        if flow == Flow::Stop { Err(LearnError::Stopped) } else { Ok(()) }
     }
 }
 

@@ -105,6 +105,9 @@ pub fn pretrain(
     let mut model = Pretrained::init(&config.architecture, config.seed, &training);
     let mut optimizer = adamw(config.weight_decay, 1.0);
     let mut first = 0;
+    if let Some(Checkpoints { folder, .. }) = checkpoints {
+        fsutil::recover_dir(folder).map_err(|fault| checkpoint_error(folder)(fault.to_string()))?;
+    }
     if let Some(checkpoints) = checkpoints
         && checkpoints.resume
         && checkpoints.folder.join("position.json").is_file()
@@ -152,9 +155,7 @@ pub fn pretrain(
                 images_per_second,
                 seconds_left,
             };
-            if observe(&report) == Flow::Stop {
-                return Err(LearnError::Stopped);
-            }
+            pace.tell(observe, &report)?;
         }
         if let Some(checkpoints) = checkpoints {
             save(&checkpoints.folder, config, store.len(), epoch + 1, &model, &optimizer)?;
@@ -195,6 +196,10 @@ fn save(
         .map_err(|fault| error(fault.to_string()))?;
     fsutil::write_atomic(&unfinished.join("position.json"), &text)
         .map_err(|fault| error(fault.to_string()))?;
+    for file in ["model.bpk", "optimizer.bpk"] {
+        let synced = fs::File::open(unfinished.join(file)).and_then(|file| file.sync_all());
+        synced.map_err(|fault| error(fault.to_string()))?;
+    }
     fsutil::replace_dir(&unfinished, folder).map_err(|fault| error(fault.to_string()))
 }
 
