@@ -1,5 +1,7 @@
 //! Figures as the window writes them: no more digits than the number of films allows, and times in words.
 
+use crate::learn::metrics::{Estimate, wilson};
+
 /// Writes a share in 0..=1 that was counted over `n` films: ".9" below 30 films, ".93" below 1,000, ".931" from there.
 pub fn share(value: f64, n: usize) -> String {
     let digits = match n {
@@ -11,30 +13,17 @@ pub fn share(value: f64, n: usize) -> String {
     text.strip_prefix('0').map_or_else(|| text.clone(), str::to_owned)
 }
 
-/// Writes a share with its interval and its n, as in ".93 (.88–.96) on 58 random films".
+/// Writes a share with Wilson's 95 % interval and its n, as in ".93 (.88–.96) on 58 random films".
 ///
 /// Below ten films a share says less than its counts: "7 of 8 random films".
-pub fn estimate(correct: usize, n: usize, interval: (f64, f64), of: &str) -> String {
+pub fn estimate(correct: usize, n: usize, of: &str) -> String {
     if n < 10 {
         return format!("{correct} of {n} {of}");
     }
-    let (low, high) = interval;
+    let Estimate { value, low, high } = wilson(correct, n);
     // One more digit than the point estimate deserves would not show that the interval is wide; the same number does.
     let digits = n.max(30);
-    let value = correct as f64 / n as f64;
     format!("{} ({}–{}) on {n} {of}", share(value, digits), share(low, digits), share(high, digits))
-}
-
-/// Returns Wilson's 95 % score interval of `correct` among `n` (Wilson 1927, z = 1.96); 0 to 1 where n is 0.
-pub fn wilson(correct: usize, n: usize) -> (f64, f64) {
-    if n == 0 {
-        return (0.0, 1.0);
-    }
-    let z2 = 1.96_f64.powi(2);
-    let (n, p) = (n as f64, correct as f64 / n as f64);
-    let middle = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
-    let half = 1.96 / (1.0 + z2 / n) * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
-    ((middle - half).max(0.0), (middle + half).min(1.0))
 }
 
 /// Writes how long something still takes: "40 s", "3 min", "2 h 5 min".
@@ -66,23 +55,8 @@ mod tests {
 
     #[test]
     fn few_films_are_counted_not_estimated() {
-        assert_eq!(estimate(7, 8, (0.5, 0.9), "random films"), "7 of 8 random films");
-        assert_eq!(
-            estimate(54, 58, (0.834, 0.973), "random films"),
-            ".93 (.83–.97) on 58 random films"
-        );
-    }
-
-    /// Golden values: R 4.3, `prop.test(x, n, correct = FALSE)`, and Newcombe (1998), table I.
-    #[test]
-    fn wilson_agrees_with_published_values() {
-        for (correct, n, low, high) in
-            [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611)]
-        {
-            let (l, h) = wilson(correct, n);
-            assert!((l - low).abs() < 1e-4 && (h - high).abs() < 1e-4, "{correct} of {n}: {l} {h}");
-        }
-        assert_eq!(wilson(0, 0), (0.0, 1.0));
+        assert_eq!(estimate(7, 8, "random films"), "7 of 8 random films");
+        assert_eq!(estimate(54, 58, "random films"), ".93 (.84–.97) on 58 random films");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::command::sentence;
 use crate::imaging::{self, Film, Window};
 
 /// A decoded film with smaller copies of itself, ready to be drawn at any zoom.
@@ -218,7 +219,7 @@ fn decode(shared: &Shared, row: usize) -> Loaded {
     let film = catch_unwind(AssertUnwindSafe(|| imaging::decode(file).map(LoadedFilm::new)));
     match film {
         Ok(Ok(film)) => Ok(Arc::new(film)),
-        Ok(Err(error)) => Err(error.to_string().into()),
+        Ok(Err(error)) => Err(sentence(&error.to_string()).into()),
         Err(_) => Err(format!("The decoder gave up on this file: {}", file.display()).into()),
     }
 }
@@ -321,6 +322,7 @@ mod tests {
         for row in [0, 2] {
             let reason = wait(&loader, row).unwrap_err();
             assert!(reason.contains(".png"), "{reason:?} names no file");
+            assert!(reason.starts_with(char::is_uppercase), "{reason:?} is no sentence");
         }
         assert!(wait(&loader, 7).is_err());
         assert!(wait(&loader, 1).is_ok());

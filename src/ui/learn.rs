@@ -7,9 +7,10 @@ use egui_plot::{
 };
 
 use super::app::reading::Reading;
-use super::command::UiCommand;
+use super::command::{UiCommand, sentence};
 use super::widgets::Notice;
 use super::{figures, theme, widgets};
+use crate::learn::metrics::{Estimate, wilson};
 use crate::query::Strategy;
 
 /// Draws the view.
@@ -36,11 +37,17 @@ pub struct CurvePoint {
     pub interval: (f64, f64),
 }
 
+/// Returns Wilson's 95 % interval of `correct` among `n`.
+fn interval(correct: usize, n: usize) -> (f64, f64) {
+    let Estimate { low, high, .. } = wilson(correct, n);
+    (low, high)
+}
+
 /// Returns accuracy over labels with Wilson's interval for reference sets of `n` films.
 pub fn accuracy_points(measures: impl Iterator<Item = (usize, f64, usize)>) -> Vec<CurvePoint> {
     let point = |(labels, accuracy, n): (usize, f64, usize)| {
         let correct = (accuracy * n as f64).round() as usize;
-        CurvePoint { labels, value: accuracy, interval: figures::wilson(correct, n) }
+        CurvePoint { labels, value: accuracy, interval: interval(correct, n) }
     };
     measures.map(point).collect()
 }
@@ -50,7 +57,7 @@ pub fn audit_points(course: &[(usize, usize, usize)]) -> Vec<CurvePoint> {
     let point = |&(labels, correct, n): &(usize, usize, usize)| CurvePoint {
         labels,
         value: correct as f64 / n as f64,
-        interval: figures::wilson(correct, n),
+        interval: interval(correct, n),
     };
     course.iter().filter(|(_, _, n)| *n >= 10).map(point).collect()
 }
@@ -63,8 +70,7 @@ fn curve(ui: &mut Ui, reading: &Reading, height: f32) {
     };
     let n = last.n;
     ui.horizontal(|ui| {
-        let (low, high) =
-            figures::wilson((f64::from(last.accuracy) * n as f64).round() as usize, n);
+        let (low, high) = interval((f64::from(last.accuracy) * n as f64).round() as usize, n);
         ui.label(
             RichText::new(figures::share(f64::from(last.accuracy), n)).font(theme::figure_font()),
         );
@@ -164,8 +170,7 @@ fn nothing_yet(ui: &mut Ui, reading: &Reading, height: f32) {
         ui.heading("How good is the model, after how many labels?");
         let (correct, n) = reading.audit();
         if n > 0 {
-            let text =
-                figures::estimate(correct, n, figures::wilson(correct, n), "films drawn at random");
+            let text = figures::estimate(correct, n, "films drawn at random");
             ui.label(format!("Accuracy {text}"));
         }
         ui.weak("The curve begins with the first ranking that is measured on reference films");
@@ -194,9 +199,7 @@ fn engine_card(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
     let learning = &reading.learning;
     ui.heading("Now");
     if let Some(reason) = &learning.failed {
-        widgets::notice(ui, Notice::Fault, "Learning has stopped");
-        ui.label(reason);
-        ui.weak("Labels are safe and reading goes on");
+        widgets::notice(ui, Notice::Fault, reason);
     } else if reading.engine.is_none() {
         ui.label("Learning is off: films come in random order");
     } else {
@@ -204,7 +207,7 @@ fn engine_card(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
     }
     if let Some((outcome, labels)) = &learning.outcome {
         widgets::section(ui, "Last job");
-        ui.label(outcome);
+        ui.label(sentence(outcome));
         widgets::fact(ui, "Labels", &labels.to_string());
     }
     widgets::section(ui, "In use");
@@ -245,7 +248,7 @@ fn running(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
         return;
     };
     if let Some(why) = &learning.why {
-        widgets::fact(ui, "Why", why);
+        widgets::fact(ui, "Why", &sentence(why));
     }
     widgets::fact(ui, "Labels", &progress.labels.to_string());
     widgets::fact(ui, "Speed", &format!("{:.0} films/s", progress.images_per_second));
@@ -261,7 +264,7 @@ fn running(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
 fn strategy(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
     widgets::section(ui, "Strategy");
     let current = reading.learning.strategy;
-    let text = current.map_or_else(|| "not yet ranked".to_owned(), |strategy| strategy.to_string());
+    let text = current.map_or_else(|| "Not yet ranked".to_owned(), |strategy| strategy.to_string());
     let chooser =
         ComboBox::from_id_salt("strategy").width(ui.available_width()).selected_text(text);
     let response = chooser.show_ui(ui, |ui| {

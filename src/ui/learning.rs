@@ -3,6 +3,7 @@
 use crate::engine::{Event, Progress, Ranking};
 use crate::query::Strategy;
 
+use super::command::sentence;
 use super::figures;
 
 /// What the engine does and did, as the views show it.
@@ -79,9 +80,9 @@ impl Learning {
         if let Some(progress) = &self.progress {
             let Progress { stage, step, steps, seconds_left, paused, .. } = progress;
             let rest = if *paused { "paused".to_owned() } else { figures::time(*seconds_left) };
-            return Some(format!("{} {step}/{steps} · {rest}", stage.name()));
+            return Some(format!("{} {step}/{steps} · {rest}", sentence(stage.name())));
         }
-        self.preparing.map(|(what, done, total)| format!("{what} {done}/{total}"))
+        self.preparing.map(|(what, done, total)| format!("{} {done}/{total}", sentence(what)))
     }
 
     /// Returns the share in 0..=1 that is done of what runs now.
@@ -104,7 +105,7 @@ mod tests {
         learning.take(Event::Preparing { what: "reading films", done: 3, total: 6 });
         assert_eq!(
             (learning.chip().as_deref(), learning.done()),
-            (Some("reading films 3/6"), Some(0.5))
+            (Some("Reading films 3/6"), Some(0.5))
         );
         learning.take(Event::Ready { model: "demo".to_owned(), device: "CPU".to_owned() });
         assert_eq!(learning.chip(), None);
@@ -119,10 +120,10 @@ mod tests {
             paused: false,
         };
         learning.progress = Some(progress.clone());
-        assert_eq!(learning.chip().as_deref(), Some("fine-tuning 7/20 · 40 s"));
+        assert_eq!(learning.chip().as_deref(), Some("Fine-tuning 7/20 · 40 s"));
         progress.paused = true;
         learning.progress = Some(progress);
-        assert_eq!(learning.chip().as_deref(), Some("fine-tuning 7/20 · paused"));
+        assert_eq!(learning.chip().as_deref(), Some("Fine-tuning 7/20 · paused"));
     }
 
     #[test]

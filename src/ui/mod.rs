@@ -19,6 +19,7 @@ mod read;
 mod start;
 pub mod theme;
 mod top_bar;
+pub mod why;
 mod widgets;
 
 use anyhow::anyhow;

@@ -6,7 +6,7 @@ use egui::{Align, CentralPanel, Layout, Margin, Panel, Rect, RichText, Sense, Ui
 
 use super::app::reading::Reading;
 use super::app::record::Reply;
-use super::command::UiCommand;
+use super::command::{UiCommand, key_name, sentence};
 use super::film_loader::LoadedFilm;
 use super::film_view::Corners;
 use super::{figures, theme, widgets};
@@ -26,12 +26,7 @@ pub fn fault_bar(ui: &mut Ui, reading: &Reading) {
     let Some(fault) = reading.fault() else { return };
     let frame = theme::panel_frame(theme::card_margin()).fill(theme::FAULT);
     Panel::top("fault").frame(frame).show(ui, |ui| {
-        let (_, saved) = reading.counts();
-        let text = format!(
-            "The last answer was not saved, and labelling has stopped. {} are safe on disk. \
-             Make room or reconnect the disk, then open the session again. {fault}",
-            figures::count(saved, "label"),
-        );
+        let text = sentence(&fault);
         ui.horizontal_top(|ui| {
             widgets::sign(ui, widgets::Notice::Fault, theme::ON_COLOUR);
             ui.add(egui::Label::new(RichText::new(text).color(theme::ON_COLOUR)).wrap());
@@ -64,7 +59,11 @@ fn broken(ui: &mut Ui, rect: Rect, reason: &str) {
     ui.vertical_centered(|ui| {
         ui.heading("This film cannot be shown");
         ui.label(reason);
-        ui.weak("Nothing was lost. Put it off with N or mark it uninterpretable with ; to go on");
+        let key = |command: UiCommand| command.key(&[]).map_or("", key_name);
+        let (later, never) = (key(UiCommand::Later), key(UiCommand::Uninterpretable));
+        ui.weak(format!(
+            "Nothing was lost. Put it off with {later} or mark it uninterpretable with {never} to go on"
+        ));
     });
 }
 
@@ -162,7 +161,10 @@ fn last_film(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
             );
             widgets::fact(ui, "Model", &opinion);
         }
-        widgets::fact(ui, "Why", &last.why);
+        widgets::fact(ui, "Why", &last.why.phrase);
+        if let Some(figure) = &last.why.figure {
+            ui.label(RichText::new(figure).small().color(theme::SECONDARY));
+        }
     }
     ui.add_enabled_ui(undoable && reading.fault().is_none(), |ui| {
         push_if_clicked(ui, UiCommand::Undo, reading, None, commands);
@@ -190,14 +192,9 @@ fn bottom_bar(ui: &mut Ui, reading: &Reading) {
                     ui.centered_and_justified(|ui| {
                         let (correct, n) = reading.audit();
                         if n > 0 {
-                            let text = figures::estimate(
-                                correct,
-                                n,
-                                figures::wilson(correct, n),
-                                "random films",
-                            );
+                            let text = figures::estimate(correct, n, "random films");
                             ui.label(
-                                RichText::new(format!("accuracy {text}"))
+                                RichText::new(format!("Accuracy {text}"))
                                     .small()
                                     .color(theme::SECONDARY),
                             );

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use egui::text::{LayoutJob, TextFormat};
 use egui::{Button, CentralPanel, FontId, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 use super::app::Start;
+use super::command::sentence;
 use super::folder_field::FolderField;
 use super::opening::{Opened, Opening};
 use super::{figures, theme, widgets};
@@ -16,7 +18,7 @@ use crate::session::{Session, Summary};
 
 /// The form for a new session.
 #[derive(Default)]
-struct NewSession {
+struct NewSessionForm {
     name: String,
     folder: FolderField,
 }
@@ -24,7 +26,9 @@ struct NewSession {
 /// The start screen.
 pub struct StartScreen {
     sessions: Vec<Summary>,
-    form: Option<NewSession>,
+    /// Where the list comes from, until it has come.
+    listing: Option<Receiver<Vec<Summary>>>,
+    form: Option<NewSessionForm>,
     opening: Option<Opening>,
     /// A session just made of which films were refused: the reader sees the list first.
     refused: Option<Box<Opened>>,
@@ -33,14 +37,20 @@ pub struct StartScreen {
 }
 
 impl StartScreen {
-    /// Lists the sessions and, where the program starts with one, begins to open it.
+    /// Begins to list the sessions and, where the program starts with one, begins to open it.
     pub fn new(home: &Arc<Home>, ctx: &egui::Context, start: Start) -> Self {
-        let sessions = Session::list(&home.sessions());
-        let mut screen =
-            Self { sessions, form: None, opening: None, refused: None, go_on: false, error: None };
+        let mut screen = Self {
+            sessions: Vec::new(),
+            listing: Some(list(home, ctx)),
+            form: None,
+            opening: None,
+            refused: None,
+            go_on: false,
+            error: None,
+        };
         match start {
             Start::Screen => {}
-            Start::Session(name) => screen.open(home, ctx, name),
+            Start::Session(name) => screen.open(home, ctx, format!("Opening {name}"), name),
             Start::Demo => screen.open_demo(home, ctx),
         }
         screen
@@ -48,6 +58,7 @@ impl StartScreen {
 
     /// Returns the session that has been opened meanwhile.
     pub fn take_news(&mut self) -> Option<Workspace> {
+        self.take_list();
         if self.go_on {
             self.go_on = false;
             return self.refused.take().map(|opened| opened.workspace);
@@ -62,15 +73,28 @@ impl StartScreen {
         None
     }
 
+    fn take_list(&mut self) {
+        let Some(listing) = &self.listing else { return };
+        match listing.try_recv() {
+            Ok(sessions) => self.sessions = sessions,
+            Err(TryRecvError::Empty) => return,
+            Err(TryRecvError::Disconnected) => {
+                let text =
+                    "The sessions could not be listed; nothing was changed. Start Penumbra again";
+                self.error = Some(text.to_owned());
+            }
+        }
+        self.listing = None;
+    }
+
     /// Says what went wrong.
     pub fn fail(&mut self, error: &anyhow::Error) {
         self.error = Some(format!("{error:#}"));
     }
 
-    fn open(&mut self, home: &Arc<Home>, ctx: &egui::Context, name: String) {
+    fn open(&mut self, home: &Arc<Home>, ctx: &egui::Context, what: String, folder: String) {
         let home = Arc::clone(home);
-        let what = format!("Opening {name}");
-        self.start(Opening::start(what, ctx, move |_| Ok(Workspace::open(&home, &name)?.into())));
+        self.start(Opening::start(what, ctx, move |_| Ok(Workspace::open(&home, &folder)?.into())));
     }
 
     fn open_demo(&mut self, home: &Arc<Home>, ctx: &egui::Context) {
@@ -86,12 +110,11 @@ impl StartScreen {
         self.start(Opening::start(what, ctx, move |done| {
             let new = workspace::NewSession::new(name, folder);
             let scan = workspace::create(&home, &new, done)?;
-            let unreadable =
-                scan.refused.iter().map(|refused| format!("{}: {}", refused.file, refused.reason));
+            let unreadable = scan.refused.iter().map(|refused| sentence(&refused.to_string()));
             let twice = scan
                 .duplicates
                 .iter()
-                .map(|twin| format!("{}: the same film as {}", twin.file, twin.of));
+                .map(|twin| format!("The same film as {}: {}", twin.of, twin.file));
             let refused = unreadable.chain(twice).collect();
             Ok(Opened { workspace: Workspace::open(&home, &new.name)?, refused })
         }));
@@ -138,8 +161,13 @@ impl StartScreen {
     fn choice(&mut self, ui: &mut Ui, home: &Arc<Home>) {
         if !ui.ctx().input(|input| input.raw.dropped_files.is_empty()) {
             // The form takes the folder in when it is drawn in the pass that is asked for here.
-            self.form = Some(NewSession::default());
+            self.form = Some(NewSessionForm::default());
             self.new_session(ui, home);
+            return;
+        }
+        if self.listing.is_some() {
+            // Buttons drawn before the list would move away under the pointer when it comes.
+            ui.weak("Looking for sessions…");
             return;
         }
         let mut chosen = None;
@@ -154,14 +182,15 @@ impl StartScreen {
                 response.request_focus();
             }
             if response.clicked() {
-                chosen = Some(last.name.clone());
+                chosen = Some(last);
             }
         }
         let size = vec2(width, theme::LABEL_BUTTON);
-        let demo_is_last = self.sessions.first().is_some_and(|last| last.name == workspace::DEMO);
+        let demo_is_last =
+            self.sessions.first().is_some_and(|last| folder_name(last) == workspace::DEMO);
         let demo = !demo_is_last && ui.add(Button::new("Open the demo").min_size(size)).clicked();
         if ui.add(Button::new("New session…").min_size(size)).clicked() {
-            self.form = Some(NewSession::default());
+            self.form = Some(NewSessionForm::default());
         }
         if self.sessions.len() > 1 {
             widgets::section(ui, "Other sessions");
@@ -173,13 +202,14 @@ impl StartScreen {
                         .accessible_name(format!("Go on with {}", session.name))
                         .clicked()
                     {
-                        chosen = Some(session.name.clone());
+                        chosen = Some(session);
                     }
                 }
             });
         }
-        if let Some(name) = chosen {
-            self.open(home, ui.ctx(), name);
+        if let Some(session) = chosen {
+            let (what, folder) = (format!("Opening {}", session.name), folder_name(session));
+            self.open(home, ui.ctx(), what, folder);
         } else if demo {
             self.open_demo(home, ui.ctx());
         }
@@ -246,5 +276,30 @@ fn progress(ui: &mut Ui, opening: &Opening) {
 }
 
 fn counts(session: &Summary) -> String {
-    session.fault.clone().unwrap_or_else(|| figures::count(session.labelled, "film") + " labelled")
+    session
+        .fault
+        .as_deref()
+        .map_or_else(|| figures::count(session.labelled, "film") + " labelled", sentence)
+}
+
+/// Returns what a session is opened by: the name that its reader gave it may be another.
+fn folder_name(session: &Summary) -> String {
+    session.folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Lists the sessions on a named thread, because every log is read and checked for it.
+fn list(home: &Arc<Home>, ctx: &egui::Context) -> Receiver<Vec<Summary>> {
+    let (sender, listing) = bounded(1);
+    let (folder, ctx) = (home.sessions(), ctx.clone());
+    let work = move || {
+        // The screen may have been left meanwhile: then no one waits for the list.
+        sender.send(Session::list(&folder)).ok();
+        // Before the window is woken, so that a list that failed shows as such.
+        drop(sender);
+        ctx.request_repaint();
+    };
+    if let Err(error) = std::thread::Builder::new().name("sessions".to_owned()).spawn(work) {
+        tracing::error!("the sessions cannot be listed: {error}");
+    }
+    listing
 }

@@ -23,8 +23,6 @@ pub const HAIRLINE: Color32 = hex(0x0026_2A30);
 pub const TEXT: Color32 = hex(0x00D6_DADF);
 /// Text that is not the message.
 pub const SECONDARY: Color32 = hex(0x008A_929C);
-/// What cannot be used now.
-pub const DISABLED: Color32 = hex(0x0055_5C66);
 /// The one primary action, the focus ring, the selection.
 pub const ACCENT: Color32 = hex(0x004C_9BE8);
 /// Text on the accent, on a class colour or on a warning.
@@ -214,7 +212,7 @@ mod tests {
     #[test]
     fn nothing_in_the_chrome_is_white() {
         let luminance = |c: Color32| c.r().max(c.g()).max(c.b());
-        for colour in [PANEL, RAISED, HAIRLINE, TEXT, SECONDARY, DISABLED] {
+        for colour in [PANEL, RAISED, HAIRLINE, TEXT, SECONDARY] {
             assert!(luminance(colour) < 0xE0, "{colour:?} would outshine a film");
         }
     }

@@ -14,14 +14,17 @@ pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
         |ui| {
             ui.horizontal_centered(|ui| {
                 // Room for the triangle, which no font of ours has.
-                let menu = ui.menu_button(format!("{}      ", reading.workspace.name), |ui| {
-                    for command in [UiCommand::Export, UiCommand::Close] {
-                        if ui.button(command.text(&[])).clicked() {
-                            commands.push(command);
-                            ui.close();
+                let menu = ui.menu_button(
+                    format!("{}      ", reading.workspace.session.header().name),
+                    |ui| {
+                        for command in [UiCommand::Export, UiCommand::Close] {
+                            if ui.button(command.text(&[])).clicked() {
+                                commands.push(command);
+                                ui.close();
+                            }
                         }
-                    }
-                });
+                    },
+                );
                 widgets::menu_triangle(ui, menu.response.rect);
                 for view in [View::Read, View::Learn] {
                     let command = UiCommand::View(view);

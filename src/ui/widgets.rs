@@ -2,7 +2,7 @@
 
 use egui::{Button, Color32, Rect, Response, RichText, Sense, Shape, Stroke, Ui, Vec2, vec2};
 
-use super::command::{UiCommand, key_name};
+use super::command::{UiCommand, key_name, sentence};
 use super::theme;
 use crate::session::Class;
 
@@ -66,7 +66,7 @@ pub enum Notice {
     Fault,
 }
 
-/// Draws a notice: a sign, so that its colour does not stand alone, and words.
+/// Draws a notice: a sign, so that its colour does not stand alone, and words, which it starts with a capital.
 pub fn notice(ui: &mut Ui, notice: Notice, text: &str) {
     let colour = match notice {
         Notice::Good => theme::GOOD,
@@ -75,7 +75,7 @@ pub fn notice(ui: &mut Ui, notice: Notice, text: &str) {
     };
     ui.horizontal_top(|ui| {
         sign(ui, notice, colour);
-        ui.add(egui::Label::new(RichText::new(text).color(colour)).wrap());
+        ui.add(egui::Label::new(RichText::new(sentence(text)).color(colour)).wrap());
     });
 }
 

@@ -66,6 +66,16 @@ impl Room {
         self.harness.step();
     }
 
+    /// Lets passes go by until the tree says something.
+    fn wait_for(&mut self, text: &str) {
+        let start = Instant::now();
+        while !self.sees(text) {
+            assert!(start.elapsed() < Duration::from_secs(20), "no {text:?}: {:?}", self.words());
+            std::thread::sleep(Duration::from_millis(2));
+            self.harness.step();
+        }
+    }
+
     /// Presses a key and waits until what it entered is on disk and the next film on screen.
     fn press(&mut self, key: Key) {
         self.harness.key_press(key);
@@ -283,8 +293,11 @@ fn the_models_opinion_stays_hidden_until_the_label() {
     room.press(Key::J);
     // The film labelled just now had been on screen before the ranking came; the second comes from the ranking.
     room.press(Key::J);
-    assert!(room.sees("Model:") && room.sees("pneumonia .87"), "{:?}", room.words());
+    assert!(room.sees("Model:") && room.sees("Pneumonia .87"), "{:?}", room.words());
     assert!(room.sees("Why:"));
+    let why = room.reading().last.as_ref().unwrap().why.clone();
+    assert!(room.sees(&why.phrase), "{:?}", room.words());
+    assert!(why.figure.is_none_or(|figure| room.sees(&figure)), "{:?}", room.words());
     let event = room.reading().workspace.session.entries().last().unwrap().event.clone();
     assert!(
         matches!(event, Event::Label { shown, .. } if !shown.opinion_visible && shown.model == "oracle-of-ward")
@@ -404,7 +417,8 @@ fn a_resumed_session_shows_the_same_counts() {
     let Room { harness: old, home, folder } = room;
     drop(old);
     let mut room = Room { harness: harness(&home, Start::Screen), home, folder };
-    assert!(room.sees("Open the demo") && room.sees("New session…"));
+    room.wait_for("Open the demo");
+    assert!(room.sees("New session…"));
     room.click("Go on with ward");
     room.until("the session", |app| app.reading().is_some_and(on_screen));
     assert_eq!(room.answers(), answers);
@@ -417,23 +431,43 @@ fn a_resumed_session_shows_the_same_counts() {
 }
 
 #[test]
+fn a_session_opens_by_its_folder_under_the_name_that_its_reader_gave_it() {
+    let mut room = Room::new(3);
+    room.press(Key::J);
+    let Room { harness: old, home, folder } = room;
+    drop(old);
+    std::fs::rename(home.session("ward"), home.session("ward-2")).unwrap();
+    let mut room = Room { harness: harness(&home, Start::Screen), home, folder };
+    room.wait_for("Go on with ward");
+    room.click("Go on with ward");
+    room.until("the session", |app| app.reading().is_some_and(on_screen));
+    assert_eq!(room.reading().workspace.name, "ward-2");
+    assert!(room.sees("1 labelled · 1 saved"), "{:?}", room.words());
+}
+
+#[test]
+fn a_closed_session_can_be_opened_again() {
+    let mut room = Room::new(3);
+    room.press(Key::J);
+    room.harness.get_by_label_contains("ward").click();
+    room.harness.run();
+    room.click("Close session");
+    room.wait_for("Go on with ward");
+    room.click("Go on with ward");
+    room.until("the session", |app| app.reading().is_some_and(on_screen));
+    assert!(room.sees("1 labelled · 1 saved"), "{:?}", room.words());
+}
+
+#[test]
 fn a_session_open_elsewhere_is_refused_on_the_start_screen() {
     let room = Room::new(2);
     let harness = harness(&room.home, Start::Session("ward".to_owned()));
     let mut second =
         Room { harness, home: room.home.clone(), folder: tempfile::tempdir().unwrap() };
-    let start = Instant::now();
-    while !second.sees("in use") && !second.sees("open in") && !second.sees("another") {
-        assert!(
-            start.elapsed() < Duration::from_secs(20),
-            "no word about the session being open: {:?}",
-            second.words()
-        );
-        std::thread::sleep(Duration::from_millis(2));
-        second.harness.step();
-    }
+    second.wait_for("The session is open in another window");
     assert!(second.sees("ward") && second.harness.state().reading().is_none());
-    assert!(second.sees("Open the demo"), "the start screen is of no use");
+    // The start screen is still of use.
+    second.wait_for("Open the demo");
 }
 
 #[test]
@@ -447,22 +481,11 @@ fn labels_are_exported_from_the_dialog() {
     assert_eq!(room.answers().len(), 1, "typing into the dialog labelled a film");
     set_text(&mut room, "Export folder", &out);
     room.click("Export");
-    let start = Instant::now();
-    while !room.sees("1 labelled film written to") {
-        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", room.words());
-        room.harness.step();
-    }
+    room.wait_for("1 labelled film written to");
     let table = std::fs::read_to_string(out.join("labels.csv")).unwrap();
     assert!(table.contains("normal") && table.lines().count() == 2, "{table}");
     room.click("Export");
-    let start = Instant::now();
-    while !room.sees("new or empty:") {
-        assert!(
-            start.elapsed() < Duration::from_secs(20),
-            "an export over another was not refused"
-        );
-        room.harness.step();
-    }
+    room.wait_for("new or empty:");
     room.click("Close");
     assert!(!room.sees("Export folder"));
 }
@@ -479,17 +502,18 @@ fn a_new_session_is_made_on_the_start_screen() {
     .unwrap();
     let home = Home::find(Some(&folder.path().join("home")));
     let mut room = Room { harness: harness(&home, Start::Screen), home, folder };
+    room.wait_for("New session…");
     room.click("New session…");
     set_text(&mut room, "Name", Path::new("clinic"));
     set_text(&mut room, "Folder of films", &images);
     room.click("Make session");
-    let start = Instant::now();
-    while !room.sees("Start reading") {
-        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", room.words());
-        std::thread::sleep(Duration::from_millis(2));
-        room.harness.step();
-    }
-    assert!(room.sees("3 films can be read") && room.sees("notes.png"), "{:?}", room.words());
+    room.wait_for("Start reading");
+    assert!(room.sees("3 films can be read"), "{:?}", room.words());
+    let refused = room.words().into_iter().find(|words| words.contains("notes.png")).unwrap();
+    assert!(
+        refused.starts_with(char::is_uppercase) && refused.ends_with("notes.png"),
+        "{refused:?}: first what happened, then the file"
+    );
     room.click("Start reading");
     room.until("the session", |app| app.reading().is_some_and(on_screen));
     assert!(room.sees("1 of 3") && room.sees("clinic"));

@@ -1,10 +1,11 @@
 //! The one place that takes in what threads report.
 
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::reading::Reading;
 use super::{App, Phase};
-use crate::engine::Event;
+use crate::engine::{Engine, Event};
 use crate::ui::start::StartScreen;
 
 impl App {
@@ -16,7 +17,8 @@ impl App {
                     let opened = Reading::new(ctx, workspace, &self.background);
                     match opened {
                         Ok(reading) => {
-                            let title = format!("{} – Penumbra", reading.workspace.name);
+                            let name = &reading.workspace.session.header().name;
+                            let title = format!("{name} – Penumbra");
                             ctx.send_viewport_cmd(egui::ViewportCommand::Title(title));
                             self.phase = Phase::Reading(Box::new(reading));
                             ctx.request_repaint();
@@ -47,12 +49,25 @@ impl App {
         }
     }
 
-    /// Closes the session and goes to the start screen.
+    /// Closes the session and goes to the start screen; the window does not wait for the engine.
     pub(super) fn close(&mut self, ctx: &egui::Context) {
         self.leave();
+        if let Phase::Reading(reading) = &mut self.phase
+            && let Some(engine) = reading.engine.take()
+        {
+            self.ending.retain(|thread| !thread.is_finished());
+            self.ending.extend(end(engine));
+        }
         let screen = StartScreen::new(&self.home, ctx, super::Start::Screen);
         self.phase = Phase::Start(Box::new(screen));
     }
+}
+
+/// Drops an engine on a thread of its own: it ends only after the training step that it is in.
+fn end(engine: Engine) -> Option<JoinHandle<()>> {
+    // Where the system refuses the thread, the engine is dropped here: the window waits, but nothing is left running.
+    let thread = std::thread::Builder::new().name("ending".to_owned()).spawn(move || drop(engine));
+    thread.inspect_err(|error| tracing::warn!("the window waits for the engine: {error}")).ok()
 }
 
 fn reading_news(ctx: &egui::Context, reading: &mut Reading) {

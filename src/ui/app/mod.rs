@@ -6,6 +6,7 @@ pub mod reading;
 pub mod record;
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use egui::Ui;
@@ -57,6 +58,8 @@ pub struct App {
     phase: Phase,
     help: bool,
     export: Option<ExportDialog>,
+    /// Threads that wait for the engines of closed sessions to end.
+    ending: Vec<JoinHandle<()>>,
 }
 
 impl App {
@@ -65,7 +68,14 @@ impl App {
         theme::apply(ctx);
         let home = Arc::new(home);
         let screen = StartScreen::new(&home, ctx, start);
-        Self { home, background, phase: Phase::Start(Box::new(screen)), help: false, export: None }
+        Self {
+            home,
+            background,
+            phase: Phase::Start(Box::new(screen)),
+            help: false,
+            export: None,
+            ending: Vec::new(),
+        }
     }
 
     /// Returns the session being read.
@@ -157,5 +167,9 @@ impl eframe::App for App {
 
     fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {
         self.leave();
+        for thread in self.ending.drain(..) {
+            // A graphics driver may fault under a program that exits while it computes.
+            thread.join().ok();
+        }
     }
 }

@@ -12,24 +12,23 @@ use crate::engine::{
     Command, Engine, LabelSet, QueuedFilm, QueuedSource, Ranking, ReadingQueue, Workspace,
 };
 use crate::query::Strategy;
-use crate::session::{Class, Event, Point, Source, State};
-use crate::ui::command::View;
+use crate::session::{Class, Event, Point, State};
+use crate::ui::command::{UiCommand, View, sentence};
 use crate::ui::film_loader::{FilmLoader, Loaded};
 use crate::ui::film_view::FilmView;
 use crate::ui::latency::{Latency, Pace};
 use crate::ui::learning::Learning;
 use crate::ui::theme;
+use crate::ui::why::Why;
 
 /// What the reader is told about the film that they have just answered.
 pub struct LastFilm {
-    /// Row of the pool.
-    pub row: usize,
     /// What the reader did.
     pub reply: Reply,
     /// The class that the model held most likely before the answer, and its probability.
     pub opinion: Option<(usize, f32)>,
     /// Why the film was in the queue.
-    pub why: String,
+    pub why: Why,
 }
 
 /// An opened session with everything that the views of it show.
@@ -310,14 +309,14 @@ impl Reading {
     pub fn words(&self, reply: Reply) -> String {
         match reply {
             Reply::Class(index) => self.class_name(index),
-            Reply::Uninterpretable => "uninterpretable".to_owned(),
-            Reply::Later => "later".to_owned(),
+            Reply::Uninterpretable => UiCommand::Uninterpretable.text(&[]),
+            Reply::Later => UiCommand::Later.text(&[]),
         }
     }
 
-    /// Returns the name of a class.
+    /// Returns the name of a class as a button says it.
     pub fn class_name(&self, index: usize) -> String {
-        self.classes().get(index).map_or_else(String::new, |class| class.name.clone())
+        self.classes().get(index).map_or_else(String::new, |class| sentence(&class.name))
     }
 
     fn describe(&self, film: &QueuedFilm, reply: Reply) -> LastFilm {
@@ -326,20 +325,12 @@ impl Reading {
             .ranking
             .as_ref()
             .and_then(|r| r.probabilities.get(film.row * classes..)?.get(..classes));
-        let (opinion, why) = match &film.source {
-            QueuedSource::Audit { predicted, .. } => {
-                (Some(predicted.as_slice()), "drawn at random".to_owned())
-            }
-            QueuedSource::Ranked { .. } => {
-                let why = film
-                    .reason
-                    .as_ref()
-                    .map_or_else(|| "random order".to_owned(), ToString::to_string);
-                (ranked, why)
-            }
+        let opinion = match &film.source {
+            QueuedSource::Audit { predicted, .. } => Some(predicted.as_slice()),
+            QueuedSource::Ranked { .. } => ranked,
         };
         let opinion = opinion.and_then(most_likely);
-        LastFilm { row: film.row, reply, opinion, why }
+        LastFilm { reply, opinion, why: Why::of(film) }
     }
 
     fn labels_changed(&mut self) {
@@ -393,18 +384,38 @@ impl Reading {
 fn audit_course(state: &State) -> Vec<(usize, usize, usize)> {
     let (mut correct, mut n) = (0, 0);
     let mut course = Vec::new();
-    for (place, (_, label)) in state.in_order().enumerate() {
-        let Source::Audit { predicted, .. } = &label.source else { continue };
-        let class = label.answer.class().and_then(|name| state.class_index(name));
-        let Some(class) = class else { continue };
+    // Both go by first answers, so that one walk finds the place of every drawn film.
+    let mut places = state.in_order().enumerate();
+    for drawn in state.audit() {
+        let place = places.find(|(_, (film, _))| *film == drawn.film).map(|(place, _)| place);
+        let class = drawn.answer.class().and_then(|name| state.class_index(name));
+        let (Some(place), Some(class)) = (place, class) else { continue };
         n += 1;
-        correct += usize::from(most_likely(predicted).is_some_and(|(held, _)| held == class));
+        correct += usize::from(most_likely(drawn.predicted).is_some_and(|(held, _)| held == class));
         course.push((place + 1, correct, n));
     }
     course
 }
 
-/// Returns the most likely class and its probability.
+/// Returns the most likely class, the first of equals as on the reference films, and its probability.
 fn most_likely(probabilities: &[f32]) -> Option<(usize, f32)> {
-    probabilities.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))
+    let likelier =
+        |best: (usize, f32), next: (usize, f32)| if next.1 > best.1 { next } else { best };
+    probabilities.iter().copied().enumerate().reduce(likelier)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_equally_likely_classes_the_first_counts_as_on_the_reference_films() {
+        for probabilities in [[0.4, 0.4, 0.2], [0.2, 0.4, 0.4], [0.1, 0.2, 0.7]] {
+            let (class, probability) = most_likely(&probabilities).unwrap();
+            let reference = crate::learn::metrics::Confusion::new(&probabilities, &[class], 3);
+            assert_eq!(reference.count(class, class), 1, "{probabilities:?}");
+            assert!(probabilities.iter().all(|other| *other <= probability));
+        }
+        assert_eq!(most_likely(&[]), None);
+    }
 }
