@@ -166,6 +166,10 @@ impl FilmLoader {
             shelf.age.iter().partition(|row| !rows.contains(row));
         age.extend(recent);
         shelf.age = age;
+        // A film that could not be read, as on a network drive that dropped out, is tried again when it comes again.
+        let Shelf { films, age, .. } = &mut *shelf;
+        films.retain(|row, film| film.is_ok() || rows.contains(row));
+        age.retain(|row| films.contains_key(row));
         shelf.trim(self.shared.budget);
         drop(shelf);
         self.shared.work.notify_all();

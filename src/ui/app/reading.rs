@@ -174,7 +174,13 @@ impl Reading {
         }
         let Some(record) = self.workspace.films.get(film.row) else { return false };
         let model = self.ranking.as_ref().map(|ranking| ranking.model.as_str());
-        let event = record::answered(record.id, reply, self.classes(), &film, (seen, since, model));
+        let seen = record::Seen {
+            display: seen,
+            time: since,
+            model,
+            opinion: self.opinion_seen(record.id),
+        };
+        let event = record::answered(record.id, reply, self.classes(), &film, seen);
         let Some(event) = event else { return false };
         if let Err(error) = self.workspace.session.append(&self.reader, event) {
             self.learning.take(crate::engine::Event::Warning(error.to_string()));
@@ -182,13 +188,21 @@ impl Reading {
         }
         self.last_label = self.workspace.session.entered();
         self.pace.record(since);
-        self.last = Some(self.describe(&film, reply));
+        // A film that is put off has no label yet: nothing may be said of it.
+        self.last = (reply != Reply::Later).then(|| self.describe(&film, reply));
         self.film_view.flash(self.colour(reply), now);
         self.key = Some(started);
         self.labels_changed();
         self.queue.advance(&self.labels);
         self.queue_changed();
         true
+    }
+
+    /// Returns whether the reader may know the model's opinion of a film: it is shown after a first label, and an undo
+    /// does not unsee it.
+    fn opinion_seen(&self, id: crate::dataset::FilmId) -> bool {
+        let labels = |event: &Event| matches!(event, Event::Label { film, .. } if *film == id);
+        self.workspace.session.entries().iter().any(|entry| labels(&entry.event))
     }
 
     /// Takes the last answer back and shows its film again.

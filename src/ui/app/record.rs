@@ -28,29 +28,42 @@ pub fn reader() -> String {
     account.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| "reader".to_owned())
 }
 
+/// What was before the reader at the moment of the answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// How the film was drawn.
+    pub display: Display,
+    /// How long it was on screen.
+    pub time: Duration,
+    /// Model that ranked it.
+    pub model: Option<&'a str>,
+    /// Whether the model's opinion of it had been shown before.
+    pub opinion: bool,
+}
+
 /// Returns the event of a reply, `None` for a class that the session has not.
 pub fn answered(
     film: FilmId,
     reply: Reply,
     classes: &[Class],
     queued: &QueuedFilm,
-    (display, time, model): (Display, Duration, Option<&str>),
+    seen: Seen<'_>,
 ) -> Option<Event> {
     let answer = match reply {
         Reply::Class(index) => Answer::Class(classes.get(index)?.name.clone()),
         Reply::Uninterpretable => Answer::Uninterpretable,
         Reply::Later => return Some(Event::Skip { film }),
     };
-    let (window, zoom, inverted) = display;
+    let (window, zoom, inverted) = seen.display;
     let shown = Shown {
-        model: model.unwrap_or_default().to_owned(),
+        model: seen.model.unwrap_or_default().to_owned(),
         window_centre: window.centre,
         window_width: window.width,
         zoom,
         inverted,
-        opinion_visible: false,
+        opinion_visible: seen.opinion,
     };
-    let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let ms = u64::try_from(seen.time.as_millis()).unwrap_or(u64::MAX);
     Some(Event::Label { film, answer, ms, source: source(queued), shown })
 }
 
