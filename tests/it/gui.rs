@@ -37,6 +37,8 @@ fn harness(home: &Home, start: Start) -> Harness<'static, App> {
     let home = home.clone();
     Harness::builder()
         .with_size(Vec2::new(1280.0, 800.0))
+        // Films are decoded and labels synced on other threads, so a busy machine takes more passes to settle.
+        .with_max_steps(64)
         .build_eframe(|context| App::new(&context.egui_ctx, home, start, Background::Off))
 }
 
