@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ema::Ema;
 use super::finetune::Labelled;
-use super::optimizer::adamw;
+use super::optimizer::ModuleAdamW;
 use super::schedule::WarmupCosine;
 use super::{Flow, LearnError, Pace, Setting, StepReport, films, read, soft_cross_entropy};
 use crate::dataset::batches::{Epoch, Loader};
@@ -99,7 +99,7 @@ pub fn distill(
     let mut model =
         Classifier::from_pretrained(start.valid(), classes, &device.clone().inner()).train();
     let mut ema = Ema::new(&model, config.ema);
-    let mut optimizer = adamw(0.0, config.head_factor);
+    let mut optimizer = ModuleAdamW::new(0.0, config.head_factor);
     // A last batch of a single film is left out: it has no batch statistics.
     let per_epoch = (rows.len() / config.batch + usize::from(rows.len() % config.batch > 1)) as u64;
     let total = per_epoch * u64::from(config.epochs);

@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::ema::Ema;
-use super::optimizer::adamw;
+use super::optimizer::ModuleAdamW;
 use super::schedule::WarmupCosine;
 use super::{
     Flow, LearnError, Pace, Setting, StepReport, films, probabilities, read, soft_cross_entropy,
@@ -146,7 +146,7 @@ impl FoldAssigner {
 
 struct Fold {
     model: Classifier,
-    optimizer: ModuleOptimizer,
+    optimizer: ModuleAdamW,
     ema: Ema<Classifier>,
 }
 
@@ -267,7 +267,7 @@ fn begin(start: &Pretrained, classes: usize, config: &FinetuneConfig, training: 
         Classifier::from_pretrained(start.valid(), classes, &training.clone().inner()).train();
     model = freeze_statistics(model);
     let ema = Ema::new(&model, config.ema);
-    Fold { model, optimizer: adamw(0.0, config.head_factor), ema }
+    Fold { model, optimizer: ModuleAdamW::new(0.0, config.head_factor), ema }
 }
 
 /// Makes batch norms use and keep the statistics of pretraining while their weights go on learning.

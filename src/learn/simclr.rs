@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
+use burn::optim::GradientsParams;
 use burn::store::ModuleRecord;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::nt_xent::{contrastive_accuracy, nt_xent};
-use super::optimizer::adamw;
+use super::optimizer::{ModuleAdamW, Moments};
 use super::schedule::{Scaling, WarmupCosine};
 use super::{Flow, LearnError, Pace, StepReport, films, read};
 use crate::dataset::batches::{Epoch, Loader};
@@ -61,10 +61,15 @@ pub struct Checkpoints {
     pub resume: bool,
 }
 
-/// What is beside the weights in a checkpoint.
+/// Records of a checkpoint: the network, and the optimiser's two moments in its shape.
+const RECORDS: [&str; 3] = ["model.bpk", "first.bpk", "second.bpk"];
+
+/// What is beside the records in a checkpoint.
 #[derive(Serialize, Deserialize)]
 struct Position {
     epochs_done: u32,
+    /// Steps that the optimiser has taken.
+    steps: usize,
     config: SimclrConfig,
     films: usize,
 }
@@ -103,7 +108,7 @@ pub fn pretrain(
     }
     let training = device.clone().inner().autodiff();
     let mut model = Pretrained::init(&config.architecture, config.seed, &training);
-    let mut optimizer = adamw(config.weight_decay, 1.0);
+    let mut optimizer = ModuleAdamW::new(config.weight_decay, 1.0);
     let mut first = 0;
     if let Some(Checkpoints { folder, .. }) = checkpoints {
         fsutil::recover_dir(folder).map_err(|fault| checkpoint_error(folder)(fault.to_string()))?;
@@ -112,7 +117,7 @@ pub fn pretrain(
         && checkpoints.resume
         && checkpoints.folder.join("position.json").is_file()
     {
-        (model, optimizer, first) = resume(checkpoints, config, store.len(), model, optimizer)?;
+        (model, first) = resume(checkpoints, config, store.len(), model, &mut optimizer)?;
     }
     let schedule = WarmupCosine {
         peak: config.scaling.peak(config.rate, config.batch),
@@ -176,30 +181,25 @@ fn save(
     films: usize,
     epochs_done: u32,
     model: &Pretrained,
-    optimizer: &ModuleOptimizer,
+    optimizer: &ModuleAdamW,
 ) -> Result<(), LearnError> {
     let error = checkpoint_error(folder);
     let unfinished = folder.with_extension("unfinished");
     fs::remove_dir_all(&unfinished).ok();
     fs::create_dir_all(&unfinished).map_err(|fault| error(fault.to_string()))?;
-    let position = Position { epochs_done, config: config.clone(), films };
+    let moments = optimizer.moments(model);
+    let position = Position { epochs_done, steps: moments.steps, config: config.clone(), films };
     let text = serde_json::to_vec_pretty(&position).map_err(|fault| error(fault.to_string()))?;
     // Batch norms hold back their last update until they are asked for a copy.
-    model
-        .valid()
-        .into_record()
-        .save(unfinished.join("model.bpk"))
-        .map_err(|fault| error(fault.to_string()))?;
-    optimizer
-        .to_record()
-        .save(unfinished.join("optimizer.bpk"))
-        .map_err(|fault| error(fault.to_string()))?;
-    fsutil::write_atomic(&unfinished.join("position.json"), &text)
-        .map_err(|fault| error(fault.to_string()))?;
-    for file in ["model.bpk", "optimizer.bpk"] {
-        let synced = fs::File::open(unfinished.join(file)).and_then(|file| file.sync_all());
+    let records = [model.valid(), moments.first, moments.second].map(Module::into_record);
+    for (record, name) in records.into_iter().zip(RECORDS) {
+        let path = unfinished.join(name);
+        record.save(&path).map_err(|fault| error(fault.to_string()))?;
+        let synced = fs::File::open(&path).and_then(|file| file.sync_all());
         synced.map_err(|fault| error(fault.to_string()))?;
     }
+    fsutil::write_atomic(&unfinished.join("position.json"), &text)
+        .map_err(|fault| error(fault.to_string()))?;
     fsutil::replace_dir(&unfinished, folder).map_err(|fault| error(fault.to_string()))
 }
 
@@ -208,8 +208,8 @@ fn resume(
     config: &SimclrConfig,
     films: usize,
     model: Pretrained,
-    optimizer: ModuleOptimizer,
-) -> Result<(Pretrained, ModuleOptimizer, u32), LearnError> {
+    optimizer: &mut ModuleAdamW,
+) -> Result<(Pretrained, u32), LearnError> {
     let folder = &checkpoints.folder;
     let error = checkpoint_error(folder);
     let text =
@@ -221,11 +221,19 @@ fn resume(
             "it was made with other settings or other films; give those, or start without --resume";
         return Err(error(fault.to_owned()));
     }
-    // The optimiser's state is found by parameter ids, which come with the model.
-    let record =
-        ModuleRecord::load(folder.join("model.bpk")).map_err(|fault| error(fault.to_string()))?;
-    let model = model.try_load_record(record).map_err(|fault| error(fault.to_string()))?;
-    let record = OptimizerRecord::load(folder.join("optimizer.bpk"))
-        .map_err(|fault| error(fault.to_string()))?;
-    Ok((model, optimizer.load_record(record), position.epochs_done))
+    // The optimiser's state is found by parameter ids, which come with the records.
+    let load = |name: &str, model: Pretrained| {
+        let record =
+            ModuleRecord::load(folder.join(name)).map_err(|fault| error(fault.to_string()))?;
+        model.try_load_record(record).map_err(|fault| error(fault.to_string()))
+    };
+    let [weights, first, second] = RECORDS;
+    let plain = model.valid();
+    let moments = Moments {
+        first: load(first, plain.clone())?,
+        second: load(second, plain.valid())?,
+        steps: position.steps,
+    };
+    optimizer.restore(&moments);
+    Ok((load(weights, model)?, position.epochs_done))
 }
