@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// The last times from a labelling key to the end of the pass that drew the next film.
+/// The last times from a labelling key until the pass that drew the next film has been painted and presented.
 ///
-/// The clock starts when the pass begins that carries the key; handing the pass to the display is not included.
+/// The clock starts when the pass begins that carries the key, and stops when the pass after the one that drew begins.
 #[derive(Clone, Debug, Default)]
 pub struct Latency {
     times: VecDeque<Duration>,

@@ -27,7 +27,10 @@ impl App {
                     }
                 }
             }
-            Phase::Reading(reading) => reading_news(ctx, reading),
+            Phase::Reading(reading) => {
+                reading.presented();
+                reading_news(ctx, reading);
+            }
         }
     }
 

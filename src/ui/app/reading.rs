@@ -68,6 +68,8 @@ pub struct Reading {
     last_label: u64,
     /// Start of the pass whose key changed the film, until that film is drawn.
     key: Option<Instant>,
+    /// The key press whose film the last pass drew.
+    drawn_for: Option<Instant>,
 }
 
 impl Reading {
@@ -119,6 +121,7 @@ impl Reading {
             on_screen: None,
             last_label: 0,
             key: None,
+            drawn_for: None,
         };
         reading.labels_changed();
         reading.queue.labels_changed(&reading.labels);
@@ -265,6 +268,13 @@ impl Reading {
         self.queue_changed();
     }
 
+    /// Takes the time of a key whose film was drawn in the pass before: now that pass has been painted and presented.
+    pub fn presented(&mut self) {
+        if let Some(key) = self.drawn_for.take() {
+            self.latency.record(key.elapsed());
+        }
+    }
+
     /// Notes that the pass drew the film on screen, uploads one film that comes soon, and takes the time.
     pub fn drawn(&mut self, ctx: &Context) {
         let row = self.row();
@@ -273,7 +283,8 @@ impl Reading {
                 self.on_screen = Some((row, Instant::now()));
             }
             if let Some(key) = self.key.take() {
-                self.latency.record(key.elapsed());
+                self.drawn_for = Some(key);
+                ctx.request_repaint();
             }
         }
         self.prepare_one(ctx);
