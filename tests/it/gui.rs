@@ -194,6 +194,8 @@ fn the_next_film_is_drawn_in_the_pass_of_the_key() {
     room.harness.key_down(Key::J);
     room.harness.step();
     assert_eq!(room.reading().row(), Some(next));
+    // The clock stops when the pass after the one that drew begins: one more pass, and no second one.
+    room.harness.step();
     assert_eq!(room.reading().latency.count(), 1, "the film was not drawn in the pass of its key");
 }
 
