@@ -65,6 +65,8 @@ pub enum Command {
     Export(ExportArgs),
     /// Check that a session's log is whole and unaltered
     Verify(VerifyArgs),
+    /// Measure how fast this machine trains or runs an encoder
+    Bench(BenchArgs),
 }
 
 /// Films and, where needed, their labels.
@@ -331,4 +333,47 @@ fn fit(text: &str) -> Result<Fit, String> {
         "crop" => Ok(Fit::Crop),
         _ => Err("a film is fitted by pad or crop".to_owned()),
     }
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, clap::Args)]
+pub struct BenchArgs {
+    /// What to measure
+    #[arg(value_enum)]
+    pub work: BenchWork,
+    /// Encoder
+    #[arg(long, default_value = "resnet18", value_parser = depth)]
+    pub arch: u32,
+    /// Multiplier of the channel counts
+    #[arg(long, default_value_t = 1.0)]
+    pub width: f32,
+    /// First layers: standard or small
+    #[arg(long, default_value = "standard", value_parser = stem)]
+    pub stem: Stem,
+    /// Edge of the films in pixels
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(8..=1024))]
+    pub size: u32,
+    /// Films in a step
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub batch: u32,
+    /// Steps measured, after three that are not
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub steps: u32,
+    /// Report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `bench` measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BenchWork {
+    /// Forward, backward and a step of gradient descent
+    Train,
+    /// Forward alone
+    Infer,
+}
+
+fn depth(text: &str) -> Result<u32, String> {
+    let depth = text.strip_prefix("resnet").and_then(|depth| depth.parse().ok());
+    depth.ok_or_else(|| "an encoder is named resnet18 or resnet34".to_owned())
 }

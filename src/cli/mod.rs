@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
 mod args;
+mod bench;
 mod doctor;
 mod embed;
 mod evaluate;
@@ -92,6 +93,11 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         }
         Some(Command::Export(export)) => export::run(&home, &export),
         Some(Command::Verify(verify)) => verify::run(&home, &verify),
+        Some(Command::Bench(bench)) => {
+            compute(args.device, args.threads, move |compute, threads| {
+                bench::run(&bench, compute, threads)
+            })
+        }
     }
 }
 

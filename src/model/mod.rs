@@ -1,5 +1,6 @@
 //! Networks: the ResNet encoder, the heads on it, and their folders on disk.
 
+mod cpu;
 pub mod folder;
 pub mod head;
 pub mod resnet;

@@ -12,6 +12,8 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::cpu;
+
 /// First layers of the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -120,6 +122,18 @@ impl BasicBlock {
         }
     }
 
+    /// The block's output for channels-last maps on the CPU.
+    fn forward_on_cpu(&self, input: Tensor<4>) -> Tensor<4> {
+        let residual = match &self.shortcut {
+            Some(Shortcut { conv, norm }) => {
+                cpu::normalise(norm, cpu::convolve(conv, input.clone()), None, false)
+            }
+            None => input.clone(),
+        };
+        let hidden = cpu::normalise(&self.norm1, cpu::convolve(&self.conv1, input), None, true);
+        cpu::normalise(&self.norm2, cpu::convolve(&self.conv2, hidden), Some(residual), true)
+    }
+
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let residual = match &self.shortcut {
             Some(shortcut) => shortcut.norm.forward(shortcut.conv.forward(input.clone())),
@@ -173,6 +187,31 @@ impl Encoder {
     /// # Shapes
     /// `[n, 1, size, size]` in 0..=1 to `[n, features]`.
     pub fn forward(&self, films: Tensor<4>) -> Tensor<2> {
+        if cpu::serves(&films.device()) {
+            self.forward_on_cpu(films)
+        } else {
+            self.forward_by_burn(films)
+        }
+    }
+
+    fn forward_on_cpu(&self, films: Tensor<4>) -> Tensor<2> {
+        let [n, channels, height, width] = films.dims();
+        // With one channel the two layouts are the same.
+        let films = films.reshape([n, height, width, channels]);
+        let stem = cpu::convolve(&self.stem, films);
+        let mut hidden = cpu::normalise(&self.stem_norm, stem, None, true);
+        if self.pool.is_some() {
+            hidden = cpu::max_pool(hidden);
+        }
+        for block in &self.blocks {
+            hidden = block.forward_on_cpu(hidden);
+        }
+        let [n, _, _, channels] = hidden.dims();
+        hidden.mean_dims(&[1, 2]).reshape([n, channels])
+    }
+
+    /// The same by burn's own operations, on any device.
+    fn forward_by_burn(&self, films: Tensor<4>) -> Tensor<2> {
         let mut hidden = relu(self.stem_norm.forward(self.stem.forward(films)));
         if let Some(pool) = &self.pool {
             hidden = pool.forward(hidden);
@@ -182,5 +221,125 @@ impl Encoder {
         }
         let [n, channels, _, _] = hidden.dims();
         hidden.mean_dims(&[2, 3]).reshape([n, channels])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::{ModuleVisitor, Param};
+    use burn::optim::{GradientsParams, SgdConfig};
+    use burn::tensor::TensorData;
+
+    use super::*;
+    use crate::model::Pretrained;
+    use crate::rng;
+
+    fn encoder(architecture: &Architecture, device: &Device) -> Encoder {
+        Pretrained::init(architecture, 2, device).encoder
+    }
+
+    fn films(count: usize, size: usize, device: &Device) -> Tensor<4> {
+        let mut random = rng::stream(4, "films", &[size as u64]);
+        let pixels = (0..count * size * size).map(|_| rng::unit(&mut random)).collect::<Vec<_>>();
+        Tensor::from_data(TensorData::new(pixels, [count, 1, size, size]), device)
+    }
+
+    fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+        tensor.into_data().try_to_vec().unwrap()
+    }
+
+    struct Gradients<'a> {
+        all: &'a GradientsParams,
+        values: Vec<Vec<f32>>,
+    }
+
+    impl ModuleVisitor for Gradients<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.values.extend(self.all.get::<D>(param.id).map(read));
+        }
+    }
+
+    /// One step of gradient descent on films of two kinds; returns the loss and every gradient.
+    fn step(
+        encoder: &mut Encoder,
+        films: &Tensor<4>,
+        on_cpu: bool,
+        rate: f64,
+    ) -> (f32, Vec<Vec<f32>>) {
+        let features = if on_cpu {
+            encoder.forward_on_cpu(films.clone())
+        } else {
+            encoder.forward_by_burn(films.clone())
+        };
+        let [n, width] = features.dims();
+        let wanted = (0..n * width).map(|i| ((i / width + i) % 2) as f32).collect::<Vec<_>>();
+        let wanted = Tensor::<2>::from_data(TensorData::new(wanted, [n, width]), &films.device());
+        let loss = (features - wanted).powi_scalar(2).mean();
+        let value = read(loss.clone().inner())[0];
+        let gradients = GradientsParams::from_grads(loss.backward(), encoder);
+        let mut found = Gradients { all: &gradients, values: Vec::new() };
+        encoder.visit(&mut found);
+        let values = found.values;
+        *encoder = SgdConfig::new().init().step(rate, encoder.clone(), gradients);
+        (value, values)
+    }
+
+    fn largest(values: &[f32]) -> f32 {
+        values.iter().fold(0.0, |largest, value| largest.max(value.abs()))
+    }
+
+    /// Depths, widths and stems, even and odd sizes, a batch of one film.
+    #[test]
+    fn the_cpus_path_has_burns_outputs_and_gradients() {
+        let device = Device::flex().autodiff();
+        for (depth, width, stem, size, count) in [
+            (10, 0.125, Stem::Small, 33, 3),
+            (10, 0.25, Stem::Standard, 96, 1),
+            (18, 0.25, Stem::Small, 32, 4),
+            (18, 0.5, Stem::Standard, 75, 2),
+            (34, 0.125, Stem::Standard, 64, 6),
+        ] {
+            let architecture = Architecture { depth, width, stem };
+            let films = films(count, size, &device);
+            let mut encoders = [true, false].map(|own| (encoder(&architecture, &device), own));
+            for _ in 0..3 {
+                let [own, burns] =
+                    encoders.each_mut().map(|(encoder, own)| step(encoder, &films, *own, 0.05));
+                assert_eq!(own.1.len(), burns.1.len());
+                assert!(own.1.len() > 3 * architecture.blocks().unwrap().iter().sum::<usize>());
+                for (own, burns) in own.1.iter().zip(&burns.1) {
+                    let errors: Vec<f32> = own.iter().zip(burns).map(|(a, b)| a - b).collect();
+                    let scale = largest(burns).max(1e-4);
+                    assert!(
+                        largest(&errors) < 2e-3 * scale,
+                        "{architecture}: a gradient is off by {} at a scale of {scale}",
+                        largest(&errors)
+                    );
+                }
+            }
+            // Inference uses the running statistics that the steps have left.
+            let [own, burns] = encoders.map(|(encoder, _)| encoder.valid());
+            let films = films.inner();
+            let (own, burns) =
+                (read(own.forward(films.clone())), read(burns.forward_by_burn(films)));
+            let errors: Vec<f32> = own.iter().zip(&burns).map(|(a, b)| a - b).collect();
+            assert!(largest(&errors) < 2e-3 * largest(&burns), "{architecture}");
+        }
+    }
+
+    #[test]
+    fn twenty_steps_give_burns_losses() {
+        let device = Device::flex().autodiff();
+        let architecture = Architecture { depth: 18, width: 0.25, stem: Stem::Small };
+        let films = films(8, 32, &device);
+        let mut encoders = [true, false].map(|own| (encoder(&architecture, &device), own));
+        let mut losses = Vec::new();
+        for _ in 0..20 {
+            let [own, burns] =
+                encoders.each_mut().map(|(encoder, own)| step(encoder, &films, *own, 0.5).0);
+            assert!((own - burns).abs() < 1e-3 * burns, "{own} and not {burns}");
+            losses.push(own);
+        }
+        assert!(losses[19] < 0.8 * losses[0], "nothing was learnt: {losses:?}");
     }
 }

@@ -1,0 +1,117 @@
+//! The layers of a convolutional network on the CPU: channels last, over the whole batch.
+//!
+//! burn's CPU backend convolves film by film with small matrix products and runs batch norm, ReLU and residual sum as
+//! separate passes, which trains a ResNet several times slower than the same processor can. The kernels here are plain
+//! functions of slices ([`convolution`], [`norm`], [`pool`]); [`extension`] makes them operations of the backend with
+//! gradients, and this module makes those operations layers.
+//!
+//! Every sum is split by shape and added in a fixed order: results do not depend on the number of threads.
+
+mod buffers;
+mod convolution;
+mod extension;
+mod few_rows;
+mod gemm;
+mod kernel_order;
+mod norm;
+mod pool;
+#[cfg(test)]
+mod tests;
+
+pub use self::buffers::release as release_buffers;
+
+use burn::backend::Dispatch;
+use burn::nn::conv::Conv2d;
+use burn::nn::{BatchNorm, PaddingConfig2d};
+use burn::tensor::{Device, Tensor};
+
+use self::convolution::Geometry;
+use self::extension::{Kernels, Residual};
+use self::norm::Normalise;
+
+/// Runs plain loops compiled for the widest vectors that this processor has.
+#[inline(always)]
+fn vectorised<R>(work: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(work)
+}
+
+/// Whether tensors of `device` live on the CPU backend, which these layers serve.
+pub fn serves(device: &Device) -> bool {
+    device.clone().without_autodiff() == Device::flex()
+}
+
+/// Convolves without bias.
+///
+/// # Shapes
+/// `[n, height, width, channels]` to `[n, height', width', channels']`.
+pub fn convolve(layer: &Conv2d, input: Tensor<4>) -> Tensor<4> {
+    let [batch, height, width, _] = input.dims();
+    let weight = layer.weight.val();
+    let [outputs, inputs, kernel, _] = weight.dims();
+    let padding = match layer.padding {
+        PaddingConfig2d::Explicit(top, ..) => top,
+        PaddingConfig2d::Valid => 0,
+        PaddingConfig2d::Same => kernel / 2,
+    };
+    let geometry = Geometry {
+        batch,
+        size: [height, width],
+        channels: [inputs, outputs],
+        kernel,
+        stride: layer.stride[0],
+        padding,
+    };
+    let output =
+        <Dispatch as Kernels>::convolution(input.into_dispatch(), weight.into_dispatch(), geometry);
+    Tensor::from_dispatch(output)
+}
+
+/// Batch norm with an optional residual added to its result and an optional ReLU after both; updates the running
+/// statistics where burn's own layer would.
+///
+/// # Shapes
+/// `[n, height, width, channels]`, unchanged.
+pub fn normalise(
+    layer: &BatchNorm,
+    input: Tensor<4>,
+    residual: Option<Tensor<4>>,
+    relu: bool,
+) -> Tensor<4> {
+    let device = input.device();
+    let of_batch = device.is_autodiff() && layer.training.is_enabled();
+    let input = input.into_dispatch();
+    let (mean, variance) = if of_batch {
+        let statistics = <Dispatch as Kernels>::statistics(input.clone());
+        let statistics = Tensor::<2>::from_dispatch(statistics);
+        let channels = statistics.dims()[1];
+        let row = |row| statistics.clone().narrow(0, row, 1).reshape([channels]);
+        let (mean, variance): (Tensor<1>, Tensor<1>) = (row(0), row(1));
+        for (running, new) in [(&layer.running_mean, &mean), (&layer.running_var, &variance)] {
+            let old = running.value_sync().to_device(&device).mul_scalar(1.0 - layer.momentum);
+            running.update((old + new.clone().mul_scalar(layer.momentum)).detach());
+        }
+        (mean, variance)
+    } else {
+        let value = |tensor: Tensor<1>| tensor.to_device(&device);
+        (value(layer.running_mean.value()), value(layer.running_var.value()))
+    };
+    let options = Normalise { epsilon: layer.epsilon as f32, relu, of_batch };
+    let output = <Dispatch as Kernels>::normalise(
+        input,
+        layer.gamma.val().into_dispatch(),
+        layer.beta.val().into_dispatch(),
+        mean.into_dispatch(),
+        variance.into_dispatch(),
+        residual.map_or(Residual::None, |residual| Residual::Of(residual.into_dispatch())),
+        options,
+    );
+    Tensor::from_dispatch(output)
+}
+
+/// Max pooling over 3×3 windows of stride 2, padded "same".
+///
+/// # Shapes
+/// `[n, height, width, channels]` to `[n, ⌈height / 2⌉, ⌈width / 2⌉, channels]`.
+pub fn max_pool(input: Tensor<4>) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as Kernels>::max_pool(input.into_dispatch()))
+}
