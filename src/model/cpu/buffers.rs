@@ -57,11 +57,6 @@ pub fn give_back(buffer: Vec<f32>) {
     }
 }
 
-/// Frees what the calling thread keeps.
-pub fn release() {
-    FREE.take();
-}
-
 /// A buffer for the time of one task.
 pub struct Scratch(Vec<f32>);
 

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::buffers::{self, Scratch};
 use super::gemm::{Matrix, multiply};
-use super::{few_rows, kernel_order};
+use super::{few_rows, kernel_order, winograd};
 
 /// Shape of a convolution with a square kernel.
 #[derive(Clone, Copy, Debug)]
@@ -127,6 +127,9 @@ pub fn forward(input: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> {
     if few_rows::suit(geometry) {
         return few_rows::forward(input, weight, geometry);
     }
+    if winograd::suits(geometry) {
+        return winograd::forward(input, weight, geometry);
+    }
     let [inputs, outputs] = geometry.channels;
     if geometry.kernel == 1 {
         let kernel = Matrix::row_major(weight, outputs, inputs).transposed();
@@ -143,6 +146,9 @@ pub fn forward(input: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> {
 pub fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> {
     if few_rows::suit(geometry) {
         return few_rows::input_gradient(gradient, weight, geometry);
+    }
+    if winograd::suits(geometry) {
+        return winograd::input_gradient(gradient, weight, geometry);
     }
     let [inputs, outputs] = geometry.channels;
     if geometry.stride > 1 {
@@ -220,6 +226,9 @@ fn scatter(film: &mut [f32], patch: &[f32], geometry: &Geometry, [y, x]: [usize;
 pub fn weight_gradient(input: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
     if few_rows::suit(geometry) {
         return few_rows::weight_gradient(input, gradient, geometry);
+    }
+    if winograd::suits(geometry) {
+        return winograd::weight_gradient(input, gradient, geometry);
     }
     let [_, outputs] = geometry.channels;
     let (rows, patch) = (geometry.rows(), geometry.patch());

@@ -17,8 +17,7 @@ mod norm;
 mod pool;
 #[cfg(test)]
 mod tests;
-
-pub use self::buffers::release as release_buffers;
+mod winograd;
 
 use burn::backend::Dispatch;
 use burn::nn::conv::Conv2d;
