@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 
 /// Buffers below this length are left to the allocator.
 const SMALL: usize = 4096;
@@ -57,13 +57,21 @@ pub fn give_back(buffer: Vec<f32>) {
     }
 }
 
-/// A buffer for the time of one task.
-pub struct Scratch(Vec<f32>);
+/// Bytes of a line of the cache, and of the longest vectors.
+const LINE: usize = 64;
+
+/// A buffer for the time of one task, which begins with a line of the cache.
+pub struct Scratch {
+    values: Vec<f32>,
+    range: Range<usize>,
+}
 
 impl Scratch {
     /// Takes `length` values that mean nothing.
     pub fn take(length: usize) -> Self {
-        Self(take(length))
+        let values = take(length + LINE / size_of::<f32>());
+        let start = values.as_ptr().align_offset(LINE).min(LINE / size_of::<f32>());
+        Self { values, range: start..start + length }
     }
 }
 
@@ -71,18 +79,18 @@ impl Deref for Scratch {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.0
+        &self.values[self.range.clone()]
     }
 }
 
 impl DerefMut for Scratch {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.0
+        &mut self.values[self.range.clone()]
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        give_back(std::mem::take(&mut self.0));
+        give_back(std::mem::take(&mut self.values));
     }
 }

@@ -124,11 +124,11 @@ fn patches_times(input: &[f32], kernel: Matrix<'_>, geometry: &Geometry) -> Vec<
 
 /// Convolves `input` with `weight` (`[output, input, row, column]`).
 pub fn forward(input: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> {
-    if few_rows::suit(geometry) {
-        return few_rows::forward(input, weight, geometry);
-    }
     if winograd::suits(geometry) {
         return winograd::forward(input, weight, geometry);
+    }
+    if few_rows::suit(geometry) {
+        return few_rows::forward(input, weight, geometry);
     }
     let [inputs, outputs] = geometry.channels;
     if geometry.kernel == 1 {
@@ -144,11 +144,11 @@ pub fn forward(input: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> {
 
 /// Gradient of the input from that of the output.
 pub fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> {
-    if few_rows::suit(geometry) {
-        return few_rows::input_gradient(gradient, weight, geometry);
-    }
     if winograd::suits(geometry) {
         return winograd::input_gradient(gradient, weight, geometry);
+    }
+    if few_rows::suit(geometry) {
+        return few_rows::input_gradient(gradient, weight, geometry);
     }
     let [inputs, outputs] = geometry.channels;
     if geometry.stride > 1 {
@@ -224,11 +224,11 @@ fn scatter(film: &mut [f32], patch: &[f32], geometry: &Geometry, [y, x]: [usize;
 
 /// Gradient of the weight (`[output, input, row, column]`) from that of the output.
 pub fn weight_gradient(input: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
-    if few_rows::suit(geometry) {
-        return few_rows::weight_gradient(input, gradient, geometry);
-    }
     if winograd::suits(geometry) {
         return winograd::weight_gradient(input, gradient, geometry);
+    }
+    if few_rows::suit(geometry) {
+        return few_rows::weight_gradient(input, gradient, geometry);
     }
     let [_, outputs] = geometry.channels;
     let (rows, patch) = (geometry.rows(), geometry.patch());

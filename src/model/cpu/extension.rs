@@ -88,6 +88,7 @@ impl Kernels for Flex {
         let (input, weight) = (input.to_contiguous(), weight.to_contiguous());
         let [height, width] = geometry.output();
         let output = convolution::forward(values(&input), values(&weight), &geometry);
+        recycle([input]);
         tensor(output, [geometry.batch, height, width, geometry.channels[1]])
     }
 
@@ -112,14 +113,23 @@ impl Kernels for Flex {
             Residual::Of(residual) => Some(residual.to_contiguous()),
             Residual::None => None,
         };
-        let residual = residual.as_ref().map(values);
-        let output =
-            norm::forward(values(&input), affine.each_ref().map(values), residual, options);
-        like(output, &input)
+        let output = norm::forward(
+            values(&input),
+            affine.each_ref().map(values),
+            residual.as_ref().map(values),
+            options,
+        );
+        let output = like(output, &input);
+        recycle([input]);
+        residual.map(|residual| recycle([residual]));
+        output
     }
 
     fn max_pool(input: Plain) -> Plain {
-        pooled(&input.to_contiguous()).0
+        let input = input.to_contiguous();
+        let (output, _) = pooled(&input);
+        recycle([input]);
+        output
     }
 }
 

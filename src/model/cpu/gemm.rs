@@ -35,16 +35,31 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// Writes `lhs * rhs` into the row-major `out`, or adds it, on the calling thread alone: callers split their work in
-/// parts that do not depend on the number of threads, so that neither do the sums.
+/// Writes `lhs * rhs` into the row-major `out`, or adds it.
+pub fn multiply(out: &mut [f32], lhs: Matrix<'_>, rhs: Matrix<'_>, accumulate: bool) {
+    assert_eq!(out.len(), lhs.rows * rhs.columns, "the output has another size");
+    multiply_columns(out, rhs.columns, lhs, rhs, accumulate);
+}
+
+/// Writes `lhs * rhs` into the first columns of `out`, whose rows are `stride` apart, or adds it; on the calling thread
+/// alone: callers split their work in parts that do not depend on the number of threads, so that neither do the sums.
 #[expect(
     unsafe_code,
     reason = "the gemm crate takes pointers; its safe peers are several times slower"
 )]
-pub fn multiply(out: &mut [f32], lhs: Matrix<'_>, rhs: Matrix<'_>, accumulate: bool) {
+pub fn multiply_columns(
+    out: &mut [f32],
+    stride: usize,
+    lhs: Matrix<'_>,
+    rhs: Matrix<'_>,
+    accumulate: bool,
+) {
     let (m, n, k) = (lhs.rows, rhs.columns, lhs.columns);
     assert_eq!(k, rhs.rows, "inner sizes differ");
-    assert_eq!(out.len(), m * n, "the output has another size");
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!(n <= stride && (m - 1) * stride + n <= out.len(), "the output leaves its memory");
     assert!(lhs.extent() <= lhs.data.len(), "the left matrix leaves its memory");
     assert!(rhs.extent() <= rhs.data.len(), "the right matrix leaves its memory");
     // SAFETY: the asserts above hold every element that gemm reads or writes inside the three slices; `out` is borrowed
@@ -56,7 +71,7 @@ pub fn multiply(out: &mut [f32], lhs: Matrix<'_>, rhs: Matrix<'_>, accumulate: b
             k,
             out.as_mut_ptr(),
             1,
-            n as isize,
+            stride as isize,
             accumulate,
             lhs.data.as_ptr(),
             lhs.column_stride as isize,

@@ -10,10 +10,10 @@ use super::convolution::Geometry;
 const LINE: usize = 16;
 
 /// One slice of rows of every tap's plane.
-pub type Planes<'a> = Vec<&'a mut [f32]>;
+type Planes<'a> = Vec<&'a mut [f32]>;
 
 /// Cuts `[taps, rows, columns]` in blocks of rows, each with its part of every tap's plane.
-pub fn row_blocks(values: &mut [f32], [taps, rows, columns]: [usize; 3]) -> Vec<Planes<'_>> {
+fn row_blocks(values: &mut [f32], [taps, rows, columns]: [usize; 3]) -> Vec<Planes<'_>> {
     let block = rows.div_ceil(8).max(1);
     let mut blocks: Vec<Planes<'_>> =
         (0..rows.div_ceil(block)).map(|_| Vec::with_capacity(taps)).collect();

@@ -13,12 +13,14 @@ use rayon::prelude::*;
 use self::transforms::{CHANNELS, Gradient, Input, Kernel, KernelGradient, Output};
 use super::buffers::{self, Scratch};
 use super::convolution::Geometry;
-use super::gemm::{Matrix, multiply};
-use super::kernel_order;
+use super::gemm::{Matrix, multiply, multiply_columns};
 
 /// Tiles of a block: its transformed patches and products stay in the second-level cache while channels are few, and
 /// the transformed kernel is read once a block.
 const BLOCK: usize = 192;
+
+/// Tiles below which transforming the kernel costs more than it saves.
+const FEWEST: usize = 48;
 
 /// Values of a kernel's plane below which a weight gradient is summed in parts.
 const SMALL_PLANE: usize = 1 << 14;
@@ -49,6 +51,10 @@ impl Tiles {
         self.films * self.down()
     }
 
+    fn count(&self) -> usize {
+        self.rows() * self.across()
+    }
+
     /// Line of the batch that a row of tiles begins at.
     fn first_line(&self, row: usize) -> usize {
         row / self.down() * self.size[0] + 2 * (row % self.down())
@@ -72,41 +78,64 @@ impl Tiles {
 pub fn suits(geometry: &Geometry) -> bool {
     let whole = geometry.channels.iter().all(|channels| channels.is_multiple_of(CHANNELS));
     let large = geometry.size.iter().all(|&size| size >= 2);
-    let [inputs, outputs] = geometry.channels;
     let [kernel, stride, padding] = [geometry.kernel, geometry.stride, geometry.padding];
     [kernel, stride, padding] == [3, 1, 1]
         && whole
         && large
-        && geometry.rows() >= inputs.max(outputs)
+        && Tiles::of(geometry).count() >= FEWEST
 }
 
-/// Cuts memory in `N` planes of equal length.
-#[inline(always)]
-fn planes<const N: usize, T>(memory: &mut [T]) -> [&mut [T]; N] {
-    let plane = memory.len() / N;
+/// Values between planes, so that they do not all fall on the same lines of the caches.
+const GAP: usize = 5 * CHANNELS;
+
+/// Output channels that lie side by side in a transformed kernel: as many as the matrix product takes at once.
+const PANEL: usize = 64;
+
+/// Cuts memory in `N` planes of a length, with gaps between them.
+fn planes<const N: usize>(memory: &mut [f32], length: usize) -> [&mut [f32]; N] {
     let mut rest = memory;
     std::array::from_fn(|_| {
-        let (head, tail) = std::mem::take(&mut rest).split_at_mut(plane);
+        let (plane, tail) = std::mem::take(&mut rest).split_at_mut(length + GAP);
         rest = tail;
-        head
+        &mut plane[..length]
     })
 }
 
-/// Transforms nine planes of `[rows, columns]` to sixteen.
-fn transformed_kernel(taps: &[f32], [rows, columns]: [usize; 2]) -> Vec<f32> {
-    let plane = rows * columns;
-    let mut result = buffers::take(16 * plane);
-    let blocks = kernel_order::row_blocks(&mut result, [16, rows, columns]);
-    let length = blocks.first().map_or(0, |block| block[0].len());
-    blocks.into_par_iter().enumerate().for_each(|(index, mut out)| {
-        let range = index * length..index * length + out[0].len();
-        let taps = std::array::from_fn(|tap| &taps[tap * plane..][range.clone()]);
-        pulp::Arch::new().dispatch(Kernel { out: &mut out, taps });
+/// Transforms kernels to sixteen planes; in each, panels of up to [`PANEL`] output channels for every input channel.
+/// Turned kernels exchange inputs and outputs and convolve gradients.
+fn transformed(weight: &[f32], [inputs, outputs]: [usize; 2], turned: bool) -> Scratch {
+    let mut result = Scratch::take(16 * (inputs * outputs + GAP));
+    let mut panels: Vec<Vec<&mut [f32]>> = Vec::new();
+    panels.resize_with(outputs.div_ceil(PANEL), Vec::new);
+    for plane in planes::<16>(&mut result, inputs * outputs) {
+        for (panel, part) in panels.iter_mut().zip(plane.chunks_mut(inputs * PANEL)) {
+            panel.push(part);
+        }
+    }
+    panels.into_par_iter().enumerate().for_each(|(index, mut panel)| {
+        let width = panel[0].len() / inputs;
+        for first in (0..width).step_by(CHANNELS) {
+            let output = index * PANEL + first;
+            let (start, step, next) =
+                if turned { (output, 1, outputs) } else { (output * inputs, inputs, 1) };
+            let mut lines = panel.iter_mut();
+            let out = std::array::from_fn(|_| {
+                lines.next().map_or(&mut [][..], |line| &mut line[first..])
+            });
+            pulp::Arch::new().dispatch(Kernel {
+                out,
+                weight: &weight[9 * start..],
+                step: 9 * step,
+                next: [9 * next, width],
+                vectors: inputs,
+                turned,
+            });
+        }
     });
     result
 }
 
-/// Convolves `input` with transformed kernels, sixteen planes of `[input channels, output channels]`.
+/// Convolves `input` with [`transformed`] kernels.
 fn convolve(
     input: &[f32],
     kernels: &[f32],
@@ -125,49 +154,64 @@ fn convolve(
         rest = others;
         tasks.push((rows, out));
     }
-    let scratch = || Scratch::take(16 * most * (inputs + outputs));
-    tasks.into_par_iter().for_each_init(scratch, |scratch, (rows, out)| {
+    let length = |channels| 16 * (most * channels + GAP);
+    let scratch = || [inputs, outputs].map(|channels| Scratch::take(length(channels)));
+    tasks.into_par_iter().for_each_init(scratch, |[patches, products], (rows, out)| {
         let count = rows.len() * tiles.across();
-        let (patches, rest) = scratch.split_at_mut(16 * count * inputs);
-        let products = &mut rest[..16 * count * outputs];
-        let arch = pulp::Arch::new();
-        for (row, planes) in planes::<4, _>(patches).into_iter().enumerate() {
-            arch.dispatch(Input { planes, input, tiles, rows: rows.clone(), row });
+        transform_patches(patches, input, tiles, &rows, inputs);
+        let stride = count * outputs + GAP;
+        let kernels = kernels.chunks_exact(inputs * outputs + GAP);
+        let patches = patches.chunks_exact(count * inputs + GAP);
+        for ((out, patches), kernel) in products.chunks_exact_mut(stride).zip(patches).zip(kernels)
+        {
+            let patches = Matrix::row_major(&patches[..count * inputs], count, inputs);
+            let panels = kernel[..inputs * outputs].chunks(inputs * PANEL);
+            for (index, panel) in panels.enumerate() {
+                let panel = Matrix::row_major(panel, inputs, panel.len() / inputs);
+                multiply_columns(&mut out[index * PANEL..], outputs, patches, panel, false);
+            }
         }
-        let kernels = kernels.chunks_exact(inputs * outputs);
-        let patches = patches.chunks_exact(count * inputs);
-        let products_of = products.chunks_exact_mut(count * outputs);
-        for ((out, patches), kernel) in products_of.zip(patches).zip(kernels) {
-            let patches = Matrix::row_major(patches, count, inputs);
-            multiply(out, patches, Matrix::row_major(kernel, inputs, outputs), false);
-        }
-        arch.dispatch(Output { out, products, tiles, rows });
+        pulp::Arch::new().dispatch(Output {
+            out,
+            products,
+            stride,
+            channels: outputs,
+            tiles,
+            rows,
+        });
     });
     output
 }
 
+/// Transforms the patches of some rows of tiles to sixteen planes.
+fn transform_patches(
+    planes_of: &mut [f32],
+    input: &[f32],
+    tiles: &Tiles,
+    rows: &Range<usize>,
+    channels: usize,
+) {
+    let length = rows.len() * tiles.across() * channels;
+    for (row, four) in planes_of.chunks_exact_mut(4 * (length + GAP)).take(4).enumerate() {
+        let planes = planes(four, length);
+        pulp::Arch::new().dispatch(Input { planes, input, tiles, rows: rows.clone(), row });
+    }
+}
+
 /// Convolves.
 pub fn forward(input: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> {
-    let taps = kernel_order::taps_first(weight, geometry);
-    let kernels = transformed_kernel(&taps, geometry.channels);
-    buffers::give_back(taps);
-    let output = convolve(input, &kernels, &Tiles::of(geometry), geometry.channels);
-    buffers::give_back(kernels);
-    output
+    let kernels = transformed(weight, geometry.channels, false);
+    convolve(input, &kernels, &Tiles::of(geometry), geometry.channels)
 }
 
 /// Gradient of the input: the gradient convolved with the turned kernel.
 pub fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> {
     let [inputs, outputs] = geometry.channels;
-    let taps = kernel_order::turned(weight, geometry);
-    let kernels = transformed_kernel(&taps, [outputs, inputs]);
-    buffers::give_back(taps);
-    let result = convolve(gradient, &kernels, &Tiles::of(geometry), [outputs, inputs]);
-    buffers::give_back(kernels);
-    result
+    let kernels = transformed(weight, [outputs, inputs], true);
+    convolve(gradient, &kernels, &Tiles::of(geometry), [outputs, inputs])
 }
 
-/// Gradient of the weight: sums over the tiles of transformed patches times transformed gradients.
+/// Gradient of the weight: sums over the tiles of transformed gradients times transformed patches.
 pub fn weight_gradient(input: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
     let tiles = Tiles::of(geometry);
     let [inputs, outputs] = geometry.channels;
@@ -177,48 +221,42 @@ pub fn weight_gradient(input: &[f32], gradient: &[f32], geometry: &Geometry) -> 
     // Each task sums one row of four of the transform, over all blocks or, where sums are small, over a part of them.
     let share = blocks.len().div_ceil((blocks.len() * SMALL_PLANE / plane).clamp(1, 4));
     let parts = blocks.len().div_ceil(share);
-    let mut sums = buffers::take(parts * 16 * plane);
-    let scratch = || Scratch::take(4 * most * (inputs + outputs));
-    let tasks = sums.par_chunks_exact_mut(4 * plane).enumerate();
-    tasks.for_each_init(scratch, |scratch, (task, sums)| {
+    let mut sums = Scratch::take(parts * 16 * (plane + GAP));
+    let scratch = || [inputs, outputs].map(|channels| Scratch::take(4 * (most * channels + GAP)));
+    let tasks = sums.par_chunks_exact_mut(4 * (plane + GAP)).enumerate();
+    tasks.for_each_init(scratch, |[patches, gradients], (task, sums)| {
         let (part, row) = (task / 4, task % 4);
         let own = blocks.iter().skip(part * share).take(share).enumerate();
         for (block, rows) in own {
             let count = rows.len() * tiles.across();
-            let (patches, rest) = scratch.split_at_mut(4 * count * inputs);
-            let gradients = &mut rest[..4 * count * outputs];
             let (tiles, arch) = (&tiles, pulp::Arch::new());
-            arch.dispatch(Input { planes: patches, input, tiles, rows: rows.clone(), row });
-            let rows = rows.clone();
-            arch.dispatch(Gradient { planes: gradients, gradient, tiles, rows, row });
-            let patches = patches.chunks_exact(count * inputs);
-            let gradients = gradients.chunks_exact(count * outputs);
-            for ((sum, patches), gradients) in
-                sums.chunks_exact_mut(plane).zip(patches).zip(gradients)
-            {
-                let patches = Matrix::row_major(patches, count, inputs).transposed();
-                let gradients = Matrix::row_major(gradients, count, outputs);
-                multiply(sum, patches, gradients, block > 0);
+            let patches = planes::<4>(patches, count * inputs);
+            let gradients = planes::<4>(gradients, count * outputs);
+            let mut patches = patches;
+            let mut gradients = gradients;
+            let of = patches.each_mut().map(|plane| &mut **plane);
+            arch.dispatch(Input { planes: of, input, tiles, rows: rows.clone(), row });
+            let of = gradients.each_mut().map(|plane| &mut **plane);
+            arch.dispatch(Gradient { planes: of, gradient, tiles, rows: rows.clone(), row });
+            let sums = sums.chunks_exact_mut(plane + GAP);
+            for ((sum, patches), gradients) in sums.zip(&patches).zip(&gradients) {
+                let patches = Matrix::row_major(patches, count, inputs);
+                let gradients = Matrix::row_major(gradients, count, outputs).transposed();
+                multiply(&mut sum[..plane], gradients, patches, block > 0);
             }
         }
     });
-    let (total, others) = sums.split_at_mut(16 * plane);
+    let (total, others) = sums.split_at_mut(16 * (plane + GAP));
     total.par_chunks_mut(1 << 14).enumerate().for_each(|(i, total)| {
-        for other in others.chunks_exact(16 * plane) {
+        for other in others.chunks_exact(16 * (plane + GAP)) {
             let other = &other[i << 14..][..total.len()];
             total.iter_mut().zip(other).for_each(|(sum, value)| *sum += value);
         }
     });
-    let mut taps = buffers::take(9 * plane);
-    let blocks = kernel_order::row_blocks(&mut taps, [9, inputs, outputs]);
-    let length = blocks.first().map_or(0, |block| block[0].len());
-    blocks.into_par_iter().enumerate().for_each(|(index, mut out)| {
-        let range = index * length..index * length + out[0].len();
-        let sums = std::array::from_fn(|i| &total[i * plane..][range.clone()]);
-        pulp::Arch::new().dispatch(KernelGradient { out: &mut out, sums });
+    let mut result = buffers::take(9 * plane);
+    result.par_chunks_exact_mut(9 * inputs).enumerate().for_each(|(output, out)| {
+        let sums = std::array::from_fn(|i| &total[i * (plane + GAP) + output * inputs..][..inputs]);
+        pulp::Arch::new().dispatch(KernelGradient { out, sums });
     });
-    buffers::give_back(sums);
-    let result = kernel_order::outputs_first(&taps, geometry);
-    buffers::give_back(taps);
     result
 }

@@ -7,14 +7,14 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::{Tiles, planes};
+use super::Tiles;
 
 /// Every vector length divides this.
 pub const CHANNELS: usize = 16;
 
 /// One row of four of `Bᵀ d B` for the tiles of some tile rows: four planes of `[tiles, channels]`.
 pub struct Input<'a> {
-    pub planes: &'a mut [f32],
+    pub planes: [&'a mut [f32]; 4],
     pub input: &'a [f32],
     pub tiles: &'a Tiles,
     pub rows: Range<usize>,
@@ -30,7 +30,7 @@ impl WithSimd for Input<'_> {
         let [height, width] = tiles.size;
         let (input, _) = S::as_simd_f32s(input);
         let vectors = input.len() / (tiles.films * height * width);
-        let mut out = planes::<4, _>(S::as_mut_simd_f32s(out).0);
+        let mut out = out.map(|plane| S::as_mut_simd_f32s(plane).0);
         let zeros = vec![simd.splat_f32s(0.0); vectors];
         // Rows 0 to 3 of Bᵀ: d₀ − d₂, d₁ + d₂, d₂ − d₁, d₁ − d₃.
         let (plus, other, sign) = [(0, 2, -1.0), (1, 2, 1.0), (2, 1, -1.0), (1, 3, -1.0)][row];
@@ -64,7 +64,7 @@ impl WithSimd for Input<'_> {
 
 /// One row of four of `A y Aᵀ`, the adjoint of the output's transform: four planes of `[tiles, channels]`.
 pub struct Gradient<'a> {
-    pub planes: &'a mut [f32],
+    pub planes: [&'a mut [f32]; 4],
     pub gradient: &'a [f32],
     pub tiles: &'a Tiles,
     pub rows: Range<usize>,
@@ -80,7 +80,7 @@ impl WithSimd for Gradient<'_> {
         let [height, width] = tiles.size;
         let (gradient, _) = S::as_simd_f32s(gradient);
         let vectors = gradient.len() / (tiles.films * height * width);
-        let mut out = planes::<4, _>(S::as_mut_simd_f32s(out).0);
+        let mut out = out.map(|plane| S::as_mut_simd_f32s(plane).0);
         let zero = simd.splat_f32s(0.0);
         let zeros = vec![zero; vectors];
         let [upper, lower] =
@@ -112,6 +112,9 @@ impl WithSimd for Gradient<'_> {
 pub struct Output<'a> {
     pub out: &'a mut [f32],
     pub products: &'a [f32],
+    /// From one plane to the next.
+    pub stride: usize,
+    pub channels: usize,
     pub tiles: &'a Tiles,
     pub rows: Range<usize>,
 }
@@ -121,13 +124,12 @@ impl WithSimd for Output<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { out, products, tiles, rows } = self;
+        let Self { out, products, stride, channels, tiles, rows } = self;
         let [height, width] = tiles.size;
-        let count = rows.len() * tiles.across();
         let (products, _) = S::as_simd_f32s(products);
         let (out, _) = S::as_mut_simd_f32s(out);
-        let plane = products.len() / 16;
-        let vectors = plane / count;
+        let lanes = size_of::<S::f32s>() / size_of::<f32>();
+        let (plane, vectors) = (stride / lanes, channels / lanes);
         let first = tiles.first_line(rows.start);
         for (tile, [film, top, left]) in tiles.corners(rows).enumerate() {
             let products = &products[tile * vectors..];
@@ -203,10 +205,20 @@ fn reduce<S: Simd>(simd: S, u: [S::f32s; 4]) -> [S::f32s; 3] {
     [simd.add_f32s(u[0], sum), difference, simd.add_f32s(sum, u[3])]
 }
 
-/// `G g Gᵀ`: part of sixteen planes from the same part of nine.
+/// `G g Gᵀ` of kernels (`[output, input, row, column]`) for 16 output channels and all input channels, or, turned, for
+/// 16 input channels and one output channel.
 pub struct Kernel<'a> {
-    pub out: &'a mut [&'a mut [f32]],
-    pub taps: [&'a [f32]; 9],
+    /// Lines of sixteen planes.
+    pub out: [&'a mut [f32]; 16],
+    /// The first kernel.
+    pub weight: &'a [f32],
+    /// Weights from one channel of a vector to the next.
+    pub step: usize,
+    /// Weights and values of a plane from one vector to the next.
+    pub next: [usize; 2],
+    pub vectors: usize,
+    /// Whether taps are counted from the end.
+    pub turned: bool,
 }
 
 impl WithSimd for Kernel<'_> {
@@ -214,29 +226,41 @@ impl WithSimd for Kernel<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let taps = self.taps.map(|taps| S::as_simd_f32s(taps).0);
-        let out: Vec<&mut [S::f32s]> =
-            self.out.iter_mut().map(|plane| S::as_mut_simd_f32s(plane).0).collect();
-        let Ok(out) = <[&mut [S::f32s]; 16]>::try_from(out) else { return };
-        for i in 0..taps[0].len() {
-            let columns = [
-                expand(simd, [taps[0][i], taps[3][i], taps[6][i]]),
-                expand(simd, [taps[1][i], taps[4][i], taps[7][i]]),
-                expand(simd, [taps[2][i], taps[5][i], taps[8][i]]),
-            ];
-            for row in 0..4 {
-                let line = expand(simd, [columns[0][row], columns[1][row], columns[2][row]]);
-                for x in 0..4 {
-                    out[4 * row + x][i] = line[x];
+        let Self { out, weight, step, next, vectors, turned } = self;
+        for vector in 0..vectors {
+            let mut taps = [[0.0; CHANNELS]; 9];
+            for channel in 0..CHANNELS {
+                let source = &weight[vector * next[0] + channel * step..][..9];
+                for (tap, value) in source.iter().enumerate() {
+                    taps[if turned { 8 - tap } else { tap }][channel] = *value;
+                }
+            }
+            let mut g = [&[][..]; 9];
+            for (g, taps) in g.iter_mut().zip(&taps) {
+                *g = S::as_simd_f32s(taps).0;
+            }
+            for i in 0..g[0].len() {
+                let columns = [
+                    expand(simd, [g[0][i], g[3][i], g[6][i]]),
+                    expand(simd, [g[1][i], g[4][i], g[7][i]]),
+                    expand(simd, [g[2][i], g[5][i], g[8][i]]),
+                ];
+                for row in 0..4 {
+                    let line = expand(simd, [columns[0][row], columns[1][row], columns[2][row]]);
+                    for x in 0..4 {
+                        let out = &mut out[4 * row + x][vector * next[1]..][..CHANNELS];
+                        S::as_mut_simd_f32s(out).0[i] = line[x];
+                    }
                 }
             }
         }
     }
 }
 
-/// `Gᵀ u G`, the adjoint of [`Kernel`]: part of nine planes from the same part of sixteen.
+/// `Gᵀ u G`, the adjoint of [`Kernel`]: kernels of one output channel (`[input, row, column]`) from its line of each of
+/// sixteen planes.
 pub struct KernelGradient<'a> {
-    pub out: &'a mut [&'a mut [f32]],
+    pub out: &'a mut [f32],
     pub sums: [&'a [f32]; 16],
 }
 
@@ -245,22 +269,31 @@ impl WithSimd for KernelGradient<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let sums = self.sums.map(|sums| S::as_simd_f32s(sums).0);
-        let out: Vec<&mut [S::f32s]> =
-            self.out.iter_mut().map(|plane| S::as_mut_simd_f32s(plane).0).collect();
-        let Ok(out) = <[&mut [S::f32s]; 9]>::try_from(out) else { return };
-        for i in 0..sums[0].len() {
-            let columns = [
-                reduce(simd, [sums[0][i], sums[4][i], sums[8][i], sums[12][i]]),
-                reduce(simd, [sums[1][i], sums[5][i], sums[9][i], sums[13][i]]),
-                reduce(simd, [sums[2][i], sums[6][i], sums[10][i], sums[14][i]]),
-                reduce(simd, [sums[3][i], sums[7][i], sums[11][i], sums[15][i]]),
-            ];
-            for row in 0..3 {
-                let line = [columns[0][row], columns[1][row], columns[2][row], columns[3][row]];
-                let line = reduce(simd, line);
-                for x in 0..3 {
-                    out[3 * row + x][i] = line[x];
+        let Self { out, sums } = self;
+        for (vector, out) in out.chunks_exact_mut(9 * CHANNELS).enumerate() {
+            let mut u = [&[][..]; 16];
+            for (u, sums) in u.iter_mut().zip(&sums) {
+                *u = S::as_simd_f32s(&sums[vector * CHANNELS..][..CHANNELS]).0;
+            }
+            let mut taps = [[0.0; CHANNELS]; 9];
+            for i in 0..u[0].len() {
+                let columns = [
+                    reduce(simd, [u[0][i], u[4][i], u[8][i], u[12][i]]),
+                    reduce(simd, [u[1][i], u[5][i], u[9][i], u[13][i]]),
+                    reduce(simd, [u[2][i], u[6][i], u[10][i], u[14][i]]),
+                    reduce(simd, [u[3][i], u[7][i], u[11][i], u[15][i]]),
+                ];
+                for row in 0..3 {
+                    let line = [columns[0][row], columns[1][row], columns[2][row], columns[3][row]];
+                    let line = reduce(simd, line);
+                    for x in 0..3 {
+                        S::as_mut_simd_f32s(&mut taps[3 * row + x]).0[i] = line[x];
+                    }
+                }
+            }
+            for (channel, out) in out.chunks_exact_mut(9).enumerate() {
+                for (value, taps) in out.iter_mut().zip(&taps) {
+                    *value = taps[channel];
                 }
             }
         }
