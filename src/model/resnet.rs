@@ -124,14 +124,13 @@ impl BasicBlock {
 
     /// The block's output for channels-last maps on the CPU.
     fn forward_on_cpu(&self, input: Tensor<4>) -> Tensor<4> {
+        let layer = cpu::convolve_and_normalise;
         let residual = match &self.shortcut {
-            Some(Shortcut { conv, norm }) => {
-                cpu::normalise(norm, cpu::convolve(conv, input.clone()), None, false)
-            }
+            Some(Shortcut { conv, norm }) => layer(conv, norm, input.clone(), None, false),
             None => input.clone(),
         };
-        let hidden = cpu::normalise(&self.norm1, cpu::convolve(&self.conv1, input), None, true);
-        cpu::normalise(&self.norm2, cpu::convolve(&self.conv2, hidden), Some(residual), true)
+        let hidden = layer(&self.conv1, &self.norm1, input, None, true);
+        layer(&self.conv2, &self.norm2, hidden, Some(residual), true)
     }
 
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
@@ -198,8 +197,8 @@ impl Encoder {
         let [n, channels, height, width] = films.dims();
         // With one channel the two layouts are the same.
         let films = films.reshape([n, height, width, channels]);
-        let stem = cpu::convolve(&self.stem, films);
-        let mut hidden = cpu::normalise(&self.stem_norm, stem, None, true);
+        let mut hidden =
+            cpu::convolve_and_normalise(&self.stem, &self.stem_norm, films, None, true);
         if self.pool.is_some() {
             hidden = cpu::max_pool(hidden);
         }

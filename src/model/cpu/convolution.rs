@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use super::buffers::{self, Scratch};
 use super::gemm::{Matrix, multiply};
+use super::norm::Affine;
 use super::{few_rows, kernel_order, winograd};
 
 /// Shape of a convolution with a square kernel.
@@ -101,43 +102,56 @@ fn gather(patches: &mut [f32], input: &[f32], geometry: &Geometry, start: usize)
 }
 
 /// Multiplies every patch by `kernel`, a `[patch, output channels]` matrix.
-fn patches_times(input: &[f32], kernel: Matrix<'_>, geometry: &Geometry) -> Vec<f32> {
+fn patches_times(
+    input: &[f32],
+    kernel: Matrix<'_>,
+    geometry: &Geometry,
+    norm: Option<&Affine<'_>>,
+) -> Vec<f32> {
     let outputs = kernel.columns;
     let depth = geometry.patch();
     let mut output = buffers::take(geometry.rows() * outputs);
-    let tile = tile_rows(geometry.rows(), depth);
+    let tile_length = tile_rows(geometry.rows(), depth);
     let pointwise = geometry.pointwise();
-    let scratch = || Scratch::take(if pointwise { 0 } else { tile * depth });
-    let tiles = output.par_chunks_mut(tile * outputs).enumerate();
+    let scratch = || Scratch::take(if pointwise { 0 } else { tile_length * depth });
+    let tiles = output.par_chunks_mut(tile_length * outputs).enumerate();
     tiles.for_each_init(scratch, |patches, (i, out)| {
         let rows = out.len() / outputs;
         let tile = if pointwise {
-            &input[i * tile * depth..][..rows * depth]
+            &input[i * tile_length * depth..][..rows * depth]
         } else {
-            gather(&mut patches[..rows * depth], input, geometry, i * tile);
+            gather(&mut patches[..rows * depth], input, geometry, i * tile_length);
             &patches[..rows * depth]
         };
         multiply(out, Matrix::row_major(tile, rows, depth), kernel, false);
+        if let Some(norm) = norm {
+            norm.apply(out, i * tile_length * outputs);
+        }
     });
     output
 }
 
-/// Convolves `input` with `weight` (`[output, input, row, column]`).
-pub fn forward(input: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> {
+/// Convolves `input` with `weight` (`[output, input, row, column]`), and normalises what comes out.
+pub fn forward(
+    input: &[f32],
+    weight: &[f32],
+    geometry: &Geometry,
+    norm: Option<&Affine<'_>>,
+) -> Vec<f32> {
     if winograd::suits(geometry) {
-        return winograd::forward(input, weight, geometry);
+        return winograd::forward(input, weight, geometry, norm);
     }
     if few_rows::suit(geometry) {
-        return few_rows::forward(input, weight, geometry);
+        return few_rows::forward(input, weight, geometry, norm);
     }
     let [inputs, outputs] = geometry.channels;
     if geometry.kernel == 1 {
         let kernel = Matrix::row_major(weight, outputs, inputs).transposed();
-        return patches_times(input, kernel, geometry);
+        return patches_times(input, kernel, geometry, norm);
     }
     let kernel = kernel_order::taps_first(weight, geometry);
-    let output =
-        patches_times(input, Matrix::row_major(&kernel, geometry.patch(), outputs), geometry);
+    let columns = Matrix::row_major(&kernel, geometry.patch(), outputs);
+    let output = patches_times(input, columns, geometry, norm);
     buffers::give_back(kernel);
     output
 }
@@ -162,11 +176,12 @@ pub fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geometry) -> 
         ..*geometry
     };
     if geometry.kernel == 1 {
-        return patches_times(gradient, Matrix::row_major(weight, outputs, inputs), &turned);
+        let kernel = Matrix::row_major(weight, outputs, inputs);
+        return patches_times(gradient, kernel, &turned, None);
     }
     let kernel = kernel_order::turned(weight, geometry);
     let kernel_matrix = Matrix::row_major(&kernel, turned.patch(), inputs);
-    let result = patches_times(gradient, kernel_matrix, &turned);
+    let result = patches_times(gradient, kernel_matrix, &turned, None);
     buffers::give_back(kernel);
     result
 }

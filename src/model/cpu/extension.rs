@@ -12,7 +12,7 @@ use burn::tensor::TensorData;
 
 use super::buffers;
 use super::convolution::{self, Geometry};
-use super::norm::{self, Normalise};
+use super::norm::{self, Affine, Normalise};
 use super::pool;
 
 type Plain = FloatTensor<Flex>;
@@ -50,6 +50,23 @@ pub trait Kernels: Backend {
         options: Normalise,
     ) -> FloatTensor<Self>;
 
+    /// [`Kernels::convolution`] and [`Kernels::normalise`] in one pass over the output, which keeps no gradients.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the macro that dispatches takes no structures of tensors"
+    )]
+    fn inference(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        #[extension_type] residual: Residual<Self>,
+        geometry: Geometry,
+        options: Normalise,
+    ) -> FloatTensor<Self>;
+
     /// Max pooling.
     fn max_pool(input: FloatTensor<Self>) -> FloatTensor<Self>;
 }
@@ -69,7 +86,7 @@ fn like(values: Vec<f32>, other: &Plain) -> Plain {
 }
 
 /// Keeps the memory of tensors that nobody else holds for the next ones.
-fn recycle<const N: usize>(tensors: [Plain; N]) {
+fn recycle(tensors: impl IntoIterator<Item = Plain>) {
     for tensor in tensors {
         if tensor.is_unique()
             && let Ok(values) = tensor.into_data().try_into_vec()
@@ -83,11 +100,20 @@ fn last_dimension(tensor: &Plain) -> usize {
     tensor.shape().as_slice().last().copied().unwrap_or(1)
 }
 
+impl Residual<Flex> {
+    fn contiguous(self) -> Option<Plain> {
+        match self {
+            Self::Of(residual) => Some(residual.to_contiguous()),
+            Self::None => None,
+        }
+    }
+}
+
 impl Kernels for Flex {
     fn convolution(input: Plain, weight: Plain, geometry: Geometry) -> Plain {
         let (input, weight) = (input.to_contiguous(), weight.to_contiguous());
         let [height, width] = geometry.output();
-        let output = convolution::forward(values(&input), values(&weight), &geometry);
+        let output = convolution::forward(values(&input), values(&weight), &geometry, None);
         recycle([input]);
         tensor(output, [geometry.batch, height, width, geometry.channels[1]])
     }
@@ -109,20 +135,37 @@ impl Kernels for Flex {
     ) -> Plain {
         let input = input.to_contiguous();
         let affine = [gamma, beta, mean, variance].map(|tensor| tensor.to_contiguous());
-        let residual = match residual {
-            Residual::Of(residual) => Some(residual.to_contiguous()),
-            Residual::None => None,
-        };
-        let output = norm::forward(
-            values(&input),
-            affine.each_ref().map(values),
-            residual.as_ref().map(values),
-            options,
-        );
-        let output = like(output, &input);
-        recycle([input]);
-        residual.map(|residual| recycle([residual]));
+        let residual = residual.contiguous();
+        let affine =
+            Affine::of(affine.each_ref().map(values), residual.as_ref().map(values), options);
+        let output = like(norm::forward(values(&input), &affine), &input);
+        drop(affine);
+        recycle(std::iter::once(input).chain(residual));
         output
+    }
+
+    fn inference(
+        input: Plain,
+        weight: Plain,
+        gamma: Plain,
+        beta: Plain,
+        mean: Plain,
+        variance: Plain,
+        residual: Residual<Self>,
+        geometry: Geometry,
+        options: Normalise,
+    ) -> Plain {
+        let (input, weight) = (input.to_contiguous(), weight.to_contiguous());
+        let affine = [gamma, beta, mean, variance].map(|tensor| tensor.to_contiguous());
+        let residual = residual.contiguous();
+        let affine =
+            Affine::of(affine.each_ref().map(values), residual.as_ref().map(values), options);
+        let output =
+            convolution::forward(values(&input), values(&weight), &geometry, Some(&affine));
+        drop(affine);
+        recycle(std::iter::once(input).chain(residual));
+        let [height, width] = geometry.output();
+        tensor(output, [geometry.batch, height, width, geometry.channels[1]])
     }
 
     fn max_pool(input: Plain) -> Plain {
@@ -287,6 +330,21 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
             OpsKind::Tracked(prep) => prep.finish(state, output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
+    }
+
+    fn inference(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        residual: Residual<Self>,
+        geometry: Geometry,
+        options: Normalise,
+    ) -> FloatTensor<Self> {
+        let output = Self::convolution(input, weight, geometry);
+        Self::normalise(output, gamma, beta, mean, variance, residual, options)
     }
 
     fn max_pool(input: FloatTensor<Self>) -> FloatTensor<Self> {

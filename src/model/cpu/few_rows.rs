@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::buffers::{self, Scratch};
 use super::convolution::Geometry;
 use super::gemm::{Matrix, multiply};
+use super::norm::Affine;
 
 /// Whether a convolution has so few positions.
 pub fn suit(geometry: &Geometry) -> bool {
@@ -52,8 +53,13 @@ fn patches(input: &[f32], geometry: &Geometry) -> Scratch {
     patches
 }
 
-/// Convolves.
-pub fn forward(input: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> {
+/// Convolves, and normalises what comes out.
+pub fn forward(
+    input: &[f32],
+    weight: &[f32],
+    geometry: &Geometry,
+    norm: Option<&Affine<'_>>,
+) -> Vec<f32> {
     let (rows, patch, outputs) = (geometry.rows(), geometry.patch(), geometry.channels[1]);
     let patches = patches(input, geometry);
     let columns = Matrix::row_major(&patches, rows, patch).transposed();
@@ -70,6 +76,9 @@ pub fn forward(input: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> {
     output.par_chunks_mut(outputs).enumerate().for_each(|(row, output)| {
         for (output, value) in output.iter_mut().zip(turned[row..].iter().step_by(rows)) {
             *output = *value;
+        }
+        if let Some(norm) = norm {
+            norm.apply(output, row * outputs);
         }
     });
     output

@@ -39,30 +39,63 @@ pub fn serves(device: &Device) -> bool {
     device.clone().without_autodiff() == Device::flex()
 }
 
-/// Convolves without bias.
-///
-/// # Shapes
-/// `[n, height, width, channels]` to `[n, height', width', channels']`.
-pub fn convolve(layer: &Conv2d, input: Tensor<4>) -> Tensor<4> {
+fn geometry(layer: &Conv2d, input: &Tensor<4>) -> Geometry {
     let [batch, height, width, _] = input.dims();
-    let weight = layer.weight.val();
-    let [outputs, inputs, kernel, _] = weight.dims();
+    let [outputs, inputs, kernel, _] = layer.weight.dims();
     let padding = match layer.padding {
         PaddingConfig2d::Explicit(top, ..) => top,
         PaddingConfig2d::Valid => 0,
         PaddingConfig2d::Same => kernel / 2,
     };
-    let geometry = Geometry {
+    Geometry {
         batch,
         size: [height, width],
         channels: [inputs, outputs],
         kernel,
         stride: layer.stride[0],
         padding,
-    };
-    let output =
-        <Dispatch as Kernels>::convolution(input.into_dispatch(), weight.into_dispatch(), geometry);
+    }
+}
+
+/// Convolves without bias.
+///
+/// # Shapes
+/// `[n, height, width, channels]` to `[n, height', width', channels']`.
+pub fn convolve(layer: &Conv2d, input: Tensor<4>) -> Tensor<4> {
+    let geometry = geometry(layer, &input);
+    let weight = layer.weight.val().into_dispatch();
+    let output = <Dispatch as Kernels>::convolution(input.into_dispatch(), weight, geometry);
     Tensor::from_dispatch(output)
+}
+
+/// [`convolve`] and [`normalise`], in one pass over the output where no gradients are kept.
+pub fn convolve_and_normalise(
+    convolution: &Conv2d,
+    norm: &BatchNorm,
+    input: Tensor<4>,
+    residual: Option<Tensor<4>>,
+    relu: bool,
+) -> Tensor<4> {
+    if input.device().is_autodiff() {
+        return normalise(norm, convolve(convolution, input), residual, relu);
+    }
+    let geometry = geometry(convolution, &input);
+    let output = <Dispatch as Kernels>::inference(
+        input.into_dispatch(),
+        convolution.weight.val().into_dispatch(),
+        norm.gamma.val().into_dispatch(),
+        norm.beta.val().into_dispatch(),
+        norm.running_mean.value().into_dispatch(),
+        norm.running_var.value().into_dispatch(),
+        residual_of(residual),
+        geometry,
+        Normalise { epsilon: norm.epsilon as f32, relu, of_batch: false },
+    );
+    Tensor::from_dispatch(output)
+}
+
+fn residual_of(residual: Option<Tensor<4>>) -> Residual<Dispatch> {
+    residual.map_or(Residual::None, |residual| Residual::Of(residual.into_dispatch()))
 }
 
 /// Batch norm with an optional residual added to its result and an optional ReLU after both; updates the running
@@ -101,7 +134,7 @@ pub fn normalise(
         layer.beta.val().into_dispatch(),
         mean.into_dispatch(),
         variance.into_dispatch(),
-        residual.map_or(Residual::None, |residual| Residual::Of(residual.into_dispatch())),
+        residual_of(residual),
         options,
     );
     Tensor::from_dispatch(output)

@@ -1,6 +1,8 @@
 //! Batch norm of channels-last positions with its ReLU and residual sum in one pass (Ioffe and Szegedy,
 //! <https://arxiv.org/abs/1502.03167>).
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::{buffers, vectorised};
@@ -71,30 +73,82 @@ fn inverse_deviations(variance: &[f32], epsilon: f32) -> Vec<f32> {
     variance.iter().map(|variance| 1.0 / (variance + epsilon).sqrt()).collect()
 }
 
-/// `gamma * (input - mean) / deviation + beta`, plus the residual, through the ReLU.
-pub fn forward(
-    input: &[f32],
-    [gamma, beta, mean, variance]: [&[f32]; 4],
-    residual: Option<&[f32]>,
-    options: Normalise,
-) -> Vec<f32> {
-    let channels = gamma.len();
-    let inverse = inverse_deviations(variance, options.epsilon);
-    let scale: Vec<f32> =
-        gamma.iter().zip(&inverse).map(|(gamma, inverse)| gamma * inverse).collect();
-    let shift: Vec<f32> = (0..channels).map(|c| beta[c] - mean[c] * scale[c]).collect();
-    let floor = if options.relu { 0.0 } else { f32::NEG_INFINITY };
-    let mut output = buffers::take(input.len());
-    let block = CHUNK * channels;
-    output.par_chunks_mut(block).enumerate().for_each(|(i, out)| {
-        let range = i * block..i * block + out.len();
-        let residual = residual.map(|residual| &residual[range.clone()]);
+/// `gamma * (input - mean) / deviation + beta`, plus the residual, through the ReLU, with statistics that are known.
+pub struct Affine<'a> {
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+    residual: Option<&'a [f32]>,
+    floor: f32,
+}
+
+impl<'a> Affine<'a> {
+    /// Takes scale, shift, mean and variance of each channel.
+    pub fn of(
+        [gamma, beta, mean, variance]: [&[f32]; 4],
+        residual: Option<&'a [f32]>,
+        options: Normalise,
+    ) -> Self {
+        let inverse = inverse_deviations(variance, options.epsilon);
+        let scale: Vec<f32> =
+            gamma.iter().zip(&inverse).map(|(gamma, inverse)| gamma * inverse).collect();
+        let shift = (0..gamma.len()).map(|c| beta[c] - mean[c] * scale[c]).collect();
+        let floor = if options.relu { 0.0 } else { f32::NEG_INFINITY };
+        Self { scale, shift, residual, floor }
+    }
+
+    fn residual(&self, range: Range<usize>) -> Option<&'a [f32]> {
+        self.residual.map(|residual| &residual[range])
+    }
+
+    /// Works in place on the values from `start` on: on what a convolution has just written, while it is in the cache.
+    pub fn apply(&self, values: &mut [f32], start: usize) {
+        let residual = self.residual(start..start + values.len());
         vectorised(
             #[inline(always)]
-            || affine(out, &input[range], residual, [&scale, &shift], floor),
+            || affine_in_place(values, residual, [&self.scale, &self.shift], self.floor),
+        );
+    }
+}
+
+/// Normalises all positions.
+pub fn forward(input: &[f32], affine_of: &Affine<'_>) -> Vec<f32> {
+    let Affine { scale, shift, floor, .. } = affine_of;
+    let mut output = buffers::take(input.len());
+    let block = CHUNK * scale.len();
+    output.par_chunks_mut(block).enumerate().for_each(|(i, out)| {
+        let range = i * block..i * block + out.len();
+        let residual = affine_of.residual(range.clone());
+        vectorised(
+            #[inline(always)]
+            || affine(out, &input[range], residual, [scale, shift], *floor),
         );
     });
     output
+}
+
+#[inline(always)]
+fn affine_in_place(
+    values: &mut [f32],
+    residual: Option<&[f32]>,
+    [scale, shift]: [&[f32]; 2],
+    floor: f32,
+) {
+    let channels = scale.len();
+    let rows = values.chunks_exact_mut(channels);
+    if let Some(residual) = residual {
+        for (values, residual) in rows.zip(residual.chunks_exact(channels)) {
+            let affine = scale.iter().zip(shift).zip(residual);
+            for (value, ((scale, shift), residual)) in values.iter_mut().zip(affine) {
+                *value = (*value * scale + shift + residual).max(floor);
+            }
+        }
+    } else {
+        for values in rows {
+            for (value, (scale, shift)) in values.iter_mut().zip(scale.iter().zip(shift)) {
+                *value = (*value * scale + shift).max(floor);
+            }
+        }
+    }
 }
 
 #[inline(always)]

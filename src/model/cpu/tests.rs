@@ -8,8 +8,8 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::convolution::{self, Geometry};
-use super::norm::{self, Normalise};
-use super::{convolve, max_pool, normalise, pool};
+use super::norm::{self, Affine, Normalise};
+use super::{convolve, convolve_and_normalise, max_pool, normalise, pool};
 use crate::rng;
 
 /// Kernel, stride and padding of every convolution in the networks.
@@ -132,7 +132,7 @@ fn gradients_of_convolutions_are_finite_differences() {
             let weight = normal("weight", outputs * geometry.patch());
             let weights = normal("output", geometry.rows() * outputs);
             let loss = |input: &[f32], weight: &[f32]| {
-                dot(&convolution::forward(input, weight, &geometry), &weights)
+                dot(&convolution::forward(input, weight, &geometry, None), &weights)
             };
             let input_step = normal("input step", input.len());
             let weight_step = normal("weight step", weight.len());
@@ -204,6 +204,30 @@ fn batch_norms_with_relu_and_residual_are_burns() {
     }
 }
 
+/// Inference normalises inside the convolution and equals the two layers one after the other.
+#[test]
+fn inference_is_the_two_layers_in_one() {
+    let device = Device::flex();
+    for kind in CONVOLUTIONS {
+        for (shape, outputs) in SHAPES {
+            let geometry = geometry(kind, shape, outputs);
+            let convolution = layer(&geometry, &device.clone().autodiff()).valid();
+            let norm = norm_layer(outputs, false, &device.clone().autodiff()).valid();
+            norm.running_mean.update(tensor("mean", [outputs], &device));
+            norm.running_var.update(tensor("variance", [outputs], &device).abs() + 0.1);
+            let input = last(tensor("input", shape, &device));
+            let plain = convolve(&convolution, input.clone());
+            for residual in [None, Some(tensor("residual", plain.dims(), &device))] {
+                let (a, b) = (residual.clone(), residual);
+                let expected = read(normalise(&norm, plain.clone(), a, true));
+                let found =
+                    read(convolve_and_normalise(&convolution, &norm, input.clone(), b, true));
+                assert_close(&found, &expected, 1e-6, &format!("{geometry:?}"));
+            }
+        }
+    }
+}
+
 /// The textbook's batch norm in double precision.
 fn norm_in_double(
     [input, gamma, beta, residual]: [&[f64]; 4],
@@ -238,7 +262,8 @@ fn gradients_of_batch_norms_are_finite_differences() {
     let [gamma, beta] = ["gamma", "beta"].map(|name| normal(name, channels));
     let statistics = norm::statistics(&input, channels);
     let (mean, variance) = statistics.split_at(channels);
-    let output = norm::forward(&input, [&gamma, &beta, mean, variance], Some(&residual), options);
+    let affine = Affine::of([&gamma, &beta, mean, variance], Some(&residual), options);
+    let output = norm::forward(&input, &affine);
     let found = norm::backward(&weights, [&input, &output], [&gamma, mean, variance], options);
     let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
     let start = [wide(&input), wide(&gamma), wide(&beta), wide(&residual)];
@@ -310,7 +335,7 @@ fn every_kernel() -> Vec<Vec<f32>> {
             let input = normal("input", shape.iter().product());
             let weight = normal("weight", outputs * geometry.patch());
             let gradient = normal("gradient", geometry.rows() * outputs);
-            results.push(convolution::forward(&input, &weight, &geometry));
+            results.push(convolution::forward(&input, &weight, &geometry, None));
             results.push(convolution::input_gradient(&gradient, &weight, &geometry));
             results.push(convolution::weight_gradient(&input, &gradient, &geometry));
         }
@@ -320,7 +345,8 @@ fn every_kernel() -> Vec<Vec<f32>> {
     let statistics = norm::statistics(&input, 24);
     let (mean, variance) = statistics.split_at(24);
     let options = Normalise { epsilon: 1e-5, relu: true, of_batch: true };
-    let output = norm::forward(&input, [&gamma, &beta, mean, variance], None, options);
+    let affine = Affine::of([&gamma, &beta, mean, variance], None, options);
+    let output = norm::forward(&input, &affine);
     let back = norm::backward(&input, [&input, &output], [&gamma, mean, variance], options);
     let (pooled, _) = pool::forward(&input, [50, 100], 24);
     results.extend([statistics, output, back.input, back.gamma, back.beta, back.residual, pooled]);

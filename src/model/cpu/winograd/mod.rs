@@ -14,6 +14,7 @@ use self::transforms::{CHANNELS, Gradient, Input, Kernel, KernelGradient, Output
 use super::buffers::{self, Scratch};
 use super::convolution::Geometry;
 use super::gemm::{Matrix, multiply, multiply_columns};
+use super::norm::Affine;
 
 /// Tiles of a block: its transformed patches and products stay in the second-level cache while channels are few, and
 /// the transformed kernel is read once a block.
@@ -141,6 +142,7 @@ fn convolve(
     kernels: &[f32],
     tiles: &Tiles,
     [inputs, outputs]: [usize; 2],
+    norm: Option<&Affine<'_>>,
 ) -> Vec<f32> {
     let line = tiles.size[1] * outputs;
     let mut output = buffers::take(tiles.films * tiles.size[0] * line);
@@ -171,14 +173,13 @@ fn convolve(
                 multiply_columns(&mut out[index * PANEL..], outputs, patches, panel, false);
             }
         }
-        pulp::Arch::new().dispatch(Output {
-            out,
-            products,
-            stride,
-            channels: outputs,
-            tiles,
-            rows,
-        });
+        let start = tiles.first_line(rows.start) * line;
+        let channels = outputs;
+        let out_of = &mut *out;
+        pulp::Arch::new().dispatch(Output { out: out_of, products, stride, channels, tiles, rows });
+        if let Some(norm) = norm {
+            norm.apply(out, start);
+        }
     });
     output
 }
@@ -198,17 +199,22 @@ fn transform_patches(
     }
 }
 
-/// Convolves.
-pub fn forward(input: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> {
+/// Convolves, and normalises what comes out.
+pub fn forward(
+    input: &[f32],
+    weight: &[f32],
+    geometry: &Geometry,
+    norm: Option<&Affine<'_>>,
+) -> Vec<f32> {
     let kernels = transformed(weight, geometry.channels, false);
-    convolve(input, &kernels, &Tiles::of(geometry), geometry.channels)
+    convolve(input, &kernels, &Tiles::of(geometry), geometry.channels, norm)
 }
 
 /// Gradient of the input: the gradient convolved with the turned kernel.
 pub fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> {
     let [inputs, outputs] = geometry.channels;
     let kernels = transformed(weight, [outputs, inputs], true);
-    convolve(gradient, &kernels, &Tiles::of(geometry), [outputs, inputs])
+    convolve(gradient, &kernels, &Tiles::of(geometry), [outputs, inputs], None)
 }
 
 /// Gradient of the weight: sums over the tiles of transformed gradients times transformed patches.
