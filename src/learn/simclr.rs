@@ -136,7 +136,7 @@ pub fn pretrain(
             epoch: u64::from(epoch),
         };
         for batch in Loader::start(Arc::clone(store), drawn, threads)? {
-            let views = 2 * batch.count;
+            let views = batch.count;
             let contrast = nt_xent(model.project(films(batch, &training)), config.temperature);
             let loss = read(contrast.loss.clone().inner())?[0];
             if !loss.is_finite() {

@@ -1,4 +1,8 @@
 //! The kernels as operations of burn's CPU backend, with their gradients.
+#![expect(
+    clippy::too_many_arguments,
+    reason = "the dispatching macro takes tensors one by one, not in structures"
+)]
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -51,10 +55,6 @@ pub trait Kernels: Backend {
     ) -> FloatTensor<Self>;
 
     /// [`Kernels::convolution`] and [`Kernels::normalise`] in one pass over the output, which keeps no gradients.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the macro that dispatches takes no structures of tensors"
-    )]
     fn inference(
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,

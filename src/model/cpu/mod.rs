@@ -2,10 +2,15 @@
 //!
 //! burn's CPU backend convolves film by film with small matrix products and runs batch norm, ReLU and residual sum as
 //! separate passes, which trains a ResNet several times slower than the same processor can. The kernels here are plain
-//! functions of slices ([`convolution`], [`norm`], [`pool`]); [`extension`] makes them operations of the backend with
-//! gradients, and this module makes those operations layers.
+//! functions of slices ([`convolution`], which chooses between [`winograd`], [`few_rows`] and patches times kernel,
+//! [`norm`], [`pool`]); [`extension`] makes them operations of the backend with gradients, and this module makes those
+//! operations layers.
 //!
 //! Every sum is split by shape and added in a fixed order: results do not depend on the number of threads.
+#![expect(
+    clippy::inline_always,
+    reason = "code is compiled for wider vectors only where it is inlined into its dispatcher"
+)]
 
 mod buffers;
 mod convolution;

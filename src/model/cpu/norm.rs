@@ -58,7 +58,9 @@ fn moments(chunk: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
     for row in chunk.chunks_exact(channels) {
         mean.iter_mut().zip(row).for_each(|(mean, value)| *mean += value);
     }
-    mean.iter_mut().for_each(|mean| *mean /= count as f32);
+    for mean in &mut mean {
+        *mean /= count as f32;
+    }
     let mut squares = vec![0.0_f32; channels];
     for row in chunk.chunks_exact(channels) {
         for ((square, value), mean) in squares.iter_mut().zip(row).zip(&mean) {

@@ -174,9 +174,8 @@ fn convolve(
             }
         }
         let start = tiles.first_line(rows.start) * line;
-        let channels = outputs;
-        let out_of = &mut *out;
-        pulp::Arch::new().dispatch(Output { out: out_of, products, stride, channels, tiles, rows });
+        let transform = Output { out: &mut *out, products, stride, channels: outputs, tiles, rows };
+        pulp::Arch::new().dispatch(transform);
         if let Some(norm) = norm {
             norm.apply(out, start);
         }
@@ -186,16 +185,16 @@ fn convolve(
 
 /// Transforms the patches of some rows of tiles to sixteen planes.
 fn transform_patches(
-    planes_of: &mut [f32],
+    patches: &mut [f32],
     input: &[f32],
     tiles: &Tiles,
     rows: &Range<usize>,
     channels: usize,
 ) {
     let length = rows.len() * tiles.across() * channels;
-    for (row, four) in planes_of.chunks_exact_mut(4 * (length + GAP)).take(4).enumerate() {
+    for (row, four) in patches.chunks_exact_mut(4 * (length + GAP)).take(4).enumerate() {
         let planes = planes(four, length);
-        pulp::Arch::new().dispatch(Input { planes, input, tiles, rows: rows.clone(), row });
+        pulp::Arch::new().dispatch(Input { planes, values: input, tiles, rows: rows.clone(), row });
     }
 }
 
@@ -236,17 +235,23 @@ pub fn weight_gradient(input: &[f32], gradient: &[f32], geometry: &Geometry) -> 
         for (block, rows) in own {
             let count = rows.len() * tiles.across();
             let (tiles, arch) = (&tiles, pulp::Arch::new());
-            let patches = planes::<4>(patches, count * inputs);
-            let gradients = planes::<4>(gradients, count * outputs);
-            let mut patches = patches;
-            let mut gradients = gradients;
-            let of = patches.each_mut().map(|plane| &mut **plane);
-            arch.dispatch(Input { planes: of, input, tiles, rows: rows.clone(), row });
-            let of = gradients.each_mut().map(|plane| &mut **plane);
-            arch.dispatch(Gradient { planes: of, gradient, tiles, rows: rows.clone(), row });
+            let planes_of = planes(patches, count * inputs);
+            arch.dispatch(Input {
+                planes: planes_of,
+                values: input,
+                tiles,
+                rows: rows.clone(),
+                row,
+            });
+            let planes_of = planes(gradients, count * outputs);
+            let (values, rows) = (gradient, rows.clone());
+            arch.dispatch(Gradient { planes: planes_of, values, tiles, rows, row });
+            let patches = patches.chunks_exact(count * inputs + GAP);
+            let gradients = gradients.chunks_exact(count * outputs + GAP);
             let sums = sums.chunks_exact_mut(plane + GAP);
-            for ((sum, patches), gradients) in sums.zip(&patches).zip(&gradients) {
-                let patches = Matrix::row_major(patches, count, inputs);
+            for ((sum, patches), gradients) in sums.zip(patches).zip(gradients) {
+                let patches = Matrix::row_major(&patches[..count * inputs], count, inputs);
+                let gradients = &gradients[..count * outputs];
                 let gradients = Matrix::row_major(gradients, count, outputs).transposed();
                 multiply(&mut sum[..plane], gradients, patches, block > 0);
             }

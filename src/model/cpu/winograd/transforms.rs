@@ -2,6 +2,7 @@
 //! their adjoints.
 //!
 //! Each works on vectors of channels, which lie side by side; channel counts are multiples of [`CHANNELS`].
+#![expect(clippy::needless_range_loop, reason = "one index walks many planes")]
 
 use std::ops::Range;
 
@@ -15,7 +16,7 @@ pub const CHANNELS: usize = 16;
 /// One row of four of `Bᵀ d B` for the tiles of some tile rows: four planes of `[tiles, channels]`.
 pub struct Input<'a> {
     pub planes: [&'a mut [f32]; 4],
-    pub input: &'a [f32],
+    pub values: &'a [f32],
     pub tiles: &'a Tiles,
     pub rows: Range<usize>,
     pub row: usize,
@@ -26,7 +27,7 @@ impl WithSimd for Input<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { planes: out, input, tiles, rows, row } = self;
+        let Self { planes: out, values: input, tiles, rows, row } = self;
         let [height, width] = tiles.size;
         let (input, _) = S::as_simd_f32s(input);
         let vectors = input.len() / (tiles.films * height * width);
@@ -47,7 +48,7 @@ impl WithSimd for Input<'_> {
             };
             let p = [pixel(plus, 0), pixel(plus, 1), pixel(plus, 2), pixel(plus, 3)];
             let q = [pixel(other, 0), pixel(other, 1), pixel(other, 2), pixel(other, 3)];
-            let [out0, out1, out2, out3] = lines(&mut out, tile, vectors);
+            let [out0, out1, out2, out3] = tile_of(&mut out, tile, vectors);
             for i in 0..vectors {
                 let a = simd.mul_add_f32s(sign, q[0][i], p[0][i]);
                 let b = simd.mul_add_f32s(sign, q[1][i], p[1][i]);
@@ -65,7 +66,7 @@ impl WithSimd for Input<'_> {
 /// One row of four of `A y Aᵀ`, the adjoint of the output's transform: four planes of `[tiles, channels]`.
 pub struct Gradient<'a> {
     pub planes: [&'a mut [f32]; 4],
-    pub gradient: &'a [f32],
+    pub values: &'a [f32],
     pub tiles: &'a Tiles,
     pub rows: Range<usize>,
     pub row: usize,
@@ -76,7 +77,7 @@ impl WithSimd for Gradient<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { planes: out, gradient, tiles, rows, row } = self;
+        let Self { planes: out, values: gradient, tiles, rows, row } = self;
         let [height, width] = tiles.size;
         let (gradient, _) = S::as_simd_f32s(gradient);
         let vectors = gradient.len() / (tiles.films * height * width);
@@ -95,7 +96,7 @@ impl WithSimd for Gradient<'_> {
                 }
             };
             let (above, below) = ([pixel(0, 0), pixel(0, 1)], [pixel(1, 0), pixel(1, 1)]);
-            let [out0, out1, out2, out3] = lines(&mut out, tile, vectors);
+            let [out0, out1, out2, out3] = tile_of(&mut out, tile, vectors);
             for i in 0..vectors {
                 let a = simd.mul_add_f32s(upper, above[0][i], simd.mul_f32s(lower, below[0][i]));
                 let b = simd.mul_add_f32s(upper, above[1][i], simd.mul_f32s(lower, below[1][i]));
@@ -179,9 +180,15 @@ fn output_pair<S: Simd>(simd: S, m: [S::f32s; 4]) -> [S::f32s; 2] {
     [simd.add_f32s(simd.add_f32s(m[0], m[1]), m[2]), simd.sub_f32s(simd.sub_f32s(m[1], m[2]), m[3])]
 }
 
+/// Vectors in [`CHANNELS`].
+#[inline(always)]
+fn lines<S: Simd>() -> usize {
+    CHANNELS * size_of::<f32>() / size_of::<S::f32s>()
+}
+
 /// One tile of each of four planes.
 #[inline(always)]
-fn lines<'a, T>(planes: &'a mut [&mut [T]; 4], tile: usize, vectors: usize) -> [&'a mut [T]; 4] {
+fn tile_of<'a, T>(planes: &'a mut [&mut [T]; 4], tile: usize, vectors: usize) -> [&'a mut [T]; 4] {
     let range = tile * vectors..(tile + 1) * vectors;
     let [a, b, c, d] = planes;
     [&mut a[range.clone()], &mut b[range.clone()], &mut c[range.clone()], &mut d[range]]
@@ -239,7 +246,7 @@ impl WithSimd for Kernel<'_> {
             for (g, taps) in g.iter_mut().zip(&taps) {
                 *g = S::as_simd_f32s(taps).0;
             }
-            for i in 0..g[0].len() {
+            for i in 0..lines::<S>() {
                 let columns = [
                     expand(simd, [g[0][i], g[3][i], g[6][i]]),
                     expand(simd, [g[1][i], g[4][i], g[7][i]]),
@@ -276,7 +283,7 @@ impl WithSimd for KernelGradient<'_> {
                 *u = S::as_simd_f32s(&sums[vector * CHANNELS..][..CHANNELS]).0;
             }
             let mut taps = [[0.0; CHANNELS]; 9];
-            for i in 0..u[0].len() {
+            for i in 0..lines::<S>() {
                 let columns = [
                     reduce(simd, [u[0][i], u[4][i], u[8][i], u[12][i]]),
                     reduce(simd, [u[1][i], u[5][i], u[9][i], u[13][i]]),
