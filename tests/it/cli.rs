@@ -154,3 +154,22 @@ fn doctor_reports_as_json() {
     assert_eq!(report["cpu"]["self_test"], serde_json::Value::Null);
     assert!(report["models"].as_array().unwrap().iter().any(|name| name == "demo"));
 }
+
+#[test]
+fn bench_reports_speed_and_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    for work in ["train", "infer"] {
+        let sizes = ["--width", "0.25", "--size", "32", "--batch", "4", "--steps", "2", "--json"];
+        let args = [&["bench", work, "--arch", "resnet18"][..], &sizes].concat();
+        let output = penumbra(folder.path(), &args);
+        assert_eq!(code(&output), 0, "{}", text(&output));
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(report["images_per_second"].as_f64().unwrap() > 0.0);
+        assert!(report["peak_rss_mib"].as_u64().unwrap() > 0);
+        assert_eq!(report["threads"], 1);
+        assert!(report["device"].as_str().unwrap().starts_with("CPU"));
+    }
+    let refused = penumbra(folder.path(), &["bench", "train", "--arch", "resnet19"]);
+    assert_ne!(code(&refused), 0);
+    assert!(text(&refused).contains("19"), "{}", text(&refused));
+}
