@@ -33,7 +33,7 @@ use crate::model::Pretrained;
 use crate::model::folder::load_pretrained;
 use crate::predict::embed;
 use crate::query::{
-    ClusterCache, Embeddings, Head, Pool, Regularisation, Scaling, Standardisation, Strategy, rank,
+    ClusterCache, Embeddings, Head, Pool, Regularisation, Standardisation, Strategy, rank,
 };
 
 /// Everything that the cells share.
@@ -171,7 +171,7 @@ impl<'a> Bench<'a> {
             embed(&base.encoder, store, &rows, size, &plain, &mut |_| Flow::Continue)
         };
         let (embedded, eval_embedded) = (all(&pool_store)?, all(&eval_store)?);
-        let scale = Standardisation::measure(&embedded, Scaling::default());
+        let scale = Standardisation::measure(&embedded);
         Ok(Self {
             args,
             compute,

@@ -22,9 +22,7 @@ use crate::learn::{Flow, LearnError, Setting, StepReport};
 use crate::model::folder::{self, Kind, ModelCard, load_pretrained};
 use crate::model::{Classifier, Pretrained};
 use crate::predict::{Predictor, embed};
-use crate::query::{
-    Embeddings, L2_GRID, Regularisation, Scaling, Standardisation, choose_l2, out_of_fold,
-};
+use crate::query::{Embeddings, L2_GRID, Regularisation, Standardisation, choose_l2, out_of_fold};
 
 /// Edge of a plane in memory, over the edge of the network's input: crops keep detail without each film staying whole.
 const SOURCE_SCALE: f32 = 1.5;
@@ -136,7 +134,7 @@ impl Worker {
         let name = worker.options.base_name.clone();
         let hash = worker.base_card.weights_hash.clone();
         let embedded = worker.embed_all(None, &name, &hash)?;
-        let scale = Standardisation::measure(&embedded.pool, Scaling::default());
+        let scale = Standardisation::measure(&embedded.pool);
         worker.base_embeddings = Some(scale.apply(&embedded.pool));
         worker.to_ranking.send(ToRanking::Embedded(embedded)).ok();
         let current = worker.options.current_model.as_ref();

@@ -283,11 +283,6 @@ impl State {
         Ok(())
     }
 
-    /// Returns the names of the classes in the order of the header.
-    pub fn classes(&self) -> &[String] {
-        &self.classes
-    }
-
     /// Returns the place of a class in the order of the header.
     pub fn class_index(&self, name: &str) -> Option<usize> {
         self.classes.iter().position(|class| class == name)
@@ -304,11 +299,6 @@ impl State {
             Reading::Labelled(label) => Some(label),
             Reading::Skipped { .. } => None,
         }
-    }
-
-    /// Returns the films with an answer, by film.
-    pub fn labels(&self) -> impl Iterator<Item = (FilmId, &Labelled)> {
-        self.films.keys().filter_map(|&film| Some((film, self.label(film)?)))
     }
 
     /// Returns the films with an answer in the order in which they got their first one.
