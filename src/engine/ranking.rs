@@ -193,7 +193,9 @@ impl Ranker {
         let folds = FoldAssigner::new(FOLDS).assign_all(&labelled, &self.options.pool.patients);
         let Labelled { rows, classes } = &labelled;
         let count = self.options.classes.len();
-        space.regularisation.refresh(&space.features, rows, classes, count, &folds);
+        let flags = &self.shared.flags;
+        let observe = &mut || flags.until_closed();
+        space.regularisation.refresh(&space.features, rows, classes, count, &folds, observe);
     }
 
     /// Starts background learning when enough labels are new and every class has enough.

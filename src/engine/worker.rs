@@ -12,6 +12,7 @@ use super::cache;
 use super::message::{Event, Progress, Stage};
 use super::ranking::{Embedded, ToRanking};
 use super::{Options, ReferenceSet, Shared, Source};
+use crate::dataset::Stopped;
 use crate::dataset::planes::PlaneStore;
 use crate::device;
 use crate::imaging::Preprocess;
@@ -112,9 +113,10 @@ impl Worker {
         let plain = options.compute.device.clone().inner();
         let (base, base_card) = load_pretrained(&options.base_model, &plain)?;
         let preprocess = source_preprocess(base_card.preprocess);
-        let (pool, unreadable) = load(&options.pool, preprocess, "reading films", &shared);
+        let (pool, unreadable) = load(&options.pool, preprocess, "reading films", &shared)?;
         let reference = options.reference.as_ref();
-        let reference = reference.map(|part| load_reference(part, preprocess, &shared));
+        let reference =
+            reference.map(|part| load_reference(part, preprocess, &shared)).transpose()?;
         if reference.as_ref().is_some_and(|(store, _)| store.is_empty()) {
             let text = "No film of the reference set can be read; there is no accuracy curve";
             shared.send(Event::Warning(text.to_owned()));
@@ -191,7 +193,7 @@ impl Worker {
             let found =
                 embed(encoder, store, &rows, size, &self.options.compute.device, &mut |done| {
                     self.shared.send(Event::Preparing { what: "embedding films", done, total });
-                    if self.shared.flags.closing() { Flow::Stop } else { Flow::Continue }
+                    self.shared.flags.until_closed()
                 })?;
             // A film that is missing today may be back tomorrow.
             if whole && let Err(error) = cache::save(&self.options.cache, &key, &found) {
@@ -251,7 +253,9 @@ impl Worker {
             &config,
             &mut |report| self.observe(Stage::FineTuning, report),
         )?;
-        let verdict = self.compare(&tuned);
+        let mut observe = |_| self.shared.flags.check();
+        let unseen = tuned.out_of_fold(&setting, size, &mut observe)?;
+        let verdict = self.compare(&tuned, &unseen)?;
         let labelled = tuned.labelled.clone();
         let name = self.free_name(labelled.rows.len());
         if !verdict.better {
@@ -261,7 +265,7 @@ impl Worker {
         let left_out = self.shared.labels.lock().excluded.clone();
         let usable = |row: &usize| !self.unreadable.contains(row) && !left_out.contains(row);
         let rows: Vec<usize> = (0..self.pool.len()).filter(usable).collect();
-        let teacher = ensemble(&tuned.models, &self.pool, &rows, size, device)?;
+        let teacher = ensemble(&tuned.models, &self.pool, &rows, size, device, &mut observe)?;
         let distilling = DistillConfig::standard(size, self.options.seed);
         let student =
             distill(&setting, &rows, teacher, &tuned.labelled, &distilling, &mut |report| {
@@ -275,19 +279,25 @@ impl Worker {
         Ok(Ended { model: name, accepted: true, outcome: verdict.text, labelled })
     }
 
-    /// Compares fine-tuning with the linear head on the pretrained features, both on films that they have not seen.
-    fn compare(&self, tuned: &FineTuned) -> Verdict {
+    /// Compares fine-tuning, by its probabilities of films `unseen` by the network asked, with the linear head on the
+    /// pretrained features, likewise on films that it has not seen.
+    fn compare(&self, tuned: &FineTuned, unseen: &[f32]) -> Result<Verdict, LearnError> {
         let Labelled { rows, classes: truth } = &tuned.labelled;
         let classes = self.options.classes.len();
         let before = self.base_embeddings.as_ref().map_or(f64::INFINITY, |features| {
-            let l2 = choose_l2(features, rows, truth, classes, &tuned.folds, &L2_GRID)
+            let observe = &mut || self.shared.flags.check();
+            let l2 = choose_l2(features, rows, truth, classes, &tuned.folds, &L2_GRID, observe)
                 .unwrap_or_else(|| Regularisation::default().l2());
             log_loss(&out_of_fold(features, rows, truth, classes, &tuned.folds, l2), truth, classes)
         });
-        let after = log_loss(&tuned.out_of_fold, truth, classes);
+        // Then the penalty was not chosen, and the comparison would be with a worse head.
+        if self.shared.flags.check() == Flow::Stop {
+            return Err(LearnError::Stopped);
+        }
+        let after = log_loss(unseen, truth, classes);
         let n = rows.len();
         let relation = if after < before { "better than" } else { "not better than" };
-        Verdict {
+        Ok(Verdict {
             better: after < before,
             before,
             after,
@@ -295,7 +305,7 @@ impl Worker {
                 "Fine-tuned on {n} labels: cross-validated log-loss {after:.3}, {relation} the {before:.3} of the head \
                  on pretrained features"
             ),
-        }
+        })
     }
 
     /// Returns a name for a model that learnt from this many labels; the log may speak of earlier ones for ever.
@@ -383,7 +393,7 @@ fn load(
     preprocess: Preprocess,
     what: &'static str,
     shared: &Shared,
-) -> (Arc<PlaneStore>, Vec<usize>) {
+) -> Result<(Arc<PlaneStore>, Vec<usize>), Stopped> {
     let reporter = Mutex::new(0);
     let (store, refused) =
         PlaneStore::load(&source.root, &source.files, &preprocess, 1, &|done, total| {
@@ -393,14 +403,15 @@ fn load(
                 *last = done;
                 shared.send(Event::Preparing { what, done, total });
             }
-        });
+            shared.flags.until_closed()
+        })?;
     let files: BTreeSet<&str> = refused.iter().map(|film| film.file.as_str()).collect();
     let rows =
         (0..source.files.len()).filter(|&row| files.contains(source.files[row].as_str())).collect();
     for film in &refused {
         shared.send(Event::Warning(format!("A film is left out, it cannot be read: {film}")));
     }
-    (Arc::new(store), rows)
+    Ok((Arc::new(store), rows))
 }
 
 /// Reads the reference set; films that cannot be read are left out of it.
@@ -408,11 +419,11 @@ fn load_reference(
     reference: &ReferenceSet,
     preprocess: Preprocess,
     shared: &Shared,
-) -> (Arc<PlaneStore>, ReferenceSet) {
+) -> Result<(Arc<PlaneStore>, ReferenceSet), Stopped> {
     let what = "reading the reference set";
-    let (store, unreadable) = load(&reference.source, preprocess, what, shared);
+    let (store, unreadable) = load(&reference.source, preprocess, what, shared)?;
     if unreadable.is_empty() {
-        return (store, reference.clone());
+        return Ok((store, reference.clone()));
     }
     let readable: Vec<usize> = (0..store.len()).filter(|row| !unreadable.contains(row)).collect();
     let planes = readable.iter().map(|&row| store.plane(row));
@@ -424,5 +435,6 @@ fn load_reference(
         ..Source::default()
     };
     let classes = readable.iter().map(|&row| reference.classes[row]).collect();
-    (Arc::new(PlaneStore::from_planes(store.size, planes)), ReferenceSet { source, classes })
+    let store = PlaneStore::from_planes(store.size, planes);
+    Ok((Arc::new(store), ReferenceSet { source, classes }))
 }

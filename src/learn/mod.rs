@@ -13,6 +13,8 @@ pub mod optimizer;
 pub mod schedule;
 pub mod simclr;
 
+pub use crate::dataset::Flow;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,15 +49,6 @@ pub struct StepReport {
     pub images_per_second: f32,
     /// Seconds that the rest takes at this pace.
     pub seconds_left: f32,
-}
-
-/// Whether a stage goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    /// It goes on.
-    Continue,
-    /// It ends at once.
-    Stop,
 }
 
 /// Why a stage ended early.
@@ -173,22 +166,28 @@ pub fn soft_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
 /// Returns class probabilities of the given rows, row-major, averaged over each film and its mirror image.
 ///
 /// # Errors
-/// Fails if the device failed.
+/// Fails if the device failed, or as stopped when `observe`, which is told the films done, says so.
 pub fn probabilities(
     model: &Classifier,
     store: &PlaneStore,
     rows: &[usize],
     size: u32,
     device: &Device,
+    observe: &mut dyn FnMut(usize) -> Flow,
 ) -> Result<Vec<f32>, LearnError> {
     let model = model.valid();
     let device = device.clone().inner();
     let mut all = Vec::new();
+    let mut done = 0;
     for chunk in rows.chunks(EVAL_BATCH) {
         let films = films(eval_batch(store, chunk, size), &device);
         let mirrored = films.clone().flip([3]);
         let both = softmax(model.forward(films), 1) + softmax(model.forward(mirrored), 1);
         all.extend(read(both.mul_scalar(0.5))?);
+        done += chunk.len();
+        if observe(done) == Flow::Stop {
+            return Err(LearnError::Stopped);
+        }
     }
     Ok(all)
 }

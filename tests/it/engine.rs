@@ -186,6 +186,23 @@ fn learning_can_be_paused_and_cancelled() {
 }
 
 #[test]
+fn closing_does_not_wait_for_a_large_pool() {
+    let room = room();
+    let large = image::GrayImage::from_fn(700, 700, |x, y| image::Luma([(x * y) as u8]));
+    large.save(room.workspace.images.join("large.png")).unwrap();
+    let mut options = room.options(0);
+    // Reading all of them would take half a minute.
+    options.pool.files = vec!["large.png".to_owned(); 6000];
+    let engine = start(options);
+    wait(&engine, "the first films", |event| {
+        matches!(event, Event::Preparing { what: "reading films", .. }).then_some(())
+    });
+    let closing = Instant::now();
+    drop(engine);
+    assert!(closing.elapsed() < Duration::from_secs(1), "closing took {:?}", closing.elapsed());
+}
+
+#[test]
 fn learning_waits_for_labels_of_every_class() {
     let room = room();
     let engine = start(room.options(10));
