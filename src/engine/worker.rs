@@ -19,7 +19,7 @@ use crate::imaging::Preprocess;
 use crate::learn::distill::{DistillConfig, distill};
 use crate::learn::finetune::{FineTuned, FinetuneConfig, Labelled, ensemble, finetune};
 use crate::learn::metrics::log_loss;
-use crate::learn::{Flow, LearnError, Setting, StepReport};
+use crate::learn::{Flow, LearnError, Pace, Setting, StepReport};
 use crate::model::folder::{self, Kind, ModelCard, load_pretrained};
 use crate::model::{Classifier, Pretrained};
 use crate::predict::{Predictor, embed};
@@ -135,7 +135,8 @@ impl Worker {
         };
         let name = worker.options.base_name.clone();
         let hash = worker.base_card.weights_hash.clone();
-        let embedded = worker.embed_all(None, &name, &hash)?;
+        let embedded = worker
+            .embed_all(None, &name, &hash, &mut |done, total| worker.preparing(done, total))?;
         let scale = Standardisation::measure(&embedded.pool);
         worker.base_embeddings = Some(scale.apply(&embedded.pool));
         worker.to_ranking.send(ToRanking::Embedded(embedded)).ok();
@@ -157,7 +158,9 @@ impl Worker {
                     let base = &self.options.base_name;
                     anyhow::bail!("it sees films in another size or fit than {base}");
                 }
-                self.embed_all(Some(&student), name, &student.card.weights_hash)
+                let hash = &student.card.weights_hash;
+                let observe = &mut |done, total| self.preparing(done, total);
+                self.embed_all(Some(&student), name, hash, observe)
             });
         match embedded {
             Ok(embedded) => self.to_ranking.send(ToRanking::Embedded(embedded)).is_ok(),
@@ -171,38 +174,42 @@ impl Worker {
         }
     }
 
-    /// Embeds pool and reference set, from the cache where this model has embedded these films before.
+    /// Embeds pool and reference set, from the cache where this model has embedded these films before; `observe` is told
+    /// the films done, of how many.
     fn embed_all(
         &self,
         student: Option<&Predictor>,
         model: &str,
         hash: &str,
+        observe: &mut dyn FnMut(usize, usize) -> Flow,
     ) -> anyhow::Result<Embedded> {
         let encoder = student.map_or(&self.base.encoder, |student| student.model.encoder());
-        let part = |store: &Arc<PlaneStore>,
-                    source: &Source,
-                    whole: bool|
-         -> anyhow::Result<Embeddings> {
-            let key = cache::key(hash, &source.keys);
-            if let Some(found) = cache::load(&self.options.cache, &key, store.len()) {
-                return Ok(found);
-            }
-            let rows: Vec<usize> = (0..store.len()).collect();
-            let size = self.base_card.preprocess.size;
-            let total = rows.len();
-            let found =
-                embed(encoder, store, &rows, size, &self.options.compute.device, &mut |done| {
-                    self.shared.send(Event::Preparing { what: "embedding films", done, total });
-                    self.shared.flags.until_closed()
+        let total = self.pool.len() + self.reference.as_ref().map_or(0, |(store, _)| store.len());
+        let mut before = 0;
+        let mut part =
+            |store: &Arc<PlaneStore>, source: &Source, whole: bool| -> anyhow::Result<Embeddings> {
+                let key = cache::key(hash, &source.keys);
+                let earlier = before;
+                before += store.len();
+                if let Some(found) = cache::load(&self.options.cache, &key, store.len()) {
+                    return Ok(found);
+                }
+                let rows: Vec<usize> = (0..store.len()).collect();
+                let size = self.base_card.preprocess.size;
+                let device = &self.options.compute.device;
+                // Before the first batch too: with a large network that one takes seconds.
+                observe(earlier, total);
+                let found = embed(encoder, store, &rows, size, device, &mut |done| {
+                    observe(earlier + done, total)
                 })?;
-            // A film that is missing today may be back tomorrow.
-            if whole && let Err(error) = cache::save(&self.options.cache, &key, &found) {
-                self.shared.send(Event::Warning(format!(
-                    "Embeddings could not be kept for the next start: {error}"
-                )));
-            }
-            Ok(found)
-        };
+                // A film that is missing today may be back tomorrow.
+                if whole && let Err(error) = cache::save(&self.options.cache, &key, &found) {
+                    self.shared.send(Event::Warning(format!(
+                        "Embeddings could not be kept for the next start: {error}"
+                    )));
+                }
+                Ok(found)
+            };
         let pool = part(&self.pool, &self.options.pool, self.unreadable.is_empty())?;
         let reference = match &self.reference {
             Some((store, set)) => Some((part(store, &set.source, true)?, set.classes.clone())),
@@ -210,6 +217,12 @@ impl Worker {
         };
         let unreadable = self.unreadable.clone();
         Ok(Embedded { model: model.to_owned(), pool, reference, unreadable })
+    }
+
+    /// Says how far embedding is while the session opens.
+    fn preparing(&self, done: usize, total: usize) -> Flow {
+        self.shared.send(Event::Preparing { what: "embedding films", done, total });
+        self.shared.flags.until_closed()
     }
 
     /// Fine-tunes, and distils if that helped; says what came of it either way. Returns the labels that it learnt from.
@@ -273,10 +286,26 @@ impl Worker {
             })?;
         let path = self.options.models.join(&name);
         self.save(&path, &student, &tuned, (&config, &distilling), &verdict)?;
-        let student = Predictor::load(&path, device)?;
-        let embedded = self.embed_all(Some(&student), &name, &student.card.weights_hash)?;
+        let embedded = self.embed_student(&name, &path).inspect_err(|_| {
+            // Nothing would ever speak of it.
+            std::fs::remove_dir_all(&path).ok();
+        })?;
         self.to_ranking.send(ToRanking::Embedded(embedded)).ok();
         Ok(Ended { model: name, accepted: true, outcome: verdict.text, labelled })
+    }
+
+    /// Embeds the films with a new student, as it was saved.
+    fn embed_student(&self, name: &str, path: &Path) -> anyhow::Result<Embedded> {
+        let student = Predictor::load(path, &self.options.compute.device)?;
+        let (mut pace, mut before) = (Pace::new(0), 0);
+        let mut observe = |done: usize, total: usize| {
+            let (step, steps) = (done as u64, total as u64);
+            let speed = pace.after(done - before, step, steps);
+            before = done;
+            self.show(Stage::Embedding, (step, steps), speed);
+            pace.ask(|| self.shared.flags.check())
+        };
+        self.embed_all(Some(&student), name, &student.card.weights_hash, &mut observe)
     }
 
     /// Compares fine-tuning, by its probabilities of films `unseen` by the network asked, with the linear head on the
@@ -347,28 +376,32 @@ impl Worker {
     }
 
     fn observe(&self, stage: Stage, report: &StepReport) -> Flow {
-        let labels = self.shared.labelled().rows.len();
-        let progress = |paused| Progress {
-            stage,
-            step: report.step,
-            steps: report.steps,
-            loss: report.loss,
-            images_per_second: report.images_per_second,
-            seconds_left: report.seconds_left,
-            labels,
-            paused,
-        };
-        let mut shown = self.shared.progress.lock();
-        *shown = Some(progress(self.shared.flags.paused()));
-        drop(shown);
+        let speed = (report.images_per_second, report.seconds_left);
+        self.show(stage, (report.step, report.steps), speed);
         let mut losses = self.shared.losses.lock();
         // A job that ends before its first step leaves the last one's losses to be looked at.
         if stage == Stage::FineTuning && report.step == 1 {
             losses.clear();
         }
-        losses.push((report.step, report.loss));
+        // Each stage counts its own steps; in the plot the later stage's follow the earlier one's.
+        let step = losses.last().map_or(1, |&(last, _)| last + 1);
+        losses.push((step, report.loss));
         drop(losses);
         self.shared.flags.check()
+    }
+
+    /// Shows steps done of how many, and films a second and seconds left.
+    fn show(
+        &self,
+        stage: Stage,
+        (step, steps): (u64, u64),
+        (images_per_second, seconds_left): (f32, f32),
+    ) {
+        let labels = self.shared.labelled().rows.len();
+        let mut shown = self.shared.progress.lock();
+        let paused = self.shared.flags.paused();
+        *shown =
+            Some(Progress { stage, step, steps, images_per_second, seconds_left, labels, paused });
     }
 }
 

@@ -102,7 +102,7 @@ pub struct Setting<'a> {
 }
 
 /// Counts steps and keeps the time.
-struct Pace {
+pub(crate) struct Pace {
     started: Instant,
     first_step: u64,
     images: u64,
@@ -111,16 +111,25 @@ struct Pace {
 }
 
 impl Pace {
-    fn new(first_step: u64) -> Self {
+    /// Starts the clock before the step after `first_step`.
+    pub(crate) fn new(first_step: u64) -> Self {
         Self { started: Instant::now(), first_step, images: 0, waited: Duration::ZERO }
     }
 
     /// Returns images a second and the seconds that the remaining steps take.
-    fn after(&mut self, images: usize, step: u64, steps: u64) -> (f32, f32) {
+    pub(crate) fn after(&mut self, images: usize, step: u64, steps: u64) -> (f32, f32) {
         self.images += images as u64;
         let seconds = self.started.elapsed().saturating_sub(self.waited).as_secs_f32().max(1e-6);
         let done = step.saturating_sub(self.first_step).max(1);
         (self.images as f32 / seconds, seconds / done as f32 * steps.saturating_sub(step) as f32)
+    }
+
+    /// Asks whether to go on; the time until the answer, as in a pause, is not counted.
+    pub(crate) fn ask(&mut self, ask: impl FnOnce() -> Flow) -> Flow {
+        let before = Instant::now();
+        let flow = ask();
+        self.waited += before.elapsed();
+        flow
     }
 
     /// Lets the observer see a report.
@@ -129,10 +138,10 @@ impl Pace {
         observe: &mut dyn FnMut(&StepReport) -> Flow,
         report: &StepReport,
     ) -> Result<(), LearnError> {
-        let before = Instant::now();
-        let flow = observe(report);
-        self.waited += before.elapsed();
-        if flow == Flow::Stop { Err(LearnError::Stopped) } else { Ok(()) }
+        match self.ask(|| observe(report)) {
+            Flow::Continue => Ok(()),
+            Flow::Stop => Err(LearnError::Stopped),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The engine on small films: ranks after each label, learns in the background, can be paused and cancelled.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +8,9 @@ use std::time::{Duration, Instant};
 use penumbra::config::Home;
 use penumbra::device;
 use penumbra::engine::workspace::{self, NewSession};
-use penumbra::engine::{Command, Engine, Event, LabelSet, Options, Ranking, Workspace};
+use penumbra::engine::{
+    Command, Engine, Event, LabelSet, Options, Ranking, Source, Stage, Workspace,
+};
 use penumbra::imaging::{Fit, Preprocess};
 use penumbra::model::folder::{self, Kind, ModelCard};
 use penumbra::model::{Architecture, Pretrained, Stem};
@@ -240,6 +243,45 @@ fn a_student_in_use_is_taken_up_again_and_the_pretrained_model_serves_when_it_is
     assert!(warned, "{warnings:?}");
     engine.send(Command::Labels(room.labels(FILMS)));
     assert_eq!(ranking_of(&engine, FILMS as u64).model, "tiny");
+}
+
+#[test]
+fn a_job_tells_of_every_stage_and_its_losses_run_on() {
+    let room = one_sided_room();
+    let mut options = room.options(0);
+    // Films enough for several batches of embedding, which is over in no time otherwise.
+    let Source { files, keys, ids, patients, .. } = &mut options.pool;
+    for list in [files, keys, patients] {
+        *list = list.iter().cycle().take(6 * FILMS).cloned().collect();
+    }
+    *ids = ids.iter().cycle().take(6 * FILMS).copied().collect();
+    let engine = start(options);
+    engine.send(Command::Labels(room.labels(FILMS)));
+    ranking_of(&engine, FILMS as u64);
+    engine.send(Command::TrainNow);
+    let mut stages = Vec::new();
+    let mut steps = BTreeMap::new();
+    let started = Instant::now();
+    while stages.last() != Some(&Stage::Embedding) {
+        assert!(started.elapsed() < Duration::from_mins(1), "only {stages:?} were told of");
+        // Let go for a moment only, it cannot run through a stage unseen.
+        engine.pause(false);
+        std::thread::yield_now();
+        engine.pause(true);
+        std::thread::sleep(Duration::from_millis(1));
+        let Some(progress) = engine.progress() else { continue };
+        if stages.last() != Some(&progress.stage) {
+            stages.push(progress.stage);
+        }
+        steps.insert(progress.stage.name(), progress.steps);
+    }
+    assert_eq!(stages, [Stage::FineTuning, Stage::Distilling, Stage::Embedding]);
+    engine.pause(false);
+    learnt(&engine);
+    let losses: Vec<u64> = engine.losses().iter().map(|(step, _)| *step).collect();
+    assert_eq!(losses, (1..=losses.len() as u64).collect::<Vec<_>>());
+    assert!(losses.len() as u64 > steps["distilling"], "fine-tuning's steps are gone");
+    assert_eq!(steps["embedding films"], 6 * FILMS as u64);
 }
 
 #[test]
