@@ -220,7 +220,8 @@ impl State {
                 };
                 self.stand(*film, Reading::Labelled(reading));
             }
-            Event::Skip { film } => {
+            Event::Skip { film, source } => {
+                source.as_ref().map_or(Ok(()), |source| self.check_source(source))?;
                 self.check_unlabelled(*film)?;
                 self.stand(*film, Reading::Skipped { seq: *seq, reader: reader.clone() });
             }

@@ -48,11 +48,16 @@ fn harness(home: &Home, start: Start) -> Harness<'static, App> {
 impl Room {
     /// A session named "ward" on a number of films, opened, the first film on screen.
     fn new(films: u32) -> Self {
+        Self::with_audit(films, workspace::AUDIT_SHARE)
+    }
+
+    /// The same with this share of films drawn at random, in 0..=1.
+    fn with_audit(films: u32, audit_share: f32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let images = folder.path().join("films");
         write_films(&images, films);
         let home = Home::find(Some(&folder.path().join("home")));
-        let new = NewSession::new("ward".to_owned(), images);
+        let new = NewSession { audit_share, ..NewSession::new("ward".to_owned(), images) };
         workspace::create(&home, &new, &|_, _| {}).unwrap();
         let harness = harness(&home, Start::Session("ward".to_owned()));
         let mut room = Self { harness, home, folder };

@@ -91,7 +91,8 @@ impl Reading {
         let waker = ctx.clone();
         let loader = FilmLoader::new(files, FilmLoader::BUDGET, move || waker.request_repaint())?;
         let header = workspace.session.header();
-        let queue = ReadingQueue::new(workspace.films.len(), header.audit_share, header.seed);
+        let mut queue = ReadingQueue::new(workspace.films.len(), header.audit_share, header.seed);
+        workspace.drawn().into_iter().for_each(|film| queue.remember(film));
         let waker = ctx.clone();
         let engine = match background {
             Background::Learning { compute, base_model, learn_every } => {

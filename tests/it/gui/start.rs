@@ -6,10 +6,10 @@ use egui::Key;
 use egui_kittest::kittest::Queryable as _;
 use penumbra::config::Home;
 use penumbra::engine::Workspace;
-use penumbra::session::Session;
+use penumbra::session::{Event, Session, Source};
 use penumbra::ui::app::Start;
 
-use super::{Room, harness, on_screen, set_text, write_films};
+use super::{Room, harness, on_screen, ranking, set_text, write_films};
 
 #[test]
 fn a_resumed_session_shows_the_same_counts() {
@@ -33,6 +33,40 @@ fn a_resumed_session_shows_the_same_counts() {
         room.sees("2 labelled · 2 saved"),
         "the last answer of the sitting before can be taken back"
     );
+}
+
+#[test]
+fn a_film_drawn_at_random_stays_one_when_it_is_taken_back_in_the_next_sitting() {
+    for key in [Key::K, Key::N] {
+        let mut room = Room::with_audit(6, 1.0);
+        let order: Vec<usize> = (0..6).collect();
+        room.harness.state_mut().reading_mut().unwrap().take_ranking(ranking(6, &order));
+        // The first film was on screen before there was anything to draw from.
+        room.press(Key::J);
+        let film = room.reading().row();
+        room.press(key);
+        let drawn = source(&room).unwrap();
+        assert!(matches!(drawn, Source::Audit { .. }), "{drawn:?}");
+        let Room { harness: old, home, folder } = room;
+        drop(old);
+        let start = Start::Session("ward".to_owned());
+        let mut room = Room { harness: harness(&home, start), home, folder };
+        room.until("the session", |app| app.reading().is_some_and(on_screen));
+        room.press(Key::U);
+        assert_eq!(room.reading().row(), film);
+        room.press(Key::K);
+        assert_eq!(source(&room), Some(drawn));
+        assert_eq!(room.reading().audit().1, 1, "the film has left the random stream");
+    }
+}
+
+/// Returns why the film of the last entry was read.
+fn source(room: &Room) -> Option<Source> {
+    match &room.reading().workspace.session.entries().last()?.event {
+        Event::Label { source, .. } => Some(source.clone()),
+        Event::Skip { source, .. } => source.clone(),
+        _ => None,
+    }
 }
 
 #[test]
