@@ -137,6 +137,12 @@ impl App {
     }
 }
 
+/// Returns whether the window has the focus and is to be seen, as far as the system tells.
+fn attended(ctx: &egui::Context) -> bool {
+    // The raw input: while the window is hidden no pass takes it in.
+    ctx.input(|input| input.raw.focused && input.viewport().visible() != Some(false))
+}
+
 impl eframe::App for App {
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.take_news(ctx);
@@ -150,10 +156,13 @@ impl eframe::App for App {
         let mut commands = Vec::new();
         self.panels(ui, &mut commands);
         self.dialogs(ui);
-        if let Phase::Reading(reading) = &mut self.phase
-            && reading.view == View::Read
-        {
-            reading.drawn(ui.ctx());
+        let covered = self.help || self.export.is_some() || !attended(ui.ctx());
+        if let Phase::Reading(reading) = &mut self.phase {
+            let open = reading.view == View::Read;
+            if open {
+                reading.drawn(ui.ctx());
+            }
+            reading.in_sight(open && !covered);
         }
         for command in commands {
             self.execute(ui.ctx(), command, Instant::now());

@@ -1,9 +1,10 @@
 //! Views, panels, dialogs and the viewer open, close and say what they should.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use egui::{Key, Vec2};
 use egui_kittest::kittest::Queryable as _;
+use penumbra::session::Event;
 use penumbra::ui::command::View;
 
 use super::{Room, set_text};
@@ -34,6 +35,46 @@ fn views_panels_and_help_open_and_close_by_key() {
     assert_eq!(room.answers().len(), 1, "the help sheet let a label through");
     room.press(Key::Escape);
     assert!(!room.sees("Left drag"));
+}
+
+#[test]
+fn time_in_which_the_film_is_covered_is_no_reading_time() {
+    const COVERED: Duration = Duration::from_millis(300);
+    type Act = fn(&mut Room);
+    fn focus(room: &mut Room, on: bool) {
+        room.harness.input_mut().focused = on;
+        room.harness.step();
+    }
+    fn minimise(room: &mut Room, on: bool) {
+        let viewports = &mut room.harness.input_mut().viewports;
+        let viewport = viewports.entry(egui::ViewportId::ROOT).or_default();
+        (viewport.minimized, viewport.occluded) = (Some(on), Some(false));
+        room.harness.step();
+    }
+    let acts: [(&str, Act, Act); 5] = [
+        ("Learn view", |room| room.press(Key::Num2), |room| room.press(Key::Num1)),
+        ("help sheet", |room| room.press(Key::Questionmark), |room| room.press(Key::Escape)),
+        ("export dialog", |room| room.press(Key::E), |room| room.click("Close")),
+        ("other window", |room| focus(room, false), |room| focus(room, true)),
+        ("minimised", |room| minimise(room, true), |room| minimise(room, false)),
+    ];
+    let mut room = Room::new(acts.len() as u32 + 1);
+    for (what, cover, uncover) in acts {
+        let started = Instant::now();
+        // From here on the next film is on screen.
+        room.press(Key::J);
+        cover(&mut room);
+        std::thread::sleep(COVERED);
+        uncover(&mut room);
+        std::thread::sleep(Duration::from_millis(10));
+        room.press(Key::K);
+        let event = &room.reading().workspace.session.entries().last().unwrap().event;
+        let Event::Label { ms, .. } = event else { panic!("{event:?}") };
+        let read = Duration::from_millis(*ms);
+        assert!(read + COVERED <= started.elapsed(), "{what}: {read:?} were counted");
+        assert!(read >= Duration::from_millis(10), "{what}: the clock did not go on, {read:?}");
+        room.press(Key::U);
+    }
 }
 
 #[test]
