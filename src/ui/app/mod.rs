@@ -12,7 +12,7 @@ use std::time::Instant;
 use egui::Ui;
 
 use self::reading::Reading;
-use super::command::{self, UiCommand, View};
+use super::command::{self, HeldKeys, UiCommand, View};
 use super::export::ExportDialog;
 use super::start::StartScreen;
 use super::{help, learn, read, theme, top_bar};
@@ -58,6 +58,7 @@ pub struct App {
     phase: Phase,
     help: bool,
     export: Option<ExportDialog>,
+    held: HeldKeys,
     /// Threads that wait for the engines of closed sessions to end.
     ending: Vec<JoinHandle<()>>,
 }
@@ -74,6 +75,7 @@ impl App {
             phase: Phase::Start(Box::new(screen)),
             help: false,
             export: None,
+            held: HeldKeys::default(),
             ending: Vec::new(),
         }
     }
@@ -144,6 +146,10 @@ fn attended(ctx: &egui::Context) -> bool {
 }
 
 impl eframe::App for App {
+    fn raw_input_hook(&mut self, _ctx: &egui::Context, raw_input: &mut egui::RawInput) {
+        self.held.rename(&mut raw_input.events);
+    }
+
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.take_news(ctx);
     }

@@ -6,6 +6,7 @@ use egui::{Key, Vec2};
 use egui_kittest::kittest::Queryable as _;
 use penumbra::session::Event;
 use penumbra::ui::command::View;
+use penumbra::ui::theme;
 
 use super::{Room, set_text};
 
@@ -35,6 +36,15 @@ fn views_panels_and_help_open_and_close_by_key() {
     assert_eq!(room.answers().len(), 1, "the help sheet let a label through");
     room.press(Key::Escape);
     assert!(!room.sees("Left drag"));
+}
+
+#[test]
+fn the_help_sheet_fits_the_smallest_window() {
+    let mut room = Room::new(1);
+    room.harness.set_size(theme::WINDOW_MIN);
+    room.press(Key::Questionmark);
+    let top = room.harness.get_all_by_label("Keys and mouse").map(|node| node.rect().top());
+    assert!(top.fold(f32::INFINITY, f32::min) >= 0.0, "the sheet is cut off above");
 }
 
 #[test]
