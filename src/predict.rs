@@ -79,10 +79,12 @@ impl Predictor {
         store: &PlaneStore,
         rows: &[usize],
     ) -> Result<Option<Vec<f32>>, LearnError> {
+        let size = self.card.preprocess.size;
         match &self.model {
             Model::Pretrained(_) => Ok(None),
             Model::Classifier(model) => {
-                probabilities(model, store, rows, self.card.preprocess.size, &self.device).map(Some)
+                probabilities(model, store, rows, size, &self.device, &mut |_| Flow::Continue)
+                    .map(Some)
             }
         }
     }

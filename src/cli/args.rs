@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(long, global = true)]
     pub threads: Option<usize>,
     /// What draws the window
-    #[arg(long, global = true, value_enum, default_value_t = RendererChoice::Wgpu)]
+    #[arg(long, global = true, value_enum, default_value_t = RendererChoice::Auto)]
     pub renderer: RendererChoice,
     /// What to do
     #[command(subcommand)]
@@ -36,6 +36,8 @@ pub struct Args {
 /// What draws the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RendererChoice {
+    /// The graphics card; without one OpenGL, which is faster in software
+    Auto,
     /// Vulkan, Metal or DirectX
     Wgpu,
     /// OpenGL, for machines whose Vulkan driver is broken

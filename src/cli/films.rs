@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::args::FilmsArgs;
 use crate::dataset::labels::read_labels;
 use crate::dataset::planes::PlaneStore;
-use crate::dataset::{PatientRule, scan};
+use crate::dataset::{Flow, PatientRule, scan};
 use crate::imaging::Preprocess;
 use crate::learn::metrics::positive_class;
 
@@ -97,9 +97,12 @@ impl Films {
     /// Fails if a film cannot be read: a figure over fewer films than it says would mislead.
     pub fn load(&self, preprocess: Preprocess, threads: usize) -> anyhow::Result<Arc<PlaneStore>> {
         let bar = bar("reading films");
-        let report = |done, total| progress(&bar, done, total);
+        let report = |done, total| {
+            progress(&bar, done, total);
+            Flow::Continue
+        };
         let (store, refused) =
-            PlaneStore::load(&self.root, &self.files, &preprocess, threads, &report);
+            PlaneStore::load(&self.root, &self.files, &preprocess, threads, &report)?;
         bar.finish_and_clear();
         if let Some(film) = refused.first() {
             let count = refused.len();

@@ -7,6 +7,7 @@ use anyhow::bail;
 use super::Answer;
 use super::args::PredictArgs;
 use crate::config::Home;
+use crate::dataset::Flow;
 use crate::dataset::planes::PlaneStore;
 use crate::device::Compute;
 use crate::engine::worker::source_preprocess;
@@ -23,7 +24,8 @@ pub fn run(home: &Home, args: &PredictArgs, compute: &Compute) -> anyhow::Result
     let mut answer = Answer::Yes;
     for path in &args.files {
         let name = path.to_string_lossy().into_owned();
-        let (store, refused) = PlaneStore::load(Path::new(""), &[name], &preprocess, 1, &|_, _| {});
+        let go_on = &|_, _| Flow::Continue;
+        let (store, refused) = PlaneStore::load(Path::new(""), &[name], &preprocess, 1, go_on)?;
         if let Some(film) = refused.first() {
             eprintln!("refused: {film}");
             answer = Answer::No;

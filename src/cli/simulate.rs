@@ -33,7 +33,7 @@ use crate::model::Pretrained;
 use crate::model::folder::load_pretrained;
 use crate::predict::embed;
 use crate::query::{
-    ClusterCache, Embeddings, Head, Pool, Regularisation, Scaling, Standardisation, Strategy, rank,
+    ClusterCache, Embeddings, Head, Pool, Regularisation, Standardisation, Strategy, rank,
 };
 
 /// Everything that the cells share.
@@ -171,7 +171,7 @@ impl<'a> Bench<'a> {
             embed(&base.encoder, store, &rows, size, &plain, &mut |_| Flow::Continue)
         };
         let (embedded, eval_embedded) = (all(&pool_store)?, all(&eval_store)?);
-        let scale = Standardisation::measure(&embedded, Scaling::default());
+        let scale = Standardisation::measure(&embedded);
         Ok(Self {
             args,
             compute,
@@ -229,9 +229,10 @@ impl<'a> Bench<'a> {
     ) -> Head {
         let folds = FoldAssigner::new(FOLDS).assign_all(bought, &self.pool.patients);
         let classes = self.classes();
-        let l2 =
-            regularisation.refresh(&self.features, &bought.rows, &bought.classes, classes, &folds);
-        Head::fit(&self.features, &bought.rows, &bought.classes, classes, l2, warm)
+        let Labelled { rows, classes: truth } = bought;
+        let go_on = &mut || Flow::Continue;
+        let l2 = regularisation.refresh(&self.features, rows, truth, classes, &folds, go_on);
+        Head::fit(&self.features, rows, truth, classes, l2, warm)
     }
 
     fn buy(
@@ -342,20 +343,23 @@ impl<'a> Bench<'a> {
 
     fn evaluate(&self, tuned: &FineTuned) -> anyhow::Result<Vec<f32>> {
         let rows: Vec<usize> = (0..self.eval_store.len()).collect();
-        Ok(ensemble(&tuned.models, &self.eval_store, &rows, self.size, &self.compute.device)?)
+        let device = &self.compute.device;
+        let go_on = &mut |_| Flow::Continue;
+        Ok(ensemble(&tuned.models, &self.eval_store, &rows, self.size, device, go_on)?)
     }
 
     fn distill(&self, tuned: &FineTuned, seed: u64) -> anyhow::Result<Vec<f32>> {
         let device = &self.compute.device;
         let pool: Vec<usize> = (0..self.pool_store.len()).collect();
-        let teacher = ensemble(&tuned.models, &self.pool_store, &pool, self.size, device)?;
+        let go_on = &mut |_| Flow::Continue;
+        let teacher = ensemble(&tuned.models, &self.pool_store, &pool, self.size, device, go_on)?;
         let config = DistillConfig::standard(self.size, seed);
         let student =
             distill(&self.setting(), &pool, teacher, &tuned.labelled, &config, &mut |_| {
                 Flow::Continue
             })?;
         let rows: Vec<usize> = (0..self.eval_store.len()).collect();
-        Ok(probabilities(&student, &self.eval_store, &rows, self.size, device)?)
+        Ok(probabilities(&student, &self.eval_store, &rows, self.size, device, go_on)?)
     }
 }
 

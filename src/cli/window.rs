@@ -27,11 +27,12 @@ pub fn run(home: &Home, label: Option<&LabelArgs>, args: &Args) -> anyhow::Resul
         None => start(home),
     };
     let renderer = match args.renderer {
+        RendererChoice::Auto => Renderer::Auto,
         RendererChoice::Wgpu => Renderer::Wgpu,
         RendererChoice::Glow => Renderer::Glow,
     };
     let background = Background::Learning { compute, base_model, learn_every };
-    ui::run(home.clone(), start, renderer, background)?;
+    ui::run(home, &start, renderer, &background)?;
     Ok(Answer::Yes)
 }
 

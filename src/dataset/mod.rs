@@ -14,6 +14,20 @@ mod scan;
 pub use patient::{InvalidPatientRule, PatientRule};
 pub use scan::{Duplicate, FilmRecord, Refused, Scan, ScanError, scan};
 
+/// Whether long work goes on; who asked for it is asked between its steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// It goes on.
+    Continue,
+    /// It ends at once.
+    Stop,
+}
+
+/// Long work that was asked to end before it was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stopped")]
+pub struct Stopped;
+
 /// Identity of a film: the first 128 bits of the BLAKE3 hash of its file's bytes, written as 32 hexadecimal digits.
 ///
 /// Two files with the same bytes are the same film, whatever their names.

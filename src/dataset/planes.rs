@@ -2,12 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use parking_lot::Mutex;
 
-use super::Refused;
+use super::{Flow, Refused, Stopped};
 use crate::imaging::{self, Plane, Preprocess};
 
 /// The planes of a list of films, in the order of the list.
@@ -22,28 +22,36 @@ pub struct PlaneStore {
 impl PlaneStore {
     /// Decodes and preprocesses `files`, paths relative to `root`, on up to `threads` threads.
     ///
-    /// `progress` is told, on those threads, how many of how many films are done. A film that cannot be read stays in
-    /// its place as a black plane and is reported; reports come in the order of the list.
+    /// `observe` is told, on those threads, how many of how many films are done. A film that cannot be read stays in its
+    /// place as a black plane and is reported; reports come in the order of the list.
+    ///
+    /// # Errors
+    /// [`Stopped`] when `observe` says so, after the films that are in hand.
     pub fn load(
         root: &Path,
         files: &[String],
         pre: &Preprocess,
         threads: usize,
-        progress: &(dyn Fn(usize, usize) + Sync),
-    ) -> (Self, Vec<Refused>) {
+        observe: &(dyn Fn(usize, usize) -> Flow + Sync),
+    ) -> Result<(Self, Vec<Refused>), Stopped> {
         let pre = Preprocess { size: pre.size.max(1), ..*pre };
         let area = pre.size as usize * pre.size as usize;
         let mut pixels = vec![0; area * files.len()];
         let (done, refused) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        let stopped = AtomicBool::new(false);
         let queue = Mutex::new(files.iter().zip(pixels.chunks_exact_mut(area)).enumerate());
-        let work = || loop {
-            // Bound first: in a `while let` the lock would be held through the body.
-            let next = queue.lock().next();
-            let Some((place, (file, target))) = next else { break };
-            if let Err(reason) = fill(&root.join(file), pre, target) {
-                refused.lock().push((place, Refused { file: file.clone(), reason }));
+        let work = || {
+            while !stopped.load(Ordering::Relaxed) {
+                // Bound first: in a `while let` the lock would be held through the body.
+                let next = queue.lock().next();
+                let Some((place, (file, target))) = next else { break };
+                if let Err(reason) = fill(&root.join(file), pre, target) {
+                    refused.lock().push((place, Refused { file: file.clone(), reason }));
+                }
+                if observe(done.fetch_add(1, Ordering::Relaxed) + 1, files.len()) == Flow::Stop {
+                    stopped.store(true, Ordering::Relaxed);
+                }
             }
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
         };
         thread::scope(|scope| {
             for n in 1..threads.min(files.len()) {
@@ -53,10 +61,13 @@ impl PlaneStore {
             }
             work();
         });
+        if stopped.into_inner() {
+            return Err(Stopped);
+        }
         let mut refused = refused.into_inner();
         refused.sort_by_key(|(place, _)| *place);
         let store = Self { size: pre.size, pixels, count: files.len() };
-        (store, refused.into_iter().map(|(_, refused)| refused).collect())
+        Ok((store, refused.into_iter().map(|(_, refused)| refused).collect()))
     }
 
     /// Keeps planes that are already at hand; those of another size are resized.

@@ -50,6 +50,11 @@ impl Flags {
         self.shared.0.lock().closing
     }
 
+    /// Says whether to go on with what only closing ends.
+    pub fn until_closed(&self) -> Flow {
+        if self.closing() { Flow::Stop } else { Flow::Continue }
+    }
+
     /// Forgets an earlier pause or cancellation; a job calls it when it begins.
     pub fn begin(&self) {
         self.change(|wishes| {

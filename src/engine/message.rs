@@ -124,12 +124,10 @@ impl Stage {
 pub struct Progress {
     /// Current stage.
     pub stage: Stage,
-    /// Steps done in this stage.
+    /// Steps done in this stage; where films are embedded, films.
     pub step: u64,
     /// Steps of this stage as foreseen now.
     pub steps: u64,
-    /// Loss of the last step.
-    pub loss: f32,
     /// Films a second.
     pub images_per_second: f32,
     /// Seconds that this stage still takes.

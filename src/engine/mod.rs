@@ -190,7 +190,7 @@ impl Engine {
         self.shared.progress.lock().clone()
     }
 
-    /// Returns step and loss of the job that runs or ran last, stage after stage.
+    /// Returns step and loss of the job that runs or ran last; the steps run on from stage to stage.
     pub fn losses(&self) -> Vec<(u64, f32)> {
         self.shared.losses.lock().clone()
     }

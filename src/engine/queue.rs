@@ -41,6 +41,13 @@ pub struct QueuedFilm {
     pub reason: Option<Reason>,
 }
 
+impl QueuedFilm {
+    /// Returns whether it was drawn at random for the audit stream.
+    const fn is_audit(&self) -> bool {
+        matches!(self.source, QueuedSource::Audit { .. })
+    }
+}
+
 /// The reading order.
 #[derive(Clone, Debug)]
 pub struct ReadingQueue {
@@ -77,6 +84,11 @@ impl ReadingQueue {
         }
     }
 
+    /// Takes in a film of an earlier sitting with why it came then, so that it comes again as what it was.
+    pub fn remember(&mut self, film: QueuedFilm) {
+        self.drawn.insert(film.row, film);
+    }
+
     /// Takes a new ranking: the film on screen stays, what follows it is replaced.
     pub fn update(&mut self, ranking: Arc<Ranking>, labels: &LabelSet) {
         self.ranking = Some(ranking);
@@ -107,7 +119,7 @@ impl ReadingQueue {
         let film = self.current.take();
         let shown = film.as_ref().map(|film| film.row);
         if let Some(film) = film {
-            self.drawn.entry(film.row).or_insert(film);
+            self.remember(film);
         }
         self.front.retain(|&row| Some(row) != shown);
         self.labels_changed(labels);
@@ -162,6 +174,9 @@ impl ReadingQueue {
         let ranking = self.ranking.as_ref()?;
         let unread = |row: &&usize| open.binary_search(row).is_ok() && !used.contains(*row);
         let row = *self.audit_order.iter().find(unread)?;
+        if let Some(film) = self.drawn.get(&row).filter(|film| film.is_audit()) {
+            return Some(film.clone());
+        }
         let classes = ranking.probabilities.len() / self.films.max(1);
         let predicted = ranking.probabilities.get(row * classes..(row + 1) * classes)?.to_vec();
         let source = QueuedSource::Audit { predicted, probability: 1.0 / open.len() as f32 };
@@ -192,7 +207,7 @@ impl ReadingQueue {
         let next = order
             .iter()
             .find(|ranked| !taken.contains(&ranked.index) && !used.contains(&ranked.index))?;
-        Some(self.ranked(next.index))
+        Some(self.again(next.index))
     }
 
     /// The next film in seeded random order, for when there is no ranking or it has run out.
@@ -201,11 +216,7 @@ impl ReadingQueue {
         rng::shuffle(&mut rng::stream(self.seed, "reading order", &[]), &mut order);
         let row =
             order.into_iter().find(|row| open.binary_search(row).is_ok() && !used.contains(row))?;
-        Some(QueuedFilm {
-            row,
-            source: QueuedSource::Ranked { strategy: None, rank: 0 },
-            reason: None,
-        })
+        Some(self.again(row))
     }
 }
 
@@ -294,6 +305,28 @@ mod tests {
         queue.advance(&put_off);
         queue.advance(&LabelSet { classes: vec![0; 3], rows: rest, ..put_off });
         assert_eq!(queue.upcoming(1), [first]);
+    }
+
+    #[test]
+    fn an_audit_film_of_an_earlier_sitting_stays_one_however_it_comes_again() {
+        let source = QueuedSource::Audit { predicted: vec![0.3, 0.7], probability: 0.25 };
+        let film = QueuedFilm { row: 2, source, reason: None };
+        let open = LabelSet::default();
+        for (share, order, back) in [
+            (0.0, vec![0, 1, 2, 3], true),
+            (0.0, vec![2, 0, 1, 3], false),
+            (0.0, Vec::new(), false),
+            (1.0, vec![0, 1, 2, 3], false),
+        ] {
+            let mut queue = ReadingQueue::new(4, share, 3);
+            queue.remember(film.clone());
+            queue.update(ranking(4, &order), &open);
+            if back {
+                queue.show(2);
+                assert_eq!(queue.upcoming(1).first(), Some(&film));
+            }
+            assert!(queue.upcoming(4).contains(&film), "{share} {order:?}");
+        }
     }
 
     #[test]

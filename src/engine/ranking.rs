@@ -12,7 +12,7 @@ use super::{Options, Shared};
 use crate::learn::finetune::{FoldAssigner, Labelled};
 use crate::learn::metrics::Metrics;
 use crate::query::{
-    ClusterCache, Embeddings, Head, Pool, Regularisation, Scaling, Standardisation, Strategy, rank,
+    ClusterCache, Embeddings, Head, Pool, Regularisation, Standardisation, Strategy, rank,
 };
 
 /// Length of a ranking: far more than is read before the next one.
@@ -62,7 +62,7 @@ struct Space {
 
 impl Space {
     fn new(embedded: Embedded) -> Self {
-        let scale = Standardisation::measure(&embedded.pool, Scaling::default());
+        let scale = Standardisation::measure(&embedded.pool);
         Self {
             model: embedded.model,
             features: scale.apply(&embedded.pool),
@@ -193,7 +193,9 @@ impl Ranker {
         let folds = FoldAssigner::new(FOLDS).assign_all(&labelled, &self.options.pool.patients);
         let Labelled { rows, classes } = &labelled;
         let count = self.options.classes.len();
-        space.regularisation.refresh(&space.features, rows, classes, count, &folds);
+        let flags = &self.shared.flags;
+        let observe = &mut || flags.until_closed();
+        space.regularisation.refresh(&space.features, rows, classes, count, &folds, observe);
     }
 
     /// Starts background learning when enough labels are new and every class has enough.

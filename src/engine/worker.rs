@@ -12,19 +12,18 @@ use super::cache;
 use super::message::{Event, Progress, Stage};
 use super::ranking::{Embedded, ToRanking};
 use super::{Options, ReferenceSet, Shared, Source};
+use crate::dataset::Stopped;
 use crate::dataset::planes::PlaneStore;
 use crate::device;
 use crate::imaging::Preprocess;
 use crate::learn::distill::{DistillConfig, distill};
 use crate::learn::finetune::{FineTuned, FinetuneConfig, Labelled, ensemble, finetune};
 use crate::learn::metrics::log_loss;
-use crate::learn::{Flow, LearnError, Setting, StepReport};
+use crate::learn::{Flow, LearnError, Pace, Setting, StepReport};
 use crate::model::folder::{self, Kind, ModelCard, load_pretrained};
 use crate::model::{Classifier, Pretrained};
 use crate::predict::{Predictor, embed};
-use crate::query::{
-    Embeddings, L2_GRID, Regularisation, Scaling, Standardisation, choose_l2, out_of_fold,
-};
+use crate::query::{Embeddings, L2_GRID, Regularisation, Standardisation, choose_l2, out_of_fold};
 
 /// Edge of a plane in memory, over the edge of the network's input: crops keep detail without each film staying whole.
 const SOURCE_SCALE: f32 = 1.5;
@@ -114,9 +113,10 @@ impl Worker {
         let plain = options.compute.device.clone().inner();
         let (base, base_card) = load_pretrained(&options.base_model, &plain)?;
         let preprocess = source_preprocess(base_card.preprocess);
-        let (pool, unreadable) = load(&options.pool, preprocess, "reading films", &shared);
+        let (pool, unreadable) = load(&options.pool, preprocess, "reading films", &shared)?;
         let reference = options.reference.as_ref();
-        let reference = reference.map(|part| load_reference(part, preprocess, &shared));
+        let reference =
+            reference.map(|part| load_reference(part, preprocess, &shared)).transpose()?;
         if reference.as_ref().is_some_and(|(store, _)| store.is_empty()) {
             let text = "No film of the reference set can be read; there is no accuracy curve";
             shared.send(Event::Warning(text.to_owned()));
@@ -135,8 +135,9 @@ impl Worker {
         };
         let name = worker.options.base_name.clone();
         let hash = worker.base_card.weights_hash.clone();
-        let embedded = worker.embed_all(None, &name, &hash)?;
-        let scale = Standardisation::measure(&embedded.pool, Scaling::default());
+        let embedded = worker
+            .embed_all(None, &name, &hash, &mut |done, total| worker.preparing(done, total))?;
+        let scale = Standardisation::measure(&embedded.pool);
         worker.base_embeddings = Some(scale.apply(&embedded.pool));
         worker.to_ranking.send(ToRanking::Embedded(embedded)).ok();
         let current = worker.options.current_model.as_ref();
@@ -157,7 +158,9 @@ impl Worker {
                     let base = &self.options.base_name;
                     anyhow::bail!("it sees films in another size or fit than {base}");
                 }
-                self.embed_all(Some(&student), name, &student.card.weights_hash)
+                let hash = &student.card.weights_hash;
+                let observe = &mut |done, total| self.preparing(done, total);
+                self.embed_all(Some(&student), name, hash, observe)
             });
         match embedded {
             Ok(embedded) => self.to_ranking.send(ToRanking::Embedded(embedded)).is_ok(),
@@ -171,38 +174,42 @@ impl Worker {
         }
     }
 
-    /// Embeds pool and reference set, from the cache where this model has embedded these films before.
+    /// Embeds pool and reference set, from the cache where this model has embedded these films before; `observe` is told
+    /// the films done, of how many.
     fn embed_all(
         &self,
         student: Option<&Predictor>,
         model: &str,
         hash: &str,
+        observe: &mut dyn FnMut(usize, usize) -> Flow,
     ) -> anyhow::Result<Embedded> {
         let encoder = student.map_or(&self.base.encoder, |student| student.model.encoder());
-        let part = |store: &Arc<PlaneStore>,
-                    source: &Source,
-                    whole: bool|
-         -> anyhow::Result<Embeddings> {
-            let key = cache::key(hash, &source.keys);
-            if let Some(found) = cache::load(&self.options.cache, &key, store.len()) {
-                return Ok(found);
-            }
-            let rows: Vec<usize> = (0..store.len()).collect();
-            let size = self.base_card.preprocess.size;
-            let total = rows.len();
-            let found =
-                embed(encoder, store, &rows, size, &self.options.compute.device, &mut |done| {
-                    self.shared.send(Event::Preparing { what: "embedding films", done, total });
-                    if self.shared.flags.closing() { Flow::Stop } else { Flow::Continue }
+        let total = self.pool.len() + self.reference.as_ref().map_or(0, |(store, _)| store.len());
+        let mut before = 0;
+        let mut part =
+            |store: &Arc<PlaneStore>, source: &Source, whole: bool| -> anyhow::Result<Embeddings> {
+                let key = cache::key(hash, &source.keys);
+                let earlier = before;
+                before += store.len();
+                if let Some(found) = cache::load(&self.options.cache, &key, store.len()) {
+                    return Ok(found);
+                }
+                let rows: Vec<usize> = (0..store.len()).collect();
+                let size = self.base_card.preprocess.size;
+                let device = &self.options.compute.device;
+                // Before the first batch too: with a large network that one takes seconds.
+                observe(earlier, total);
+                let found = embed(encoder, store, &rows, size, device, &mut |done| {
+                    observe(earlier + done, total)
                 })?;
-            // A film that is missing today may be back tomorrow.
-            if whole && let Err(error) = cache::save(&self.options.cache, &key, &found) {
-                self.shared.send(Event::Warning(format!(
-                    "Embeddings could not be kept for the next start: {error}"
-                )));
-            }
-            Ok(found)
-        };
+                // A film that is missing today may be back tomorrow.
+                if whole && let Err(error) = cache::save(&self.options.cache, &key, &found) {
+                    self.shared.send(Event::Warning(format!(
+                        "Embeddings could not be kept for the next start: {error}"
+                    )));
+                }
+                Ok(found)
+            };
         let pool = part(&self.pool, &self.options.pool, self.unreadable.is_empty())?;
         let reference = match &self.reference {
             Some((store, set)) => Some((part(store, &set.source, true)?, set.classes.clone())),
@@ -210,6 +217,12 @@ impl Worker {
         };
         let unreadable = self.unreadable.clone();
         Ok(Embedded { model: model.to_owned(), pool, reference, unreadable })
+    }
+
+    /// Says how far embedding is while the session opens.
+    fn preparing(&self, done: usize, total: usize) -> Flow {
+        self.shared.send(Event::Preparing { what: "embedding films", done, total });
+        self.shared.flags.until_closed()
     }
 
     /// Fine-tunes, and distils if that helped; says what came of it either way. Returns the labels that it learnt from.
@@ -253,7 +266,9 @@ impl Worker {
             &config,
             &mut |report| self.observe(Stage::FineTuning, report),
         )?;
-        let verdict = self.compare(&tuned);
+        let mut observe = |_| self.shared.flags.check();
+        let unseen = tuned.out_of_fold(&setting, size, &mut observe)?;
+        let verdict = self.compare(&tuned, &unseen)?;
         let labelled = tuned.labelled.clone();
         let name = self.free_name(labelled.rows.len());
         if !verdict.better {
@@ -263,7 +278,7 @@ impl Worker {
         let left_out = self.shared.labels.lock().excluded.clone();
         let usable = |row: &usize| !self.unreadable.contains(row) && !left_out.contains(row);
         let rows: Vec<usize> = (0..self.pool.len()).filter(usable).collect();
-        let teacher = ensemble(&tuned.models, &self.pool, &rows, size, device)?;
+        let teacher = ensemble(&tuned.models, &self.pool, &rows, size, device, &mut observe)?;
         let distilling = DistillConfig::standard(size, self.options.seed);
         let student =
             distill(&setting, &rows, teacher, &tuned.labelled, &distilling, &mut |report| {
@@ -271,25 +286,47 @@ impl Worker {
             })?;
         let path = self.options.models.join(&name);
         self.save(&path, &student, &tuned, (&config, &distilling), &verdict)?;
-        let student = Predictor::load(&path, device)?;
-        let embedded = self.embed_all(Some(&student), &name, &student.card.weights_hash)?;
+        let embedded = self.embed_student(&name, &path).inspect_err(|_| {
+            // Nothing would ever speak of it.
+            std::fs::remove_dir_all(&path).ok();
+        })?;
         self.to_ranking.send(ToRanking::Embedded(embedded)).ok();
         Ok(Ended { model: name, accepted: true, outcome: verdict.text, labelled })
     }
 
-    /// Compares fine-tuning with the linear head on the pretrained features, both on films that they have not seen.
-    fn compare(&self, tuned: &FineTuned) -> Verdict {
+    /// Embeds the films with a new student, as it was saved.
+    fn embed_student(&self, name: &str, path: &Path) -> anyhow::Result<Embedded> {
+        let student = Predictor::load(path, &self.options.compute.device)?;
+        let (mut pace, mut before) = (Pace::new(0), 0);
+        let mut observe = |done: usize, total: usize| {
+            let (step, steps) = (done as u64, total as u64);
+            let speed = pace.after(done - before, step, steps);
+            before = done;
+            self.show(Stage::Embedding, (step, steps), speed);
+            pace.ask(|| self.shared.flags.check())
+        };
+        self.embed_all(Some(&student), name, &student.card.weights_hash, &mut observe)
+    }
+
+    /// Compares fine-tuning, by its probabilities of films `unseen` by the network asked, with the linear head on the
+    /// pretrained features, likewise on films that it has not seen.
+    fn compare(&self, tuned: &FineTuned, unseen: &[f32]) -> Result<Verdict, LearnError> {
         let Labelled { rows, classes: truth } = &tuned.labelled;
         let classes = self.options.classes.len();
         let before = self.base_embeddings.as_ref().map_or(f64::INFINITY, |features| {
-            let l2 = choose_l2(features, rows, truth, classes, &tuned.folds, &L2_GRID)
+            let observe = &mut || self.shared.flags.check();
+            let l2 = choose_l2(features, rows, truth, classes, &tuned.folds, &L2_GRID, observe)
                 .unwrap_or_else(|| Regularisation::default().l2());
             log_loss(&out_of_fold(features, rows, truth, classes, &tuned.folds, l2), truth, classes)
         });
-        let after = log_loss(&tuned.out_of_fold, truth, classes);
+        // Then the penalty was not chosen, and the comparison would be with a worse head.
+        if self.shared.flags.check() == Flow::Stop {
+            return Err(LearnError::Stopped);
+        }
+        let after = log_loss(unseen, truth, classes);
         let n = rows.len();
         let relation = if after < before { "better than" } else { "not better than" };
-        Verdict {
+        Ok(Verdict {
             better: after < before,
             before,
             after,
@@ -297,7 +334,7 @@ impl Worker {
                 "Fine-tuned on {n} labels: cross-validated log-loss {after:.3}, {relation} the {before:.3} of the head \
                  on pretrained features"
             ),
-        }
+        })
     }
 
     /// Returns a name for a model that learnt from this many labels; the log may speak of earlier ones for ever.
@@ -339,28 +376,32 @@ impl Worker {
     }
 
     fn observe(&self, stage: Stage, report: &StepReport) -> Flow {
-        let labels = self.shared.labelled().rows.len();
-        let progress = |paused| Progress {
-            stage,
-            step: report.step,
-            steps: report.steps,
-            loss: report.loss,
-            images_per_second: report.images_per_second,
-            seconds_left: report.seconds_left,
-            labels,
-            paused,
-        };
-        let mut shown = self.shared.progress.lock();
-        *shown = Some(progress(self.shared.flags.paused()));
-        drop(shown);
+        let speed = (report.images_per_second, report.seconds_left);
+        self.show(stage, (report.step, report.steps), speed);
         let mut losses = self.shared.losses.lock();
         // A job that ends before its first step leaves the last one's losses to be looked at.
         if stage == Stage::FineTuning && report.step == 1 {
             losses.clear();
         }
-        losses.push((report.step, report.loss));
+        // Each stage counts its own steps; in the plot the later stage's follow the earlier one's.
+        let step = losses.last().map_or(1, |&(last, _)| last + 1);
+        losses.push((step, report.loss));
         drop(losses);
         self.shared.flags.check()
+    }
+
+    /// Shows steps done of how many, and films a second and seconds left.
+    fn show(
+        &self,
+        stage: Stage,
+        (step, steps): (u64, u64),
+        (images_per_second, seconds_left): (f32, f32),
+    ) {
+        let labels = self.shared.labelled().rows.len();
+        let mut shown = self.shared.progress.lock();
+        let paused = self.shared.flags.paused();
+        *shown =
+            Some(Progress { stage, step, steps, images_per_second, seconds_left, labels, paused });
     }
 }
 
@@ -385,7 +426,7 @@ fn load(
     preprocess: Preprocess,
     what: &'static str,
     shared: &Shared,
-) -> (Arc<PlaneStore>, Vec<usize>) {
+) -> Result<(Arc<PlaneStore>, Vec<usize>), Stopped> {
     let reporter = Mutex::new(0);
     let (store, refused) =
         PlaneStore::load(&source.root, &source.files, &preprocess, 1, &|done, total| {
@@ -395,14 +436,15 @@ fn load(
                 *last = done;
                 shared.send(Event::Preparing { what, done, total });
             }
-        });
+            shared.flags.until_closed()
+        })?;
     let files: BTreeSet<&str> = refused.iter().map(|film| film.file.as_str()).collect();
     let rows =
         (0..source.files.len()).filter(|&row| files.contains(source.files[row].as_str())).collect();
     for film in &refused {
         shared.send(Event::Warning(format!("A film is left out, it cannot be read: {film}")));
     }
-    (Arc::new(store), rows)
+    Ok((Arc::new(store), rows))
 }
 
 /// Reads the reference set; films that cannot be read are left out of it.
@@ -410,11 +452,11 @@ fn load_reference(
     reference: &ReferenceSet,
     preprocess: Preprocess,
     shared: &Shared,
-) -> (Arc<PlaneStore>, ReferenceSet) {
+) -> Result<(Arc<PlaneStore>, ReferenceSet), Stopped> {
     let what = "reading the reference set";
-    let (store, unreadable) = load(&reference.source, preprocess, what, shared);
+    let (store, unreadable) = load(&reference.source, preprocess, what, shared)?;
     if unreadable.is_empty() {
-        return (store, reference.clone());
+        return Ok((store, reference.clone()));
     }
     let readable: Vec<usize> = (0..store.len()).filter(|row| !unreadable.contains(row)).collect();
     let planes = readable.iter().map(|&row| store.plane(row));
@@ -426,5 +468,6 @@ fn load_reference(
         ..Source::default()
     };
     let classes = readable.iter().map(|&row| reference.classes[row]).collect();
-    (Arc::new(PlaneStore::from_planes(store.size, planes)), ReferenceSet { source, classes })
+    let store = PlaneStore::from_planes(store.size, planes);
+    Ok((Arc::new(store), ReferenceSet { source, classes }))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 
-use super::{LabelSet, Options, ReferenceSet, Source};
+use super::{LabelSet, Options, QueuedFilm, QueuedSource, ReferenceSet, Source};
 use crate::config::{Home, check_name};
 use crate::dataset::index::{load_index, save_index};
 use crate::dataset::labels::read_labels;
@@ -15,7 +15,7 @@ use crate::device::Compute;
 use crate::learn::metrics::positive_class;
 use crate::query::Strategy;
 use crate::session::export::ExportFilm;
-use crate::session::{Answer, Event, Header, OpenReport, Reference, Session};
+use crate::session::{self, Answer, Event, Header, OpenReport, Reference, Session};
 
 /// Name of the demo's session and model.
 pub const DEMO: &str = "demo";
@@ -246,6 +246,27 @@ impl Workspace {
             _ => None,
         };
         self.session.entries().iter().rev().find_map(|entry| of_event(&entry.event)).unwrap_or(0)
+    }
+
+    /// Returns the films that were drawn at random so far, as they were queued then; those taken back are among them.
+    pub fn drawn(&self) -> Vec<QueuedFilm> {
+        let drawn = |event: &Event| match event {
+            Event::Label {
+                film,
+                source: session::Source::Audit { predicted, probability },
+                ..
+            }
+            | Event::Skip {
+                film,
+                source: Some(session::Source::Audit { predicted, probability }),
+            } => {
+                let (predicted, probability) = (predicted.clone(), *probability);
+                let source = QueuedSource::Audit { predicted, probability };
+                Some(QueuedFilm { row: self.row(*film)?, source, reason: None })
+            }
+            _ => None,
+        };
+        self.session.entries().iter().filter_map(|entry| drawn(&entry.event)).collect()
     }
 
     /// Returns the films as an export needs them.

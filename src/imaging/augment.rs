@@ -1,4 +1,4 @@
-//! Random views of a film: one sampling pass for the geometry, then brightness, contrast, blur and erasing.
+//! Random views of a film: one sampling pass for the geometry, then brightness, contrast and blur.
 
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -33,10 +33,6 @@ pub struct Augment {
     pub blur: f32,
     /// Least and greatest standard deviation of the blur, in pixels of the view.
     pub blur_sigma: (f32, f32),
-    /// Probability that a rectangle is blacked out.
-    pub erase: f32,
-    /// Least and greatest part of the view's area that is blacked out.
-    pub erase_area: (f32, f32),
 }
 
 impl Augment {
@@ -53,8 +49,6 @@ impl Augment {
             contrast: 0.0,
             blur: 0.0,
             blur_sigma: (0.1, 2.0),
-            erase: 0.0,
-            erase_area: (0.02, 0.2),
         }
     }
 
@@ -87,7 +81,6 @@ impl Augment {
         let contrast = uniform(rng, (1.0 - self.contrast).max(0.0), 1.0 + self.contrast);
         let (blur, sigma) =
             (unit(rng) < self.blur, uniform(rng, self.blur_sigma.0, self.blur_sigma.1));
-        let erase = unit(rng) < self.erase;
         let mut out = view.sample(source, size);
         if jitter && brightness_first {
             brighten(&mut out.pixels, brightness);
@@ -98,9 +91,6 @@ impl Augment {
         }
         if blur {
             gaussian_blur(&mut out, &taps(size as usize / 10 / 2 * 2 + 1, sigma));
-        }
-        if erase {
-            self.black_out(&mut out, rng);
         }
         out
     }
@@ -121,21 +111,6 @@ impl Augment {
             centre: (x * width, y * height),
             right: (across * cos, across * sin),
             down: (-h * height * sin, h * height * cos),
-        }
-    }
-
-    /// Blacks out a random rectangle (Zhong et al., "Random erasing data augmentation", 2017, with black).
-    fn black_out(&self, plane: &mut Plane, rng: &mut ChaCha8Rng) {
-        let (w, h) = draw_box(self.erase_area, (0.3, 1.0 / 0.3), rng);
-        let span = |part: f32, place: f32, side: u32| {
-            let length = (part * side as f32).round();
-            let start = (place * (side as f32 - length)).round().max(0.0) as usize;
-            start..(start + length as usize).min(side as usize)
-        };
-        let (columns, rows) = (span(w, unit(rng), plane.width), span(h, unit(rng), plane.height));
-        let width = plane.width as usize;
-        for row in rows {
-            plane.pixels[row * width..][columns.clone()].fill(0.0);
         }
     }
 }

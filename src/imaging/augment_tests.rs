@@ -160,7 +160,7 @@ fn blur_agrees_with_a_slow_reference() {
 #[test]
 fn views_stay_in_range_and_repeat_with_their_stream() {
     let source = noise(48, 5);
-    let augment = Augment { erase: 0.5, translate: 0.1, ..Augment::simclr() };
+    let augment = Augment { translate: 0.1, ..Augment::simclr() };
     let mut views = Vec::new();
     for key in 0..200 {
         let view = augment.apply(&source, 32, &mut stream(1, "augment", &[key]));
@@ -175,21 +175,10 @@ fn views_stay_in_range_and_repeat_with_their_stream() {
 }
 
 #[test]
-fn erasing_blacks_out_the_area_asked_for() {
-    let white = Plane { width: 40, height: 40, pixels: vec![1.0; 1600] };
-    let augment = Augment { erase: 1.0, erase_area: (0.1, 0.2), ..Augment::none() };
-    for key in 0..200 {
-        let view = augment.apply(&white, 40, &mut stream(2, "erase", &[key]));
-        let black = view.pixels.iter().filter(|&&pixel| pixel == 0.0).count() as f64 / 1600.0;
-        assert!((0.08..0.23).contains(&black), "{black}");
-    }
-}
-
-#[test]
 fn degenerate_planes_and_sizes_do_not_panic() {
     for (width, height, size) in [(1, 1, 1), (1, 7, 4), (7, 1, 9), (2, 2, 0)] {
         let plane = Plane { width, height, pixels: vec![0.5; (width * height) as usize] };
-        let augment = Augment { blur: 1.0, erase: 1.0, ..Augment::simclr() };
+        let augment = Augment { blur: 1.0, ..Augment::simclr() };
         assert_eq!(
             augment.apply(&plane, size, &mut stream(0, "t", &[])).pixels.len(),
             (size * size) as usize

@@ -37,11 +37,6 @@ impl<M: Module> Ema<M> {
     pub fn into_model(self) -> Option<M> {
         self.average
     }
-
-    /// Returns a copy of the averaged model as it stands.
-    pub fn model(&self) -> Option<M> {
-        self.average.as_ref().map(Module::valid)
-    }
 }
 
 struct Weights(HashMap<ParamId, Box<dyn Any>>);
@@ -93,7 +88,7 @@ mod tests {
             let t = step as f32 + 1.0;
             let decay = 0.5_f32.min((1.0 + t) / (10.0 + t));
             expected = decay * expected + (1.0 - decay) * gamma;
-            let average = ema.model().unwrap();
+            let average = ema.average.as_ref().unwrap();
             assert!((read(average.gamma.val()).unwrap()[0] - expected).abs() < 1e-6);
             assert_eq!(read(model.running_mean.value_sync()).unwrap(), statistics);
         }

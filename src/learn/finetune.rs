@@ -85,7 +85,7 @@ impl Labelled {
     }
 }
 
-/// Fold networks and what they say of films they have not seen.
+/// Fold networks and what they were taught.
 #[derive(Debug)]
 pub struct FineTuned {
     /// One network a fold, on the plain device.
@@ -94,8 +94,32 @@ pub struct FineTuned {
     pub labelled: Labelled,
     /// Fold of each labelled film.
     pub folds: Vec<usize>,
-    /// Class probabilities of each labelled film from the network that has not seen its patient, row-major.
-    pub out_of_fold: Vec<f32>,
+}
+
+impl FineTuned {
+    /// Returns class probabilities of each labelled film from the network that has not seen its patient, row-major.
+    ///
+    /// # Errors
+    /// Fails if the device failed, or as stopped when `observe`, which is told the films done of a fold, says so.
+    pub fn out_of_fold(
+        &self,
+        setting: &Setting<'_>,
+        size: u32,
+        observe: &mut dyn FnMut(usize) -> Flow,
+    ) -> Result<Vec<f32>, LearnError> {
+        let Setting { classes, store, device, .. } = *setting;
+        let mut all = vec![0.0; self.labelled.rows.len() * classes];
+        for (fold, model) in self.models.iter().enumerate() {
+            let held: Vec<usize> =
+                (0..self.folds.len()).filter(|&i| self.folds[i] == fold).collect();
+            let rows: Vec<usize> = held.iter().map(|&i| self.labelled.rows[i]).collect();
+            let found = probabilities(model, store, &rows, size, device, observe)?;
+            for (&i, values) in held.iter().zip(found.chunks_exact(classes)) {
+                all[i * classes..(i + 1) * classes].copy_from_slice(values);
+            }
+        }
+        Ok(all)
+    }
 }
 
 /// Puts each patient into the fold that has the fewest films of that class, first come first served, so that labels
@@ -225,25 +249,24 @@ pub fn finetune(
     }
     let models: Vec<Classifier> =
         networks.into_iter().filter_map(|network| network.ema.into_model()).collect();
-    let out_of_fold =
-        out_of_fold(&models, store, &labelled, &fold_of, classes, config.size, device)?;
-    Ok(FineTuned { models, labelled, folds: fold_of, out_of_fold })
+    Ok(FineTuned { models, labelled, folds: fold_of })
 }
 
 /// Class probabilities of `rows`, the mean over the fold networks and mirror images, row-major.
 ///
 /// # Errors
-/// Fails if the device failed.
+/// Fails if the device failed, or as stopped when `observe`, which is told the films done of a network, says so.
 pub fn ensemble(
     models: &[Classifier],
     store: &PlaneStore,
     rows: &[usize],
     size: u32,
     device: &Device,
+    observe: &mut dyn FnMut(usize) -> Flow,
 ) -> Result<Vec<f32>, LearnError> {
     let mut mean: Vec<f32> = Vec::new();
     for model in models {
-        let one = probabilities(model, store, rows, size, device)?;
+        let one = probabilities(model, store, rows, size, device, observe)?;
         mean.resize(one.len(), 0.0);
         mean.iter_mut().zip(one).for_each(|(sum, value)| *sum += value / models.len() as f32);
     }
@@ -319,25 +342,4 @@ fn learn(
     network.model = network.optimizer.step(rate, network.model.clone(), gradients);
     network.ema.update(&network.model);
     Ok(value)
-}
-
-fn out_of_fold(
-    models: &[Classifier],
-    store: &PlaneStore,
-    labelled: &Labelled,
-    fold_of: &[usize],
-    classes: usize,
-    size: u32,
-    device: &Device,
-) -> Result<Vec<f32>, LearnError> {
-    let mut all = vec![0.0; labelled.rows.len() * classes];
-    for (fold, model) in models.iter().enumerate() {
-        let held: Vec<usize> = (0..labelled.rows.len()).filter(|&i| fold_of[i] == fold).collect();
-        let rows: Vec<usize> = held.iter().map(|&i| labelled.rows[i]).collect();
-        let found = probabilities(model, store, &rows, size, device)?;
-        for (&i, values) in held.iter().zip(found.chunks_exact(classes)) {
-            all[i * classes..(i + 1) * classes].copy_from_slice(values);
-        }
-    }
-    Ok(all)
 }

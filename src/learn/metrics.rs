@@ -235,16 +235,6 @@ impl Confusion {
     }
 }
 
-/// Returns the area under the ROC curve: the chance that a positive film scores above a negative one, ties by half.
-///
-/// `None` if either kind is absent or a score is NaN.
-pub fn auroc(scores: &[f32], positive: &[bool]) -> Option<f64> {
-    if scores.iter().any(|s| s.is_nan()) {
-        return None;
-    }
-    RankedScores::new(scores, positive).area(None)
-}
-
 /// Films in order of score, cut into groups of equal score: sorted once, then resampled in linear time.
 struct RankedScores {
     /// Film and whether it is positive, by ascending score; the last element says whether a tie group ends here.
@@ -262,7 +252,8 @@ impl RankedScores {
         Self { films: films.collect() }
     }
 
-    /// Returns the Mann-Whitney statistic over pairs, each film counted as often as `times` says (once without).
+    /// Returns the area under the ROC curve, each film counted as often as `times` says (once without): the chance that a
+    /// positive film scores above a negative one, ties by half. `None` if either kind is absent.
     fn area(&self, times: Option<&[u32]>) -> Option<f64> {
         let (mut wins, mut positives, mut negatives) = (0.0, 0.0, 0.0);
         let (mut tied_positives, mut tied_negatives) = (0.0, 0.0);
@@ -282,21 +273,6 @@ impl RankedScores {
         }
         (positives > 0.0 && negatives > 0.0).then(|| wins / (positives * negatives))
     }
-}
-
-/// Returns the 95 % bootstrap interval of [`auroc`] from `resamples` resamples of the films.
-///
-/// Resamples without one of the kinds are left out. `None` where [`auroc`] is.
-pub fn auroc_interval(
-    scores: &[f32],
-    positive: &[bool],
-    resamples: usize,
-    seed: u64,
-) -> Option<Estimate> {
-    let value = auroc(scores, positive)?;
-    let ranked = RankedScores::new(scores, positive);
-    let areas = bootstrap(scores.len(), resamples, seed, |times| ranked.area(Some(times)));
-    Some(percentile_interval(value, areas))
 }
 
 /// Returns the index of the class that AUROC and sensitivity are about: `pneumonia` if there is one, else the last.
@@ -432,7 +408,7 @@ mod tests {
             assert_eq!(films.len(), 40);
             let s: Vec<f32> = films.iter().map(|&i| scores[i]).collect();
             let p: Vec<bool> = films.iter().map(|&i| positive[i]).collect();
-            let (fast, slow) = (ranked.area(Some(times)), auroc(&s, &p));
+            let (fast, slow) = (ranked.area(Some(times)), RankedScores::new(&s, &p).area(None));
             approx::assert_abs_diff_eq!(fast.unwrap(), slow.unwrap(), epsilon = 1e-12);
             fast
         });

@@ -13,6 +13,8 @@ pub mod optimizer;
 pub mod schedule;
 pub mod simclr;
 
+pub use crate::dataset::Flow;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,15 +49,6 @@ pub struct StepReport {
     pub images_per_second: f32,
     /// Seconds that the rest takes at this pace.
     pub seconds_left: f32,
-}
-
-/// Whether a stage goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    /// It goes on.
-    Continue,
-    /// It ends at once.
-    Stop,
 }
 
 /// Why a stage ended early.
@@ -109,7 +102,7 @@ pub struct Setting<'a> {
 }
 
 /// Counts steps and keeps the time.
-struct Pace {
+pub(crate) struct Pace {
     started: Instant,
     first_step: u64,
     images: u64,
@@ -118,16 +111,25 @@ struct Pace {
 }
 
 impl Pace {
-    fn new(first_step: u64) -> Self {
+    /// Starts the clock before the step after `first_step`.
+    pub(crate) fn new(first_step: u64) -> Self {
         Self { started: Instant::now(), first_step, images: 0, waited: Duration::ZERO }
     }
 
     /// Returns images a second and the seconds that the remaining steps take.
-    fn after(&mut self, images: usize, step: u64, steps: u64) -> (f32, f32) {
+    pub(crate) fn after(&mut self, images: usize, step: u64, steps: u64) -> (f32, f32) {
         self.images += images as u64;
         let seconds = self.started.elapsed().saturating_sub(self.waited).as_secs_f32().max(1e-6);
         let done = step.saturating_sub(self.first_step).max(1);
         (self.images as f32 / seconds, seconds / done as f32 * steps.saturating_sub(step) as f32)
+    }
+
+    /// Asks whether to go on; the time until the answer, as in a pause, is not counted.
+    pub(crate) fn ask(&mut self, ask: impl FnOnce() -> Flow) -> Flow {
+        let before = Instant::now();
+        let flow = ask();
+        self.waited += before.elapsed();
+        flow
     }
 
     /// Lets the observer see a report.
@@ -136,10 +138,10 @@ impl Pace {
         observe: &mut dyn FnMut(&StepReport) -> Flow,
         report: &StepReport,
     ) -> Result<(), LearnError> {
-        let before = Instant::now();
-        let flow = observe(report);
-        self.waited += before.elapsed();
-        if flow == Flow::Stop { Err(LearnError::Stopped) } else { Ok(()) }
+        match self.ask(|| observe(report)) {
+            Flow::Continue => Ok(()),
+            Flow::Stop => Err(LearnError::Stopped),
+        }
     }
 }
 
@@ -173,22 +175,28 @@ pub fn soft_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
 /// Returns class probabilities of the given rows, row-major, averaged over each film and its mirror image.
 ///
 /// # Errors
-/// Fails if the device failed.
+/// Fails if the device failed, or as stopped when `observe`, which is told the films done, says so.
 pub fn probabilities(
     model: &Classifier,
     store: &PlaneStore,
     rows: &[usize],
     size: u32,
     device: &Device,
+    observe: &mut dyn FnMut(usize) -> Flow,
 ) -> Result<Vec<f32>, LearnError> {
     let model = model.valid();
     let device = device.clone().inner();
     let mut all = Vec::new();
+    let mut done = 0;
     for chunk in rows.chunks(EVAL_BATCH) {
         let films = films(eval_batch(store, chunk, size), &device);
         let mirrored = films.clone().flip([3]);
         let both = softmax(model.forward(films), 1) + softmax(model.forward(mirrored), 1);
         all.extend(read(both.mul_scalar(0.5))?);
+        done += chunk.len();
+        if observe(done) == Flow::Stop {
+            return Err(LearnError::Stopped);
+        }
     }
     Ok(all)
 }

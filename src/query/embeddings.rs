@@ -80,61 +80,43 @@ impl Embeddings {
     }
 }
 
-/// How [`Standardisation`] scales.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Scaling {
-    /// One scale for all dimensions, the root of their mean variance: directions keep their relative weight.
-    #[default]
-    Single,
-    /// Each dimension by its own standard deviation.
-    PerDimension,
-}
-
-/// Shift and scale of each dimension, measured over the pool without looking at labels.
+/// Shift of each dimension and one scale for all, measured over the pool without looking at labels.
 ///
 /// The logistic head's penalty treats all dimensions alike, so a fixed grid of penalties makes sense only on a
-/// fixed scale.
+/// fixed scale. One scale, the root of the dimensions' mean variance, keeps their relative weight.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standardisation {
     mean: Vec<f32>,
-    inverse_scale: Vec<f32>,
+    inverse_scale: f32,
 }
 
 impl Standardisation {
-    /// Measures mean and (population) variance over the finite rows of `x`; a constant dimension keeps scale one.
-    pub fn measure(x: &Embeddings, scaling: Scaling) -> Self {
+    /// Measures mean and (population) variance over the finite rows of `x`; constant embeddings keep scale one.
+    pub fn measure(x: &Embeddings) -> Self {
         let mut mean = vec![0.0f64; x.dim];
-        let mut variance = vec![0.0f64; x.dim];
+        let mut squares = vec![0.0f64; x.dim];
         let mut films = 0.0f64;
         // Welford's update, so that a large mean does not eat the variance.
         for row in x.values.chunks_exact(x.dim).filter(|row| row.iter().all(|v| v.is_finite())) {
             films += 1.0;
-            for ((&v, mean), square) in row.iter().zip(&mut mean).zip(&mut variance) {
+            for ((&v, mean), square) in row.iter().zip(&mut mean).zip(&mut squares) {
                 let before = f64::from(v) - *mean;
                 *mean += before / films;
                 *square += before * (f64::from(v) - *mean);
             }
         }
-        for v in &mut variance {
-            *v /= films.max(1.0);
-        }
-        if scaling == Scaling::Single {
-            let average = variance.iter().sum::<f64>() / x.dim as f64;
-            variance.fill(average);
-        }
-        let inverse = |v: f64| if v > 0.0 { (1.0 / v.sqrt()) as f32 } else { 1.0 };
-        Self {
-            mean: mean.iter().map(|&m| m as f32).collect(),
-            inverse_scale: variance.into_iter().map(inverse).collect(),
-        }
+        let variance =
+            squares.iter().map(|square| square / films.max(1.0)).sum::<f64>() / x.dim as f64;
+        let inverse_scale = if variance > 0.0 { (1.0 / variance.sqrt()) as f32 } else { 1.0 };
+        Self { mean: mean.iter().map(|&m| m as f32).collect(), inverse_scale }
     }
 
     /// Returns `x` shifted and scaled; `x` must have the width that was measured.
     pub fn apply(&self, x: &Embeddings) -> Embeddings {
         let mut values = x.values.clone();
         for row in values.chunks_exact_mut(x.dim) {
-            for ((v, mean), scale) in row.iter_mut().zip(&self.mean).zip(&self.inverse_scale) {
-                *v = (*v - mean) * scale;
+            for (v, mean) in row.iter_mut().zip(&self.mean) {
+                *v = (*v - mean) * self.inverse_scale;
             }
         }
         let fingerprint = fingerprint(x.dim, &values);
@@ -249,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn standardised_pool_has_mean_zero_and_variance_one() {
+    fn standardised_pool_has_mean_zero_and_mean_variance_one() {
         let values: Vec<f32> =
             (0..60).map(|i| 1000.0 + ((i * 37) % 23) as f32 * (1 + i % 3) as f32).collect();
         let x = Embeddings::new(3, values).unwrap();
@@ -258,17 +240,12 @@ mod tests {
             let mean = column.iter().sum::<f64>() / column.len() as f64;
             (mean, column.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / column.len() as f64)
         };
-        let per = Standardisation::measure(&x, Scaling::PerDimension).apply(&x);
-        let single = Standardisation::measure(&x, Scaling::Single).apply(&x);
-        let mut total = 0.0;
-        for j in 0..3 {
-            let (mean, variance) = moments(&per, j);
-            assert!(mean.abs() < 1e-4 && (variance - 1.0).abs() < 1e-4);
-            total += moments(&single, j).1;
-        }
+        let scaled = Standardisation::measure(&x).apply(&x);
+        assert!((0..3).all(|j| moments(&scaled, j).0.abs() < 1e-4));
+        let total: f64 = (0..3).map(|j| moments(&scaled, j).1).sum();
         assert!((total / 3.0 - 1.0).abs() < 1e-4);
         let ratio = |x: &Embeddings| moments(x, 2).1 / moments(x, 0).1;
-        assert!((ratio(&single) / ratio(&x) - 1.0).abs() < 1e-4);
+        assert!((ratio(&scaled) / ratio(&x) - 1.0).abs() < 1e-4, "dimensions changed in weight");
     }
 
     #[test]

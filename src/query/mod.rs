@@ -17,7 +17,7 @@ mod typiclust_margin;
 mod uncertainty;
 
 pub use cluster::{ClusterCache, Clusters, k_means, lloyd};
-pub use embeddings::{Embeddings, RaggedEmbeddings, Scaling, Standardisation};
+pub use embeddings::{Embeddings, RaggedEmbeddings, Standardisation};
 pub use head::Head;
 pub use regularisation::{L2_GRID, Regularisation, choose_l2, out_of_fold};
 pub use strategy::{Pool, Ranked, Reason, Strategy, UnknownStrategy, rank};

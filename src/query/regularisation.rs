@@ -2,6 +2,7 @@
 
 use super::embeddings::Embeddings;
 use super::head::Head;
+use crate::dataset::Flow;
 
 /// Penalties that are tried, for embeddings standardised to a mean variance of one.
 pub const L2_GRID: [f32; 6] = [1.0, 5.0, 25.0, 125.0, 625.0, 3125.0];
@@ -37,7 +38,7 @@ impl Regularisation {
     /// Chooses anew by [`choose_l2`] if that [is due](Self::is_due), and returns the penalty to use.
     ///
     /// Undone labels are followed too: with fewer labels than at the last choice the count starts from there, so that
-    /// the next fifth is a fifth of what is left.
+    /// the next fifth is a fifth of what is left. A choice that `observe` ends stays due.
     pub fn refresh(
         &mut self,
         x: &Embeddings,
@@ -45,10 +46,12 @@ impl Regularisation {
         classes: &[usize],
         class_count: usize,
         folds: &[usize],
+        observe: &mut dyn FnMut() -> Flow,
     ) -> f32 {
         if self.is_due(rows.len()) {
             // While there is nothing to compare, the choice stays due and costs nothing.
-            if let Some(l2) = choose_l2(x, rows, classes, class_count, folds, &L2_GRID) {
+            let chosen = choose_l2(x, rows, classes, class_count, folds, &L2_GRID, observe);
+            if let Some(l2) = chosen {
                 *self = Self { l2, chosen_at: rows.len() };
             }
         }
@@ -60,7 +63,8 @@ impl Regularisation {
 /// Returns the penalty of `grid` with the smallest out-of-fold log-loss, the stronger one when two are equal.
 ///
 /// `folds` gives the fold of each labelled film; films of one patient belong into one fold. `None` when there is
-/// nothing to compare: fewer than two folds or classes, or an empty grid.
+/// nothing to compare, fewer than two folds or classes or an empty grid, and when `observe`, which is asked after every
+/// fit, ends it.
 pub fn choose_l2(
     x: &Embeddings,
     rows: &[usize],
@@ -68,6 +72,7 @@ pub fn choose_l2(
     class_count: usize,
     folds: &[usize],
     grid: &[f32],
+    observe: &mut dyn FnMut() -> Flow,
 ) -> Option<f32> {
     let differ = |ids: &[usize]| ids.windows(2).any(|pair| pair[0] != pair[1]);
     if !differ(classes) || !differ(folds) {
@@ -91,6 +96,9 @@ pub fn choose_l2(
                 *loss -= p.max(f64::from(f32::EPSILON)).ln();
             }
             warm = Some(head);
+            if observe() == Flow::Stop {
+                return None;
+            }
         }
     }
     let best = losses.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1))?;
@@ -132,6 +140,10 @@ fn distinct(folds: &[usize], films: usize) -> Vec<(Vec<usize>, Vec<usize>)> {
 mod tests {
     use super::*;
 
+    fn on() -> Flow {
+        Flow::Continue
+    }
+
     #[test]
     fn a_new_choice_is_due_after_a_fifth_more_labels() {
         let mut kept = Regularisation::default();
@@ -148,7 +160,7 @@ mod tests {
         let x = Embeddings::new(1, vec![0.0; 40]).unwrap();
         let mut kept = Regularisation { l2: 1.0, chosen_at: 40 };
         let rows: Vec<usize> = (0..20).collect();
-        assert_eq!(kept.refresh(&x, &rows, &[0; 20], 2, &[0; 20]), 1.0);
+        assert_eq!(kept.refresh(&x, &rows, &[0; 20], 2, &[0; 20], &mut on), 1.0);
         assert!(!kept.is_due(23));
         assert!(kept.is_due(24));
     }
@@ -160,19 +172,19 @@ mod tests {
         let folds: Vec<usize> = (0..12).map(|i| i % 3).collect();
         let mut classes = vec![0; 12];
         let mut kept = Regularisation::default();
-        kept.refresh(&x, &rows[..10], &classes[..10], 2, &folds[..10]);
+        kept.refresh(&x, &rows[..10], &classes[..10], 2, &folds[..10], &mut on);
         assert!(kept.is_due(11));
         classes[6..].fill(1);
-        kept.refresh(&x, &rows, &classes, 2, &folds);
+        kept.refresh(&x, &rows, &classes, 2, &folds, &mut on);
         assert!(!kept.is_due(13) && kept.is_due(15));
     }
 
     #[test]
     fn one_class_or_one_fold_gives_no_choice() {
         let x = Embeddings::new(1, vec![0.0, 1.0, 2.0]).unwrap();
-        assert_eq!(choose_l2(&x, &[0, 1, 2], &[1, 1, 1], 2, &[0, 1, 0], &L2_GRID), None);
-        assert_eq!(choose_l2(&x, &[0, 1, 2], &[1, 0, 1], 2, &[3, 3, 3], &L2_GRID), None);
-        assert_eq!(choose_l2(&x, &[0, 1, 2], &[1, 0, 1], 2, &[0, 1, 1], &[]), None);
+        assert_eq!(choose_l2(&x, &[0, 1, 2], &[1, 1, 1], 2, &[0, 1, 0], &L2_GRID, &mut on), None);
+        assert_eq!(choose_l2(&x, &[0, 1, 2], &[1, 0, 1], 2, &[3, 3, 3], &L2_GRID, &mut on), None);
+        assert_eq!(choose_l2(&x, &[0, 1, 2], &[1, 0, 1], 2, &[0, 1, 1], &[], &mut on), None);
     }
 
     #[test]
@@ -197,8 +209,24 @@ mod tests {
             values[i * 8] += 4.0 * class as f32;
         }
         let signal = Embeddings::new(8, values).unwrap();
-        let weak = choose_l2(&signal, &rows, &classes, 2, &folds, &L2_GRID).unwrap();
-        let strong = choose_l2(&random, &rows, &classes, 2, &folds, &L2_GRID).unwrap();
+        let weak = choose_l2(&signal, &rows, &classes, 2, &folds, &L2_GRID, &mut on).unwrap();
+        let strong = choose_l2(&random, &rows, &classes, 2, &folds, &L2_GRID, &mut on).unwrap();
         assert!(weak < strong, "{weak} {strong}");
+    }
+
+    #[test]
+    fn a_choice_that_is_ended_stops_at_once_and_stays_due() {
+        let x = Embeddings::new(1, (0..40).map(|v| v as f32).collect()).unwrap();
+        let rows: Vec<usize> = (0..40).collect();
+        let classes: Vec<usize> = rows.iter().map(|row| row % 2).collect();
+        let folds: Vec<usize> = rows.iter().map(|row| row / 8).collect();
+        let mut kept = Regularisation::default();
+        let mut fits = 0;
+        let l2 = kept.refresh(&x, &rows, &classes, 2, &folds, &mut || {
+            fits += 1;
+            if fits == 3 { Flow::Stop } else { Flow::Continue }
+        });
+        assert_eq!((fits, l2), (3, Regularisation::default().l2()));
+        assert!(kept.is_due(40));
     }
 }

@@ -57,6 +57,9 @@ pub enum Event {
     Skip {
         /// Film that was put off.
         film: FilmId,
+        /// Why this film was to be read; logs of early versions do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<Source>,
     },
     /// The reader took back a label, a relabel or a skip.
     Undo {

@@ -220,7 +220,8 @@ impl State {
                 };
                 self.stand(*film, Reading::Labelled(reading));
             }
-            Event::Skip { film } => {
+            Event::Skip { film, source } => {
+                source.as_ref().map_or(Ok(()), |source| self.check_source(source))?;
                 self.check_unlabelled(*film)?;
                 self.stand(*film, Reading::Skipped { seq: *seq, reader: reader.clone() });
             }
@@ -283,11 +284,6 @@ impl State {
         Ok(())
     }
 
-    /// Returns the names of the classes in the order of the header.
-    pub fn classes(&self) -> &[String] {
-        &self.classes
-    }
-
     /// Returns the place of a class in the order of the header.
     pub fn class_index(&self, name: &str) -> Option<usize> {
         self.classes.iter().position(|class| class == name)
@@ -304,11 +300,6 @@ impl State {
             Reading::Labelled(label) => Some(label),
             Reading::Skipped { .. } => None,
         }
-    }
-
-    /// Returns the films with an answer, by film.
-    pub fn labels(&self) -> impl Iterator<Item = (FilmId, &Labelled)> {
-        self.films.keys().filter_map(|&film| Some((film, self.label(film)?)))
     }
 
     /// Returns the films with an answer in the order in which they got their first one.

@@ -1,5 +1,7 @@
 //! Every command of the reading room: its words and its key, from which buttons, keyboard and help sheet are made.
 
+use std::collections::BTreeMap;
+
 use egui::Key;
 
 use crate::session::Class;
@@ -154,6 +156,32 @@ pub fn sentence(name: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
+/// The names under which keys went down, by their place on the keyboard.
+///
+/// A "?" that is let go of after Shift is reported as released under another name. The window's toolkit counts held keys
+/// by name and would take every later "?" for one that repeats.
+#[derive(Debug, Default)]
+pub struct HeldKeys(BTreeMap<Key, Key>);
+
+impl HeldKeys {
+    /// Gives each key the name that it went down with until it is let go of.
+    pub fn rename(&mut self, events: &mut [egui::Event]) {
+        for event in events {
+            match event {
+                egui::Event::Key { key, physical_key: Some(place), pressed: true, .. } => {
+                    *key = *self.0.entry(*place).or_insert(*key);
+                }
+                egui::Event::Key { key, physical_key: Some(place), pressed: false, .. } => {
+                    *key = self.0.remove(place).unwrap_or(*key);
+                }
+                // What is let go of in another window is not reported.
+                egui::Event::WindowFocused(_) => self.0.clear(),
+                _ => {}
+            }
+        }
+    }
+}
+
 /// Collects the commands whose keys were pressed in this pass; a key that repeats because it is held counts once.
 ///
 /// Keys are left to a text field that has the focus, and to shortcuts with Ctrl, Alt or Cmd, of which Ctrl+Z alone is ours.
@@ -171,7 +199,7 @@ pub fn pressed(ctx: &egui::Context, classes: &[Class]) -> Vec<UiCommand> {
             };
             if modifiers.command && key == Key::Z {
                 found.push(UiCommand::Undo);
-            } else if !modifiers.any() || (modifiers.shift_only() && key == Key::Questionmark) {
+            } else if !modifiers.any() || (modifiers.shift_only() && needs_shift(key)) {
                 found.extend(
                     commands.iter().copied().filter(|command| command.key(classes) == Some(key)),
                 );
@@ -179,6 +207,12 @@ pub fn pressed(ctx: &egui::Context, classes: &[Class]) -> Vec<UiCommand> {
         }
         found
     })
+}
+
+/// Returns whether some keyboards have a key of ours only together with Shift: "?" on most, ";" on German, digits on
+/// French ones.
+const fn needs_shift(key: Key) -> bool {
+    matches!(key, Key::Questionmark | Key::Semicolon | Key::Num0 | Key::Num1 | Key::Num2)
 }
 
 #[cfg(test)]
@@ -210,6 +244,33 @@ mod tests {
             assert!(text.starts_with(char::is_uppercase), "{command:?} reads {text:?}");
             assert!(!text.ends_with('.'), "{text:?} ends with a full stop");
         }
+    }
+
+    #[test]
+    fn a_key_that_is_let_go_of_after_shift_works_again() {
+        let event = |key, pressed| egui::Event::Key {
+            key,
+            physical_key: Some(Key::Slash),
+            pressed,
+            repeat: false,
+            modifiers: if pressed { egui::Modifiers::SHIFT } else { egui::Modifiers::NONE },
+        };
+        let (down, up) = (event(Key::Questionmark, true), event(Key::Slash, false));
+        let (ctx, mut held) = (egui::Context::default(), HeldKeys::default());
+        let mut press = |mut events: Vec<egui::Event>| {
+            held.rename(&mut events);
+            let mut found = Vec::new();
+            let input = egui::RawInput { events, ..Default::default() };
+            _ = ctx.run_ui(input, |ui| found = pressed(ui.ctx(), &classes()));
+            found
+        };
+        assert_eq!(press(vec![down.clone()]), [UiCommand::Help]);
+        assert_eq!(press(vec![down.clone()]), [], "a held key counts once");
+        assert_eq!(press(vec![up]), []);
+        assert_eq!(press(vec![down.clone()]), [UiCommand::Help]);
+        let away = [false, true].map(egui::Event::WindowFocused).to_vec();
+        press(away);
+        assert_eq!(press(vec![event(Key::Slash, true)]), [], "a key let go of elsewhere stuck");
     }
 
     #[test]

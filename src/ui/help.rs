@@ -1,5 +1,7 @@
 //! The sheet of keys and mouse gestures.
 
+use egui::{Grid, ScrollArea, Ui};
+
 use super::command::{UiCommand, key_name};
 use super::theme;
 use crate::session::Class;
@@ -16,31 +18,35 @@ const MOUSE: [(&str, &str); 7] = [
 
 /// Draws the sheet; returns whether the reader closes it.
 pub fn ui(ctx: &egui::Context, classes: &[Class]) -> bool {
+    let most = ctx.content_rect().height() - 2.0 * theme::SPACE[4];
     let modal = egui::Modal::new(egui::Id::unique("help")).show(ctx, |ui| {
         ui.set_width(theme::COLUMN);
-        ui.heading("Keys and mouse");
-        ui.add_space(theme::SPACE[1]);
-        egui::Grid::new("keys").num_columns(2).spacing([theme::SPACE[4], theme::SPACE[0]]).show(
-            ui,
-            |ui| {
-                for command in UiCommand::with_keys(classes.len()) {
-                    if let Some(key) = command.key(classes) {
-                        ui.weak(key_name(key));
-                        ui.label(command.text(classes));
-                        ui.end_row();
-                    }
-                }
-                for (gesture, effect) in MOUSE {
-                    ui.weak(gesture);
-                    ui.label(effect);
-                    ui.end_row();
-                }
-            },
-        );
-        ui.add_space(theme::SPACE[2]);
-        ui.weak("Penumbra is research software and not a medical device");
-        ui.add_space(theme::SPACE[1]);
-        ui.button("Close").clicked()
+        // A small window shows a part.
+        ScrollArea::vertical().max_height(most).show(ui, |ui| sheet(ui, classes)).inner
     });
     modal.inner || modal.should_close()
+}
+
+fn sheet(ui: &mut Ui, classes: &[Class]) -> bool {
+    ui.heading("Keys and mouse");
+    ui.add_space(theme::SPACE[1]);
+    let grid = Grid::new("keys").num_columns(2).spacing([theme::SPACE[4], theme::SPACE[0]]);
+    grid.show(ui, |ui| {
+        for command in UiCommand::with_keys(classes.len()) {
+            if let Some(key) = command.key(classes) {
+                ui.weak(key_name(key));
+                ui.label(command.text(classes));
+                ui.end_row();
+            }
+        }
+        for (gesture, effect) in MOUSE {
+            ui.weak(gesture);
+            ui.label(effect);
+            ui.end_row();
+        }
+    });
+    ui.add_space(theme::SPACE[2]);
+    ui.weak("Penumbra is research software and not a medical device");
+    ui.add_space(theme::SPACE[1]);
+    ui.button("Close").clicked()
 }

@@ -1,7 +1,7 @@
-//! Time from a key to the next film on the screen, and the reader's pace.
+//! Time from a key to the next film on the screen, time that a film is in sight, and the reader's pace.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The last times from a labelling key until the pass that drew the next film has been painted and presented.
 ///
@@ -48,6 +48,30 @@ impl Latency {
     /// Returns the time that one in a hundred exceeds.
     pub fn p99(&self) -> Option<Duration> {
         self.quantile(0.99)
+    }
+}
+
+/// How long a film has been in sight: what covers it stops the clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sight {
+    before: Duration,
+    since: Option<Instant>,
+}
+
+impl Sight {
+    /// Notes whether the film can be seen from now on.
+    pub fn set(&mut self, in_sight: bool) {
+        if in_sight {
+            self.since.get_or_insert_with(Instant::now);
+        } else {
+            self.before = self.time();
+            self.since = None;
+        }
+    }
+
+    /// Returns the time in sight so far.
+    pub fn time(&self) -> Duration {
+        self.before + self.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 }
 
@@ -109,6 +133,25 @@ mod tests {
             (latency.count(), latency.quantile(1.0)),
             (Latency::KEEP, Some(Duration::from_millis(1)))
         );
+    }
+
+    #[test]
+    fn only_time_in_sight_counts() {
+        const STEP: Duration = Duration::from_millis(20);
+        let mut sight = Sight::default();
+        std::thread::sleep(STEP);
+        assert_eq!(sight.time(), Duration::ZERO);
+        sight.set(true);
+        std::thread::sleep(STEP);
+        sight.set(true);
+        sight.set(false);
+        let seen = sight.time();
+        assert!(seen >= STEP, "to be told twice begins anew");
+        std::thread::sleep(STEP);
+        assert_eq!(sight.time(), seen);
+        sight.set(true);
+        std::thread::sleep(STEP);
+        assert!(sight.time() >= seen + STEP);
     }
 
     #[test]

@@ -2,8 +2,7 @@
 
 use egui::{CentralPanel, ComboBox, Panel, RichText, ScrollArea, Ui};
 use egui_plot::{
-    Corner, FilledArea, HoverPosition, Legend, Line, Plot, PlotBounds, PlotPoint, PlotPoints,
-    Points, VLine,
+    Corner, FilledArea, HoverPosition, Legend, Line, Plot, PlotBounds, PlotPoints, Points, VLine,
 };
 
 use super::app::reading::Reading;
@@ -149,19 +148,11 @@ fn band(
     plot.add(FilledArea::new(name, &xs, &low, &high).fill_color(theme::band(colour)));
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the plot asks for an option")]
+/// Reads the value of a point that the pointer is near; where there is no point, there is no value.
 fn read_value(hover: &HoverPosition<'_>, n: usize) -> Option<String> {
-    let say = |name: &str, at: &PlotPoint| {
-        format!(
-            "{name}\n{} after {}",
-            figures::share(at.y, n),
-            figures::count(at.x.max(0.0).round() as usize, "label")
-        )
-    };
-    Some(match hover {
-        HoverPosition::NearDataPoint { plot_name, position, .. } => say(plot_name, position),
-        HoverPosition::Elsewhere { position } => say("", position).trim_start().to_owned(),
-    })
+    let HoverPosition::NearDataPoint { plot_name, position, .. } = hover else { return None };
+    let labels = figures::count(position.x.max(0.0).round() as usize, "label");
+    Some(format!("{plot_name}\n{} after {labels}", figures::share(position.y, n)))
 }
 
 fn nothing_yet(ui: &mut Ui, reading: &Reading, height: f32) {
@@ -173,7 +164,11 @@ fn nothing_yet(ui: &mut Ui, reading: &Reading, height: f32) {
             let text = figures::estimate(correct, n, "films drawn at random");
             ui.label(format!("Accuracy {text}"));
         }
-        ui.weak("The curve begins with the first ranking that is measured on reference films");
+        ui.weak(if reading.workspace.session.header().reference.is_some() {
+            "The curve begins with the first ranking that is measured on reference films"
+        } else {
+            "This session has no reference films: films drawn at random, as they are read, tell how good the model is"
+        });
     });
 }
 
@@ -293,6 +288,14 @@ mod tests {
         }
         let width = |point: &CurvePoint| point.interval.1 - point.interval.0;
         assert!(width(&points[1]) < width(&points[0]) / 2.0);
+    }
+
+    #[test]
+    fn only_points_have_values_to_be_read() {
+        let position = egui_plot::PlotPoint::new(12.0, 0.934);
+        assert_eq!(read_value(&HoverPosition::Elsewhere { position }, 200), None);
+        let near = HoverPosition::NearDataPoint { plot_name: "Accuracy", position, index: 3 };
+        assert_eq!(read_value(&near, 200).as_deref(), Some("Accuracy\n.93 after 12 labels"));
     }
 
     #[test]

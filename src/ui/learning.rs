@@ -79,8 +79,13 @@ impl Learning {
         }
         if let Some(progress) = &self.progress {
             let Progress { stage, step, steps, seconds_left, paused, .. } = progress;
-            let rest = if *paused { "paused".to_owned() } else { figures::time(*seconds_left) };
-            return Some(format!("{} {step}/{steps} · {rest}", sentence(stage.name())));
+            let rest = match (*paused, *step) {
+                (true, _) => " · paused".to_owned(),
+                // Nothing is known of the pace yet.
+                (false, 0) => String::new(),
+                (false, _) => format!(" · {}", figures::time(*seconds_left)),
+            };
+            return Some(format!("{} {step}/{steps}{rest}", sentence(stage.name())));
         }
         self.preparing.map(|(what, done, total)| format!("{} {done}/{total}", sentence(what)))
     }
@@ -113,7 +118,6 @@ mod tests {
             stage: Stage::FineTuning,
             step: 7,
             steps: 20,
-            loss: 0.5,
             images_per_second: 10.0,
             seconds_left: 40.0,
             labels: 52,
@@ -121,6 +125,8 @@ mod tests {
         };
         learning.progress = Some(progress.clone());
         assert_eq!(learning.chip().as_deref(), Some("Fine-tuning 7/20 · 40 s"));
+        learning.progress = Some(Progress { stage: Stage::Embedding, step: 0, ..progress.clone() });
+        assert_eq!(learning.chip().as_deref(), Some("Embedding films 0/20"));
         progress.paused = true;
         learning.progress = Some(progress);
         assert_eq!(learning.chip().as_deref(), Some("Fine-tuning 7/20 · paused"));

@@ -22,7 +22,9 @@ mod top_bar;
 pub mod why;
 mod widgets;
 
-use anyhow::anyhow;
+use std::cell::Cell;
+
+use anyhow::bail;
 use eframe::egui_wgpu::{WgpuSetup, wgpu};
 
 use self::app::{App, Background, Start};
@@ -31,11 +33,34 @@ use crate::config::Home;
 /// What draws the window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Renderer {
-    /// Vulkan, Metal or Direct3D.
+    /// A graphics card if there is one; else OpenGL, whose software rasteriser needs a quarter of the time that Vulkan's
+    /// needs for a film.
     #[default]
+    Auto,
+    /// Vulkan, Metal or Direct3D.
     Wgpu,
     /// OpenGL, for machines whose drivers know nothing newer.
     Glow,
+}
+
+/// One way to draw the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Wgpu,
+    /// As [`Way::Wgpu`], but not with a software rasteriser.
+    WgpuCard,
+    Glow,
+}
+
+impl Renderer {
+    /// Returns the ways to draw, in the order in which they are tried.
+    const fn ways(self) -> &'static [Way] {
+        match self {
+            Self::Auto => &[Way::WgpuCard, Way::Glow, Way::Wgpu],
+            Self::Wgpu => &[Way::Wgpu],
+            Self::Glow => &[Way::Glow],
+        }
+    }
 }
 
 /// Opens the window and stays until it is closed.
@@ -43,11 +68,36 @@ pub enum Renderer {
 /// # Errors
 /// If the system gives no window, as without a display, or no graphics adapter; the message says what to try.
 pub fn run(
-    home: Home,
-    start: Start,
+    home: &Home,
+    start: &Start,
     renderer: Renderer,
-    background: Background,
+    background: &Background,
 ) -> anyhow::Result<()> {
+    let mut reasons = Vec::new();
+    for &way in renderer.ways() {
+        let opened = Cell::new(false);
+        let create = |ctx: &egui::Context| {
+            opened.set(true);
+            App::new(ctx, home.clone(), start.clone(), background.clone())
+        };
+        match open(way, Box::new(create)) {
+            Ok(()) => return Ok(()),
+            Err(error) if opened.get() => bail!("The window had to close: {error}"),
+            Err(error) => {
+                tracing::info!("no window by {way:?}: {error}");
+                reasons.push(error.to_string());
+            }
+        }
+    }
+    let advice = match renderer {
+        Renderer::Wgpu => "Try another renderer: --renderer glow",
+        Renderer::Auto | Renderer::Glow => "Is there a display?",
+    };
+    bail!("No window could be opened: {}. {advice}", reasons.join("; "))
+}
+
+/// Opens the window in one way; an error before `create` was called leaves nothing behind.
+fn open(way: Way, create: Box<dyn FnOnce(&egui::Context) -> App + '_>) -> eframe::Result {
     let viewport = egui::ViewportBuilder::default()
         .with_app_id("penumbra")
         .with_title("Penumbra")
@@ -55,21 +105,22 @@ pub fn run(
         .with_min_inner_size(theme::WINDOW_MIN)
         .with_drag_and_drop(true);
     let mut options = eframe::NativeOptions { viewport, ..Default::default() };
-    options.renderer = match renderer {
-        Renderer::Wgpu => eframe::Renderer::Wgpu,
-        Renderer::Glow => eframe::Renderer::Glow,
+    options.renderer = match way {
+        Way::Wgpu | Way::WgpuCard => eframe::Renderer::Wgpu,
+        Way::Glow => eframe::Renderer::Glow,
     };
     // On a machine with two adapters the fast one is left to learning, which has a device of its own.
     if let WgpuSetup::CreateNew(setup) = &mut options.wgpu_options.wgpu_setup {
         setup.power_preference = wgpu::PowerPreference::LowPower;
     }
     let create = |context: &eframe::CreationContext<'_>| -> Result<Box<dyn eframe::App>, _> {
-        Ok(Box::new(App::new(&context.egui_ctx, home, start, background)))
-    };
-    eframe::run_native("Penumbra", options, Box::new(create)).map_err(|error| match renderer {
-        Renderer::Wgpu => {
-            anyhow!("No window could be opened: {error}. Try the other renderer: --renderer glow")
+        let adapter = context.wgpu_render_state.as_ref().map(|state| state.adapter.get_info());
+        match adapter {
+            Some(info) if way == Way::WgpuCard && info.device_type == wgpu::DeviceType::Cpu => {
+                Err(format!("{} is no graphics card", info.name).into())
+            }
+            _ => Ok(Box::new(create(&context.egui_ctx))),
         }
-        Renderer::Glow => anyhow!("No window could be opened: {error}. Is there a display?"),
-    })
+    };
+    eframe::run_native("Penumbra", options, Box::new(create))
 }

@@ -1,5 +1,6 @@
 //! The engine on small films: ranks after each label, learns in the background, can be paused and cancelled.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,16 +8,19 @@ use std::time::{Duration, Instant};
 use penumbra::config::Home;
 use penumbra::device;
 use penumbra::engine::workspace::{self, NewSession};
-use penumbra::engine::{Command, Engine, Event, LabelSet, Options, Ranking, Workspace};
+use penumbra::engine::{
+    Command, Engine, Event, LabelSet, Options, Ranking, Source, Stage, Workspace,
+};
 use penumbra::imaging::{Fit, Preprocess};
 use penumbra::model::folder::{self, Kind, ModelCard};
 use penumbra::model::{Architecture, Pretrained, Stem};
 use penumbra::query::Strategy;
+use penumbra::session::Event as Entered;
 
 const FILMS: usize = 60;
 
-/// Films of two kinds: every second one is brighter below.
-fn write_films(images: &Path) {
+/// Films of two kinds: every second one is brighter below; `patient` names the patient of each.
+fn write_films(images: &Path, patient: fn(u32) -> u32) {
     std::fs::create_dir_all(images).unwrap();
     for film in 0..FILMS as u32 {
         let shade = |x: u32, y: u32| {
@@ -26,7 +30,7 @@ fn write_films(images: &Path) {
             image::Luma([(60 + lower + waves) as u8])
         };
         image::GrayImage::from_fn(32, 32, shade)
-            .save(images.join(format!("f{film:02}.png")))
+            .save(images.join(format!("f{film:02}-p{}.png", patient(film))))
             .unwrap();
     }
 }
@@ -34,15 +38,24 @@ fn write_films(images: &Path) {
 struct Room {
     workspace: Workspace,
     home: Home,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
+/// A session in which each film has a patient of its own.
 fn room() -> Room {
+    room_with(|film| film)
+}
+
+fn room_with(patient: fn(u32) -> u32) -> Room {
     let folder = tempfile::tempdir().unwrap();
     let images = folder.path().join("films");
-    write_films(&images);
+    write_films(&images, patient);
     let home = Home::find(Some(&folder.path().join("home")));
-    workspace::create(&home, &NewSession::new("ward".to_owned(), images), &|_, _| {}).unwrap();
+    let new = NewSession {
+        patient_rule: Some(r"-(p\d+)\.".to_owned()),
+        ..NewSession::new("ward".to_owned(), images)
+    };
+    workspace::create(&home, &new, &|_, _| {}).unwrap();
     let architecture = Architecture { depth: 10, width: 0.0625, stem: Stem::Small };
     let card = ModelCard {
         version: 1,
@@ -58,7 +71,7 @@ fn room() -> Room {
     };
     let model = Pretrained::init(&architecture, 1, &device::cpu().device);
     folder::save(&model, card, &home.models().join("tiny")).unwrap();
-    Room { workspace: Workspace::open(&home, "ward").unwrap(), home, _folder: folder }
+    Room { workspace: Workspace::open(&home, "ward").unwrap(), home, folder }
 }
 
 impl Room {
@@ -154,6 +167,123 @@ fn background_learning_weighs_a_student_and_says_so() {
     assert_eq!(saved, accepted, "{outcome}");
 }
 
+/// A session whose every second kind of film is of one patient. A network that is tested on that patient has seen no such
+/// film: the head then rules the kind out, fine-tuning, which starts from an even guess and goes slowly, does not, and
+/// wins the comparison whatever the weights.
+fn one_sided_room() -> Room {
+    room_with(|film| if film % 2 == 1 { 1 } else { 100 + film })
+}
+
+/// Waits until a student is taken into use; returns its name and its first ranking.
+fn learnt(engine: &Engine) -> (String, Arc<Ranking>) {
+    let (mut student, mut first) = (None, None);
+    wait(engine, "the end of learning", |event| {
+        match event {
+            Event::LearningEnded { model, accepted, outcome, .. } => {
+                assert!(accepted, "{outcome}");
+                student = model;
+            }
+            Event::Ranking(ranking) if ranking.model != "tiny" && first.is_none() => {
+                first = Some(ranking);
+            }
+            _ => {}
+        }
+        student.clone().zip(first.clone())
+    })
+}
+
+/// Opens the engine again; returns it with the model that it says it uses and what it warns of.
+fn reopen(room: &Room) -> (Engine, String, Vec<String>) {
+    let engine = start(room.options(0));
+    let mut warnings = Vec::new();
+    let model = wait(&engine, "the pool", |event| match event {
+        Event::Warning(text) => {
+            warnings.push(text);
+            None
+        }
+        Event::Ready { model, .. } => Some(model),
+        _ => None,
+    });
+    (engine, model, warnings)
+}
+
+#[test]
+fn a_student_in_use_is_taken_up_again_and_the_pretrained_model_serves_when_it_is_gone() {
+    let mut room = one_sided_room();
+    let engine = start(room.options(0));
+    engine.send(Command::Labels(room.labels(FILMS)));
+    ranking_of(&engine, FILMS as u64);
+    engine.send(Command::TrainNow);
+    let (student, ranking) = learnt(&engine);
+    assert_eq!(ranking.model, student);
+    drop(engine);
+    let labels = FILMS;
+    let reason = String::new();
+    let swap = Entered::ModelSwap { model: student.clone(), accepted: true, reason, labels };
+    room.workspace.session.append("R1", swap).unwrap();
+    let Room { workspace, home, folder } = room;
+    drop(workspace);
+    let workspace = Workspace::open(&home, "ward").unwrap();
+    let room = Room { workspace, home, folder };
+
+    let (engine, model, warnings) = reopen(&room);
+    assert_eq!((&model, warnings.as_slice()), (&student, &[][..]));
+    engine.send(Command::Labels(room.labels(FILMS)));
+    let again = ranking_of(&engine, FILMS as u64);
+    assert_eq!(again.model, student);
+    assert_eq!(again.probabilities, ranking.probabilities, "the student's features are others now");
+    drop(engine);
+
+    std::fs::remove_dir_all(room.home.models().join(&student)).unwrap();
+    let (engine, model, warnings) = reopen(&room);
+    assert_eq!(model, "tiny");
+    let warned = warnings.iter().any(|text| {
+        text.contains(&student) && text.contains("cannot be used, the pretrained one serves")
+    });
+    assert!(warned, "{warnings:?}");
+    engine.send(Command::Labels(room.labels(FILMS)));
+    assert_eq!(ranking_of(&engine, FILMS as u64).model, "tiny");
+}
+
+#[test]
+fn a_job_tells_of_every_stage_and_its_losses_run_on() {
+    let room = one_sided_room();
+    let mut options = room.options(0);
+    // Films enough for several batches of embedding, which is over in no time otherwise.
+    let Source { files, keys, ids, patients, .. } = &mut options.pool;
+    for list in [files, keys, patients] {
+        *list = list.iter().cycle().take(6 * FILMS).cloned().collect();
+    }
+    *ids = ids.iter().cycle().take(6 * FILMS).copied().collect();
+    let engine = start(options);
+    engine.send(Command::Labels(room.labels(FILMS)));
+    ranking_of(&engine, FILMS as u64);
+    engine.send(Command::TrainNow);
+    let mut stages = Vec::new();
+    let mut steps = BTreeMap::new();
+    let started = Instant::now();
+    while stages.last() != Some(&Stage::Embedding) {
+        assert!(started.elapsed() < Duration::from_mins(1), "only {stages:?} were told of");
+        // Let go for a moment only, it cannot run through a stage unseen.
+        engine.pause(false);
+        std::thread::yield_now();
+        engine.pause(true);
+        std::thread::sleep(Duration::from_millis(1));
+        let Some(progress) = engine.progress() else { continue };
+        if stages.last() != Some(&progress.stage) {
+            stages.push(progress.stage);
+        }
+        steps.insert(progress.stage.name(), progress.steps);
+    }
+    assert_eq!(stages, [Stage::FineTuning, Stage::Distilling, Stage::Embedding]);
+    engine.pause(false);
+    learnt(&engine);
+    let losses: Vec<u64> = engine.losses().iter().map(|(step, _)| *step).collect();
+    assert_eq!(losses, (1..=losses.len() as u64).collect::<Vec<_>>());
+    assert!(losses.len() as u64 > steps["distilling"], "fine-tuning's steps are gone");
+    assert_eq!(steps["embedding films"], 6 * FILMS as u64);
+}
+
 #[test]
 fn learning_can_be_paused_and_cancelled() {
     let room = room();
@@ -183,6 +313,23 @@ fn learning_can_be_paused_and_cancelled() {
     });
     assert!(outcome.starts_with("Cancelled"), "{outcome}");
     assert!(engine.progress().is_none());
+}
+
+#[test]
+fn closing_does_not_wait_for_a_large_pool() {
+    let room = room();
+    let large = image::GrayImage::from_fn(700, 700, |x, y| image::Luma([(x * y) as u8]));
+    large.save(room.workspace.images.join("large.png")).unwrap();
+    let mut options = room.options(0);
+    // Reading all of them would take half a minute.
+    options.pool.files = vec!["large.png".to_owned(); 6000];
+    let engine = start(options);
+    wait(&engine, "the first films", |event| {
+        matches!(event, Event::Preparing { what: "reading films", .. }).then_some(())
+    });
+    let closing = Instant::now();
+    drop(engine);
+    assert!(closing.elapsed() < Duration::from_secs(1), "closing took {:?}", closing.elapsed());
 }
 
 #[test]

@@ -12,7 +12,7 @@ use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, Rgb, Rgba};
 use penumbra::dataset::batches::eval_batch;
 use penumbra::dataset::labels::read_labels;
 use penumbra::dataset::planes::PlaneStore;
-use penumbra::dataset::{PatientRule, scan};
+use penumbra::dataset::{Flow, PatientRule, Stopped, scan};
 use penumbra::fsutil::write_atomic;
 use penumbra::imaging::{DecodeError, Film, Fit, Preprocess, decode, decode_bytes};
 
@@ -390,14 +390,30 @@ fn a_scan_follows_links_once_and_survives_loops() {
 }
 
 #[test]
+fn reading_films_ends_when_asked() {
+    let root = mixed_folder();
+    let files = vec!["a copy.png".to_owned(); 40];
+    let pre = Preprocess { size: 12, fit: Fit::Pad };
+    let asked = AtomicUsize::new(0);
+    let stopped = PlaneStore::load(root.path(), &files, &pre, 1, &|done, total| {
+        asked.store(done, Ordering::Relaxed);
+        if (done, total) == (3, 40) { Flow::Stop } else { Flow::Continue }
+    });
+    assert!(matches!(stopped, Err(Stopped)));
+    assert_eq!(asked.into_inner(), 3, "films were read after the end");
+}
+
+#[test]
 fn planes_keep_their_places_whatever_the_threads() {
     let root = mixed_folder();
     let files =
         ["b/person7_virus_2.jpeg", "c/cut.jpg", "a copy.png", "gone.png", "c/named wrongly.jpg"]
             .map(str::to_owned);
     let pre = Preprocess { size: 12, fit: Fit::Pad };
-    let (one, refused) = PlaneStore::load(root.path(), &files, &pre, 1, &|_, _| {});
-    let (four, refused_again) = PlaneStore::load(root.path(), &files, &pre, 4, &|_, _| {});
+    let load =
+        |threads| PlaneStore::load(root.path(), &files, &pre, threads, &|_, _| Flow::Continue);
+    let (one, refused) = load(1).unwrap();
+    let (four, refused_again) = load(4).unwrap();
     assert_eq!(
         refused.iter().map(|refused| refused.file.as_str()).collect::<Vec<_>>(),
         ["c/cut.jpg", "gone.png"]

@@ -10,7 +10,7 @@ use penumbra::learn::distill::{DistillConfig, distill};
 use penumbra::learn::finetune::{FinetuneConfig, Labelled, ensemble, finetune};
 use penumbra::learn::schedule::Scaling;
 use penumbra::learn::simclr::{Checkpoints, SimclrConfig, pretrain};
-use penumbra::learn::{Flow, LearnError, Setting, probabilities, read};
+use penumbra::learn::{EVAL_BATCH, Flow, LearnError, Setting, probabilities, read};
 use penumbra::model::folder::{self, Kind, ModelCard, load_classifier, load_pretrained};
 use penumbra::model::{Architecture, Classifier, Pretrained, Stem};
 use penumbra::rng;
@@ -184,13 +184,11 @@ fn fine_tuning_and_distillation_learn_two_kinds_of_films() {
     let right = |found: &[f32]| {
         found.chunks(2).enumerate().filter(|(row, p)| (p[1] > 0.5) == (row % 2 == 1)).count()
     };
-    assert!(
-        right(&tuned.out_of_fold) >= 22,
-        "{} of 24 unseen films are right",
-        right(&tuned.out_of_fold)
-    );
+    let go_on = &mut |_| Flow::Continue;
+    let unseen = tuned.out_of_fold(&setting, SIZE, go_on).unwrap();
+    assert!(right(&unseen) >= 22, "{} of 24 unseen films are right", right(&unseen));
     let rows: Vec<usize> = (0..60).collect();
-    let teacher = ensemble(&tuned.models, &store, &rows, SIZE, &device).unwrap();
+    let teacher = ensemble(&tuned.models, &store, &rows, SIZE, &device, go_on).unwrap();
     assert!(right(&teacher) >= 57, "the teacher is right on {} of 60", right(&teacher));
     let distilling = DistillConfig {
         epochs: 20,
@@ -202,8 +200,28 @@ fn fine_tuning_and_distillation_learn_two_kinds_of_films() {
     let none = Labelled::default();
     let student =
         distill(&setting, &rows, teacher, &none, &distilling, &mut |_| Flow::Continue).unwrap();
-    let found = probabilities(&student, &store, &rows, SIZE, &device).unwrap();
+    let found = probabilities(&student, &store, &rows, SIZE, &device, go_on).unwrap();
     assert!(right(&found) >= 57, "the student is right on {} of 60", right(&found));
+}
+
+#[test]
+fn inference_ends_between_two_batches_when_asked() {
+    let store = films(4);
+    let device = Device::flex();
+    let networks = [0, 1].map(|seed| {
+        Classifier::from_pretrained(Pretrained::init(&small(), seed, &device), 2, &device)
+    });
+    let rows: Vec<usize> = (0..3 * EVAL_BATCH).map(|row| row % 4).collect();
+    for films in [2, 3].map(|batches| batches * EVAL_BATCH) {
+        let mut told = Vec::new();
+        let stopped = ensemble(&networks, &store, &rows, SIZE, &device, &mut |done| {
+            told.push(done);
+            if done == films { Flow::Stop } else { Flow::Continue }
+        });
+        assert!(matches!(stopped, Err(LearnError::Stopped)));
+        assert_eq!(told.last(), Some(&films));
+        assert_eq!(told.len(), films / EVAL_BATCH, "it went on after the end");
+    }
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn events() -> Vec<Event> {
         film: film(2),
         answer: normal.clone(),
         ms: 900,
-        source: audit,
+        source: audit.clone(),
         shown: shown(),
     };
     let model = "tuned".to_owned();
@@ -61,7 +61,7 @@ fn events() -> Vec<Event> {
         Event::Strategy { name: "margin".to_owned() },
         label(film(1), pneumonia.clone()),
         audited,
-        Event::Skip { film: film(3) },
+        Event::Skip { film: film(3), source: Some(audit) },
         label(film(4), Answer::Uninterpretable),
         Event::Relabel {
             film: film(1),
@@ -242,7 +242,7 @@ fn events_are_acknowledged_once_and_in_order() {
         shown: Shown { zoom: f32::INFINITY, ..shown() },
     };
     assert!(matches!(session.append(READER, zoomed), Err(SessionError::Unstorable(_))));
-    assert_eq!(session.append(READER, Event::Skip { film: film(2) }).unwrap(), 1);
+    assert_eq!(session.append(READER, Event::Skip { film: film(2), source: None }).unwrap(), 1);
     session.flush().unwrap();
     assert!(session.ready());
     let acks: Vec<_> = session.poll_acks().iter().map(|ack| (ack.seq, ack.saved)).collect();

@@ -4,7 +4,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::reading::Reading;
-use super::{App, Phase};
+use super::{App, Phase, attended};
 use crate::engine::{Engine, Event};
 use crate::ui::start::StartScreen;
 
@@ -29,6 +29,10 @@ impl App {
             }
             Phase::Reading(reading) => {
                 reading.presented();
+                // A hidden window runs no pass that would notice.
+                if !attended(ctx) {
+                    reading.in_sight(false);
+                }
                 reading_news(ctx, reading);
             }
         }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use egui::Ui;
 
 use self::reading::Reading;
-use super::command::{self, UiCommand, View};
+use super::command::{self, HeldKeys, UiCommand, View};
 use super::export::ExportDialog;
 use super::start::StartScreen;
 use super::{help, learn, read, theme, top_bar};
@@ -58,6 +58,7 @@ pub struct App {
     phase: Phase,
     help: bool,
     export: Option<ExportDialog>,
+    held: HeldKeys,
     /// Threads that wait for the engines of closed sessions to end.
     ending: Vec<JoinHandle<()>>,
 }
@@ -74,6 +75,7 @@ impl App {
             phase: Phase::Start(Box::new(screen)),
             help: false,
             export: None,
+            held: HeldKeys::default(),
             ending: Vec::new(),
         }
     }
@@ -137,7 +139,17 @@ impl App {
     }
 }
 
+/// Returns whether the window has the focus and is to be seen, as far as the system tells.
+fn attended(ctx: &egui::Context) -> bool {
+    // The raw input: while the window is hidden no pass takes it in.
+    ctx.input(|input| input.raw.focused && input.viewport().visible() != Some(false))
+}
+
 impl eframe::App for App {
+    fn raw_input_hook(&mut self, _ctx: &egui::Context, raw_input: &mut egui::RawInput) {
+        self.held.rename(&mut raw_input.events);
+    }
+
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.take_news(ctx);
     }
@@ -150,10 +162,13 @@ impl eframe::App for App {
         let mut commands = Vec::new();
         self.panels(ui, &mut commands);
         self.dialogs(ui);
-        if let Phase::Reading(reading) = &mut self.phase
-            && reading.view == View::Read
-        {
-            reading.drawn(ui.ctx());
+        let covered = self.help || self.export.is_some() || !attended(ui.ctx());
+        if let Phase::Reading(reading) = &mut self.phase {
+            let open = reading.view == View::Read;
+            if open {
+                reading.drawn(ui.ctx());
+            }
+            reading.in_sight(open && !covered);
         }
         for command in commands {
             self.execute(ui.ctx(), command, Instant::now());

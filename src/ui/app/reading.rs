@@ -16,7 +16,7 @@ use crate::session::{Class, Event, Point, State};
 use crate::ui::command::{UiCommand, View, sentence};
 use crate::ui::film_loader::{FilmLoader, Loaded};
 use crate::ui::film_view::FilmView;
-use crate::ui::latency::{Latency, Pace};
+use crate::ui::latency::{Latency, Pace, Sight};
 use crate::ui::learning::Learning;
 use crate::ui::theme;
 use crate::ui::why::Why;
@@ -62,8 +62,8 @@ pub struct Reading {
     ranking: Option<Arc<Ranking>>,
     loader: FilmLoader,
     thumbnails: BTreeMap<usize, TextureHandle>,
-    /// Row that was drawn, and since when.
-    on_screen: Option<(usize, Instant)>,
+    /// Row that was drawn, and how long it has been in sight.
+    on_screen: Option<(usize, Sight)>,
     /// Entries of the log when the last answer was in it.
     last_label: u64,
     /// Start of the pass whose key changed the film, until that film is drawn.
@@ -91,7 +91,8 @@ impl Reading {
         let waker = ctx.clone();
         let loader = FilmLoader::new(files, FilmLoader::BUDGET, move || waker.request_repaint())?;
         let header = workspace.session.header();
-        let queue = ReadingQueue::new(workspace.films.len(), header.audit_share, header.seed);
+        let mut queue = ReadingQueue::new(workspace.films.len(), header.audit_share, header.seed);
+        workspace.drawn().into_iter().for_each(|film| queue.remember(film));
         let waker = ctx.clone();
         let engine = match background {
             Background::Learning { compute, base_model, learn_every } => {
@@ -162,9 +163,9 @@ impl Reading {
     /// not been drawn: no film is labelled unseen.
     pub fn answer(&mut self, reply: Reply, now: f64, started: Instant) -> bool {
         let Some(film) = self.upcoming.first().cloned() else { return false };
-        let (seen, since) = match (&self.loader.get(film.row), self.on_screen) {
-            (Some(Ok(loaded)), Some((row, since))) if row == film.row => {
-                (self.film_view.display(loaded), since.elapsed())
+        let (seen, time) = match (&self.loader.get(film.row), self.on_screen) {
+            (Some(Ok(loaded)), Some((row, sight))) if row == film.row => {
+                (self.film_view.display(loaded), sight.time())
             }
             // A film that cannot be shown can be put off or called uninterpretable, no more.
             (Some(Err(_)), _) if !matches!(reply, Reply::Class(_)) => {
@@ -177,12 +178,8 @@ impl Reading {
         }
         let Some(record) = self.workspace.films.get(film.row) else { return false };
         let model = self.ranking.as_ref().map(|ranking| ranking.model.as_str());
-        let seen = record::Seen {
-            display: seen,
-            time: since,
-            model,
-            opinion: self.opinion_seen(record.id),
-        };
+        let seen =
+            record::Seen { display: seen, time, model, opinion: self.opinion_seen(record.id) };
         let event = record::answered(record.id, reply, self.classes(), &film, seen);
         let Some(event) = event else { return false };
         if let Err(error) = self.workspace.session.append(&self.reader, event) {
@@ -190,7 +187,7 @@ impl Reading {
             return false;
         }
         self.last_label = self.workspace.session.entered();
-        self.pace.record(since);
+        self.pace.record(time);
         // A film that is put off has no label yet: nothing may be said of it.
         self.last = (reply != Reply::Later).then(|| self.describe(&film, reply));
         self.film_view.flash(self.colour(reply), now);
@@ -280,7 +277,7 @@ impl Reading {
         let row = self.row();
         if let Some(row) = row.filter(|&row| self.film_view.is_prepared(row)) {
             if self.on_screen.is_none_or(|(shown, _)| shown != row) {
-                self.on_screen = Some((row, Instant::now()));
+                self.on_screen = Some((row, Sight::default()));
             }
             if let Some(key) = self.key.take() {
                 self.drawn_for = Some(key);
@@ -288,6 +285,13 @@ impl Reading {
             }
         }
         self.prepare_one(ctx);
+    }
+
+    /// Notes whether the reader can see the film on screen: reading time is the time in sight.
+    pub fn in_sight(&mut self, in_sight: bool) {
+        if let Some((_, sight)) = &mut self.on_screen {
+            sight.set(in_sight);
+        }
     }
 
     /// Uploads at most one texture a pass, so that no pass takes long.

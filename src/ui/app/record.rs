@@ -52,7 +52,7 @@ pub fn answered(
     let answer = match reply {
         Reply::Class(index) => Answer::Class(classes.get(index)?.name.clone()),
         Reply::Uninterpretable => Answer::Uninterpretable,
-        Reply::Later => return Some(Event::Skip { film }),
+        Reply::Later => return Some(Event::Skip { film, source: Some(source(queued)) }),
     };
     let (window, zoom, inverted) = seen.display;
     let shown = Shown {

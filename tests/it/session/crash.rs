@@ -87,7 +87,8 @@ fn child_that_labels_until_the_disk_is_full() {
             break error.to_string();
         }
     };
-    let refused = session.append(READER, Event::Skip { film: film(1_000_000) }).unwrap_err();
+    let refused =
+        session.append(READER, Event::Skip { film: film(1_000_000), source: None }).unwrap_err();
     assert!(matches!(refused, SessionError::Faulted(_)), "{refused}");
     assert!(!session.ready());
     let unsaved = session.poll_acks().pop().map(|ack| (ack.seq, ack.saved));

@@ -39,7 +39,7 @@ fn labelled(folder: &Path) -> (State, BTreeMap<FilmId, ExportFilm>) {
             shown: shown(),
         },
         label(ids[3], Answer::Uninterpretable),
-        Event::Skip { film: ids[4] },
+        Event::Skip { film: ids[4], source: None },
         Event::Relabel {
             film: ids[0],
             from: class("normal"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use penumbra::dataset::FilmId;
-use penumbra::session::{Answer, Entry, Event, Header, Source, State, Time};
+use penumbra::session::{Answer, Entry, Event, FoldError, Header, Source, State, Time};
 use proptest::prelude::*;
 
 use super::{READER, class, film, label, shown};
@@ -13,7 +13,7 @@ use super::{READER, class, film, label, shown};
 enum Try {
     Label(u64, usize, bool),
     Relabel(u64, usize, usize),
-    Skip(u64),
+    Skip(u64, bool),
     Undo(u64),
     UndoLast,
     Swap(bool),
@@ -23,7 +23,7 @@ fn tries() -> impl Strategy<Value = Vec<(bool, Try)>> {
     let one = prop_oneof![
         4 => (0..6_u64, 0..4_usize, any::<bool>()).prop_map(|(film, answer, audit)| Try::Label(film, answer, audit)),
         3 => (0..6_u64, 0..3_usize, 0..3_usize).prop_map(|(film, from, to)| Try::Relabel(film, from, to)),
-        3 => (0..6_u64).prop_map(Try::Skip),
+        3 => (0..6_u64, any::<bool>()).prop_map(|(film, audit)| Try::Skip(film, audit)),
         2 => (0..40_u64).prop_map(Try::Undo),
         3 => Just(Try::UndoLast),
         1 => any::<bool>().prop_map(Try::Swap),
@@ -36,12 +36,15 @@ fn answer(number: usize) -> Answer {
         .clone()
 }
 
+fn drawn() -> Source {
+    Source::Audit { predicted: vec![0.1, 0.9], probability: 0.2 }
+}
+
 impl Try {
     fn event(self, state: &State, reader: &str) -> Option<Event> {
         Some(match self {
             Self::Label(number, given, audit) => {
-                let drawn = Source::Audit { predicted: vec![0.1, 0.9], probability: 0.2 };
-                let source = if audit { drawn } else { Source::Browse };
+                let source = if audit { drawn() } else { Source::Browse };
                 Event::Label {
                     film: film(number),
                     answer: answer(given),
@@ -54,7 +57,9 @@ impl Try {
                 let (film, from, to) = (film(number), answer(from), answer(to));
                 Event::Relabel { film, from, to, reason: "second look".to_owned(), ms: 7 }
             }
-            Self::Skip(number) => Event::Skip { film: film(number) },
+            Self::Skip(number, audit) => {
+                Event::Skip { film: film(number), source: audit.then(drawn) }
+            }
             Self::Undo(seq) => Event::Undo { seq },
             Self::UndoLast => Event::Undo { seq: state.last_undoable(reader)?.0 },
             Self::Swap(accepted) => {
@@ -96,7 +101,7 @@ impl Slow {
                 Event::Relabel { film, to, .. } => {
                     slow.answers.insert(*film, (to.clone(), reader.clone()));
                 }
-                Event::Skip { film } => {
+                Event::Skip { film, .. } => {
                     slow.skipped.retain(|skipped| skipped != film);
                     slow.skipped.push(*film);
                 }
@@ -109,7 +114,7 @@ impl Slow {
     fn seen(state: &State) -> Self {
         Self {
             answers: state
-                .labels()
+                .in_order()
                 .map(|(film, label)| (film, (label.answer.clone(), label.reader.clone())))
                 .collect(),
             order: state.in_order().map(|(film, _)| film).collect(),
@@ -140,7 +145,7 @@ proptest! {
             }
             prop_assert_eq!(Slow::seen(&state), Slow::of(&entries));
             let counts = state.counts();
-            prop_assert_eq!(counts.labelled(), state.labels().count());
+            prop_assert_eq!(counts.labelled(), state.in_order().count());
             prop_assert_eq!(counts.skipped, state.skipped().count());
         }
         let mut again = State::new(&header);
@@ -182,7 +187,7 @@ fn taking_back_a_relabel_brings_back_the_answer_before_it_whole() {
         let time = Time::from_milliseconds(1_000 * seq as i64);
         state.apply(&Entry { seq, time, reader: reader.to_owned(), event })
     };
-    apply(&mut state, "R1", Event::Skip { film: film(1) }).unwrap();
+    apply(&mut state, "R1", Event::Skip { film: film(1), source: None }).unwrap();
     apply(&mut state, "R1", label(film(1), normal.clone())).unwrap();
     let labelled = state.label(film(1)).cloned();
     apply(&mut state, "R2", relabel(&normal, &pneumonia)).unwrap();
@@ -212,4 +217,22 @@ fn taking_back_a_relabel_brings_back_the_answer_before_it_whole() {
     );
     assert!(apply(&mut state, "R1", Event::Undo { seq: 1 }).is_err());
     assert!(apply(&mut state, "R1", Event::Undo { seq: 99 }).is_err());
+}
+
+#[test]
+fn a_skip_says_why_its_film_was_to_be_read_and_older_ones_need_not() {
+    let mut state = State::new(&Header::new("test", "/films"));
+    let mut skip = |source| {
+        let (seq, time) = (state.entries(), Time::from_milliseconds(0));
+        let event = Event::Skip { film: film(seq), source };
+        state.apply(&Entry { seq, time, reader: READER.to_owned(), event })
+    };
+    skip(None).unwrap();
+    skip(Some(drawn())).unwrap();
+    let short = Source::Audit { predicted: vec![1.0], probability: 0.2 };
+    assert_eq!(skip(Some(short)), Err(FoldError::Predicted { expected: 2, found: 1 }));
+    let older = format!(r#"{{"kind":"skip","film":"{}"}}"#, film(1));
+    let event: Event = serde_json::from_str(&older).unwrap();
+    assert_eq!(event, Event::Skip { film: film(1), source: None });
+    assert_eq!(serde_json::to_string(&event).unwrap(), older, "its line keeps its hash");
 }
