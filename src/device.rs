@@ -1,4 +1,4 @@
-//! The one place that names a backend: which device computes, and whether it can be trusted.
+//! The one place that chooses a backend: which device computes, and whether it can be trusted.
 
 use std::fmt;
 
@@ -96,6 +96,11 @@ pub fn open(choice: DeviceChoice) -> Result<Compute, DeviceError> {
 pub fn cpu() -> Compute {
     let threads = cores().saturating_sub(1).max(1);
     Compute { device: Device::flex(), name: format!("CPU ({} cores)", cores()), threads }
+}
+
+/// Whether tensors of `device` live on the CPU backend.
+pub fn is_cpu(device: &Device) -> bool {
+    device.clone().without_autodiff() == Device::flex()
 }
 
 /// Opens the first hardware GPU and checks that it computes correctly.

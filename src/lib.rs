@@ -12,11 +12,11 @@
 //!
 //! | layer | module | what lives there | burn |
 //! |---|---|---|---|
-//! | 0 | [`fsutil`], [`rng`], [`config`], [`device`] | durable writes; random streams that no thread count changes; folders; the one place that names a backend | `device` |
+//! | 0 | [`fsutil`], [`rng`], [`config`], [`device`] | durable writes; random streams that no thread count changes; folders; the one place that chooses a backend | `device` |
 //! | 1 | [`imaging`] | decode, window/level, preprocess, augment | no |
 //! | 2 | [`dataset`] | scan, index, labels files, planes in memory, batches | no |
 //! | 3 | [`session`] | event log, its fold into state, export | no |
-//! | 4 | [`model`] | encoder, heads, model folders | yes |
+//! | 4 | [`model`] | encoder, heads, model folders; kernels of the CPU backend | yes |
 //! | 5 | [`learn`] | losses, schedules, pretraining, fine-tuning, distillation, metrics | yes |
 //! | 6 | [`predict`], [`query`] | inference; tier-1 head and query strategies | `predict` |
 //! | 7 | [`engine`] | the background worker: commands in, events out | yes |

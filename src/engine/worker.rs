@@ -21,7 +21,7 @@ use crate::learn::finetune::{FineTuned, FinetuneConfig, Labelled, ensemble, fine
 use crate::learn::metrics::log_loss;
 use crate::learn::{Flow, LearnError, Pace, Setting, StepReport};
 use crate::model::folder::{self, Kind, ModelCard, load_pretrained};
-use crate::model::{Classifier, Pretrained};
+use crate::model::{Classifier, Pretrained, release_buffers};
 use crate::predict::{Predictor, embed};
 use crate::query::{Embeddings, L2_GRID, Regularisation, Standardisation, choose_l2, out_of_fold};
 
@@ -233,6 +233,7 @@ impl Worker {
         let result = catch_unwind(AssertUnwindSafe(|| self.learn_stages()))
             .unwrap_or_else(|panic| Err(anyhow::anyhow!("{}", panic_text(panic.as_ref()))));
         *self.shared.progress.lock() = None;
+        release_buffers();
         let seen = result.as_ref().ok().map(|ended| ended.labelled.clone());
         let labels = seen.as_ref().map_or(labels, |seen| seen.rows.len());
         let (model, accepted, outcome) = match result {

@@ -12,6 +12,7 @@ pub mod nt_xent;
 pub mod optimizer;
 pub mod schedule;
 pub mod simclr;
+pub mod throughput;
 
 pub use crate::dataset::Flow;
 

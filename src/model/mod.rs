@@ -5,6 +5,7 @@ pub mod folder;
 pub mod head;
 pub mod resnet;
 
+pub use cpu::release_buffers;
 pub use folder::{ModelCard, ModelError, load_card};
 pub use head::{ClassifierHead, ProjectionHead};
 pub use resnet::{Architecture, Encoder, Stem};

@@ -13,6 +13,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::cpu;
+use crate::device;
 
 /// First layers of the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,7 +187,7 @@ impl Encoder {
     /// # Shapes
     /// `[n, 1, size, size]` in 0..=1 to `[n, features]`.
     pub fn forward(&self, films: Tensor<4>) -> Tensor<2> {
-        if cpu::serves(&films.device()) {
+        if device::is_cpu(&films.device()) {
             self.forward_on_cpu(films)
         } else {
             self.forward_by_burn(films)

@@ -57,6 +57,11 @@ pub fn give_back(buffer: Vec<f32>) {
     }
 }
 
+/// Frees what the calling thread keeps: called when a job has ended and the next may be long in coming.
+pub fn release() {
+    FREE.take();
+}
+
 /// Bytes of a line of the cache, and of the longest vectors.
 const LINE: usize = 64;
 

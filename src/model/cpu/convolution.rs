@@ -267,16 +267,23 @@ pub fn weight_gradient(input: &[f32], gradient: &[f32], geometry: &Geometry) -> 
         let columns = first..first + sum.len() / outputs;
         products_of_rows(sum, [input, gradient], geometry, [rows, columns], (patches, tile));
     });
-    let (sums, others) = partial.split_at_mut(patch * outputs);
-    sums.par_chunks_mut(1 << 14).enumerate().for_each(|(i, sums)| {
-        for other in others.chunks_exact(patch * outputs) {
-            let other = &other[i << 14..][..sums.len()];
-            sums.iter_mut().zip(other).for_each(|(sum, value)| *sum += value);
-        }
-    });
-    let result = kernel_order::outputs_first(sums, geometry);
+    let result = kernel_order::outputs_first(add_parts(&mut partial, patch * outputs), geometry);
     buffers::give_back(partial);
     result
+}
+
+/// Adds parts of equal length to the first, in their order, and returns it.
+pub fn add_parts(parts: &mut [f32], length: usize) -> &[f32] {
+    /// Values that one task adds.
+    const SHARE: usize = 1 << 14;
+    let (total, others) = parts.split_at_mut(length);
+    total.par_chunks_mut(SHARE).enumerate().for_each(|(i, total)| {
+        for other in others.chunks_exact(length) {
+            let other = &other[i * SHARE..][..total.len()];
+            total.iter_mut().zip(other).for_each(|(sum, value)| *sum += value);
+        }
+    });
+    total
 }
 
 /// Sums the products of some columns of the patches with the gradients, over some rows.

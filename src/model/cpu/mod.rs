@@ -24,10 +24,12 @@ mod pool;
 mod tests;
 mod winograd;
 
+pub use self::buffers::release as release_buffers;
+
 use burn::backend::Dispatch;
 use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, PaddingConfig2d};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
 use self::convolution::Geometry;
 use self::extension::{Kernels, Residual};
@@ -37,11 +39,6 @@ use self::norm::Normalise;
 #[inline(always)]
 fn vectorised<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
-}
-
-/// Whether tensors of `device` live on the CPU backend, which these layers serve.
-pub fn serves(device: &Device) -> bool {
-    device.clone().without_autodiff() == Device::flex()
 }
 
 fn geometry(layer: &Conv2d, input: &Tensor<4>) -> Geometry {

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use self::transforms::{CHANNELS, Gradient, Input, Kernel, KernelGradient, Output};
 use super::buffers::{self, Scratch};
-use super::convolution::Geometry;
+use super::convolution::{Geometry, add_parts};
 use super::gemm::{Matrix, multiply, multiply_columns};
 use super::norm::Affine;
 
@@ -257,13 +257,7 @@ pub fn weight_gradient(input: &[f32], gradient: &[f32], geometry: &Geometry) -> 
             }
         }
     });
-    let (total, others) = sums.split_at_mut(16 * (plane + GAP));
-    total.par_chunks_mut(1 << 14).enumerate().for_each(|(i, total)| {
-        for other in others.chunks_exact(16 * (plane + GAP)) {
-            let other = &other[i << 14..][..total.len()];
-            total.iter_mut().zip(other).for_each(|(sum, value)| *sum += value);
-        }
-    });
+    let total = add_parts(&mut sums, 16 * (plane + GAP));
     let mut result = buffers::take(9 * plane);
     result.par_chunks_exact_mut(9 * inputs).enumerate().for_each(|(output, out)| {
         let sums = std::array::from_fn(|i| &total[i * (plane + GAP) + output * inputs..][..inputs]);
