@@ -193,6 +193,9 @@ impl Drop for FilmLoader {
 }
 
 fn decode_wanted(shared: &Shared) {
+    // The window is drawn before films are decoded, and learning waits for both. On Linux this lowers the thread alone.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(5);
     loop {
         let mut shelf = shared.shelf.lock();
         let row = loop {

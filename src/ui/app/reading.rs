@@ -282,6 +282,8 @@ impl Reading {
             if let Some(key) = self.key.take() {
                 self.drawn_for = Some(key);
                 ctx.request_repaint();
+                // This film first: making the next ones ready takes as long as a pass.
+                return;
             }
         }
         self.prepare_one(ctx);
