@@ -21,8 +21,9 @@ pub fn ui(ctx: &egui::Context, classes: &[Class]) -> bool {
     let most = ctx.content_rect().height() - 2.0 * theme::SPACE[4];
     let modal = egui::Modal::new(egui::Id::unique("help")).show(ctx, |ui| {
         ui.set_width(theme::COLUMN);
-        // A small window shows a part.
-        ScrollArea::vertical().max_height(most).show(ui, |ui| sheet(ui, classes)).inner
+        // A small window shows a part; left to itself the area would do so in a large one too.
+        let area = ScrollArea::vertical().max_height(most).min_scrolled_height(most);
+        area.auto_shrink([false, true]).show(ui, |ui| sheet(ui, classes)).inner
     });
     modal.inner || modal.should_close()
 }

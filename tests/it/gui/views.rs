@@ -39,12 +39,21 @@ fn views_panels_and_help_open_and_close_by_key() {
 }
 
 #[test]
-fn the_help_sheet_fits_the_smallest_window() {
+fn the_help_sheet_is_whole_and_in_the_smallest_window_its_beginning_is() {
     let mut room = Room::new(1);
+    room.press(Key::Questionmark);
+    let beginning = |room: &Room| {
+        let tops = room.harness.get_all_by_label("Keys and mouse").map(|node| node.rect().top());
+        tops.fold(f32::INFINITY, f32::min)
+    };
+    assert!(beginning(&room) >= 0.0);
+    let close = room.harness.get_by_label("Close").rect();
+    assert!(close.bottom() < theme::WINDOW.y, "the sheet is cut off at {close:?}");
+    assert!(close.top() - beginning(&room) > 600.0, "the sheet scrolls where it has room");
+    room.press(Key::Questionmark);
     room.harness.set_size(theme::WINDOW_MIN);
     room.press(Key::Questionmark);
-    let top = room.harness.get_all_by_label("Keys and mouse").map(|node| node.rect().top());
-    assert!(top.fold(f32::INFINITY, f32::min) >= 0.0, "the sheet is cut off above");
+    assert!(beginning(&room) >= 0.0, "the sheet is cut off above");
 }
 
 #[test]
