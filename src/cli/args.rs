@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::device::DeviceChoice;
 use crate::engine::workspace::{AUDIT_SHARE, LABELS_PER_LEARNING};
 use crate::imaging::Fit;
-use crate::model::Stem;
+use crate::model::{Network, Stem};
 use crate::query::Strategy;
 
 /// Label chest X-rays where each label teaches the model most.
@@ -156,7 +156,7 @@ pub struct PretrainArgs {
     #[arg(long, default_value_t = 0.5)]
     pub width: f32,
     /// First layers of the encoder
-    #[arg(long, default_value = "small", value_parser = stem)]
+    #[arg(long, default_value = "small")]
     pub stem: Stem,
     /// Edge of a view in pixels
     #[arg(long, default_value_t = 64)]
@@ -321,14 +321,6 @@ fn share(text: &str) -> Result<f32, String> {
     share.ok_or_else(|| "a share is between 0 and 1".to_owned())
 }
 
-fn stem(text: &str) -> Result<Stem, String> {
-    match text {
-        "standard" => Ok(Stem::Standard),
-        "small" => Ok(Stem::Small),
-        _ => Err("the stem is standard or small".to_owned()),
-    }
-}
-
 fn fit(text: &str) -> Result<Fit, String> {
     match text {
         "pad" => Ok(Fit::Pad),
@@ -343,14 +335,14 @@ pub struct BenchArgs {
     /// What to measure
     #[arg(value_enum)]
     pub work: BenchWork,
-    /// Encoder
-    #[arg(long, default_value = "resnet18", value_parser = depth)]
-    pub arch: u32,
+    /// Encoder: resnet18, 34, 50, 101 or 152; resnet50-sk has selective kernels
+    #[arg(long, default_value = "resnet18")]
+    pub arch: Network,
     /// Multiplier of the channel counts
     #[arg(long, default_value_t = 1.0)]
     pub width: f32,
-    /// First layers: standard or small
-    #[arg(long, default_value = "standard", value_parser = stem)]
+    /// First layers: standard, small or cifar
+    #[arg(long, default_value = "standard")]
     pub stem: Stem,
     /// Edge of the films in pixels
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(8..=1024))]
@@ -373,9 +365,4 @@ pub enum BenchWork {
     Train,
     /// Forward alone
     Infer,
-}
-
-fn depth(text: &str) -> Result<u32, String> {
-    let depth = text.strip_prefix("resnet").and_then(|depth| depth.parse().ok());
-    depth.ok_or_else(|| "an encoder is named resnet18 or resnet34".to_owned())
 }
