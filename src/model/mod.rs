@@ -3,6 +3,7 @@
 pub mod architecture;
 mod block;
 mod cpu;
+pub mod exchange;
 pub mod folder;
 pub mod head;
 mod memory_format;
