@@ -7,7 +7,12 @@ pub mod exchange;
 pub mod folder;
 pub mod head;
 mod memory_format;
+pub mod onnx;
+#[cfg(test)]
+mod parity_tests;
 pub mod resnet;
+#[cfg(test)]
+mod seeded;
 mod selective_kernel;
 
 pub use architecture::{Architecture, Layout, Network, Normalisation, Stem};

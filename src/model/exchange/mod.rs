@@ -37,7 +37,8 @@ pub fn read(path: &Path) -> Result<StateDict, ModelError> {
     let state = if bytes.starts_with(b"PK\x03\x04") {
         pytorch::read(&bytes).map(|tensors| StateDict { tensors, architecture: None })
     } else if bytes.first() == Some(&0x80) {
-        Err("this is a pickle, as PyTorch before 1.6 wrote; save it again with torch.save".to_owned())
+        Err("this is a pickle, as PyTorch before 1.6 wrote; save it again with torch.save"
+            .to_owned())
     } else {
         safetensors_file::read(&bytes)
     };

@@ -214,7 +214,9 @@ impl<'a> Machine<'a> {
             // Attributes that are set on an object, such as a state dict's versions.
             b'b' => drop(self.pop()?),
             other => {
-                return Err(format!("its pickle holds what no state dict does (opcode {other:#x})"));
+                return Err(format!(
+                    "its pickle holds what no state dict does (opcode {other:#x})"
+                ));
             }
         }
         Ok(())

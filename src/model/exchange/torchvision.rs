@@ -80,9 +80,7 @@ pub fn state_dict<M: ModuleSnapshot>(
         let mut shape = data.shape().to_vec();
         let mut values: Vec<f32> = data.try_into_vec().map_err(|error| format!("{error:?}"))?;
         if let [inputs, outputs] = shape[..] {
-            values = (0..values.len())
-                .map(|i| values[i % inputs * outputs + i / inputs])
-                .collect();
+            values = (0..values.len()).map(|i| values[i % inputs * outputs + i / inputs]).collect();
             shape.reverse();
         }
         tensors.insert(name, Array { shape, values });
@@ -90,13 +88,14 @@ pub fn state_dict<M: ModuleSnapshot>(
     Ok(StateDict { tensors, architecture: Some(architecture.clone()) })
 }
 
-/// Makes an encoder from a state dict; `seed` draws the projection head.
+/// Makes an encoder from a state dict; `seed` draws the projection head. Without a normalisation, three channels take
+/// ImageNet's and one takes none; a file that says which encoder it holds says this too.
 ///
 /// # Errors
 /// Fails, in words, if the network is not recognised, or if tensors are missing or of another shape.
 pub fn import(
     state: StateDict,
-    normalisation: Normalisation,
+    normalisation: Option<Normalisation>,
     seed: u64,
     device: &Device,
 ) -> Result<Imported, String> {
@@ -104,7 +103,7 @@ pub fn import(
     let prefix = prefix(&tensors)?;
     let architecture = match architecture {
         Some(architecture) => architecture,
-        None => Architecture { normalisation, ..recognise(&tensors, &prefix)? },
+        None => recognise(&tensors, &prefix, normalisation)?,
     };
     let blocks = architecture.blocks()?;
     let mut model = Pretrained::init(&architecture, seed, device);
@@ -144,21 +143,33 @@ fn prefix(tensors: &Arrays) -> Result<String, String> {
         .filter(|prefix| !prefix.contains("layer"));
     prefixes.next().map(str::to_owned).ok_or_else(|| {
         let names: Vec<&str> = tensors.keys().take(3).map(String::as_str).collect();
-        format!("it is no ResNet: there is no {first} among {} tensors ({}, …)", tensors.len(), names.join(", "))
+        format!(
+            "it is no ResNet: there is no {first} among {} tensors ({}, …)",
+            tensors.len(),
+            names.join(", ")
+        )
     })
 }
 
 /// Tells the network by the names and shapes of its tensors.
-fn recognise(tensors: &Arrays, prefix: &str) -> Result<Architecture, String> {
+fn recognise(
+    tensors: &Arrays,
+    prefix: &str,
+    normalisation: Option<Normalisation>,
+) -> Result<Architecture, String> {
     let has = |name: &str| tensors.contains_key(&format!("{prefix}{name}"));
     let shape = tensors.get(&format!("{prefix}conv1.weight")).map_or(&[][..], |it| &it.shape);
     let &[outputs, input_channels, 7, 7] = shape else {
-        return Err(format!("its first convolution is {shape:?} and not 7×7, which torchvision's is"));
+        return Err(format!(
+            "its first convolution is {shape:?} and not 7×7, which torchvision's is"
+        ));
     };
     let groups: [usize; 4] = std::array::from_fn(|group| {
         let blocks: BTreeSet<&str> = tensors
             .keys()
-            .filter_map(|name| name.strip_prefix(prefix)?.strip_prefix(&format!("layer{}.", group + 1)))
+            .filter_map(|name| {
+                name.strip_prefix(prefix)?.strip_prefix(&format!("layer{}.", group + 1))
+            })
             .filter_map(|name| name.split('.').next())
             .collect();
         blocks.len()
@@ -177,9 +188,11 @@ fn recognise(tensors: &Arrays, prefix: &str) -> Result<Architecture, String> {
             return Err(format!("its depth is not known: {groups:?} {kind} blocks in its groups"));
         }
     };
+    let usual = if input_channels == 3 { Normalisation::Imagenet } else { Normalisation::None };
     let architecture = Architecture {
         input_channels,
         layout: Layout::Torchvision,
+        normalisation: normalisation.unwrap_or(usual),
         ..Architecture::resnet(depth, outputs as f32 / 64.0, Stem::Standard)
     };
     architecture.blocks()?;
