@@ -60,7 +60,7 @@ pub enum Normalisation {
     /// They stay in 0..=1, as in SimCLR v2.
     #[default]
     None,
-    /// Mean and standard deviation of ImageNet's three channels, with which torchvision's weights were trained.
+    /// Mean and standard deviation of `ImageNet`'s three channels, with which torchvision's weights were trained.
     Imagenet,
 }
 

@@ -10,8 +10,6 @@ use super::exchange::{self, Arrays, StateDict};
 use super::memory_format::MemoryFormat;
 use super::{Architecture, Encoder, Layout, Normalisation, Pretrained, Stem, seeded};
 
-/// Films in a batch of the golden file.
-const FILMS: usize = 2;
 /// Values sampled of each stage's output.
 const SAMPLES: usize = 6;
 
@@ -58,7 +56,10 @@ fn seeded_state(architecture: &Architecture) -> Arrays {
 
 /// One forward pass; in training it leaves its mark on the running statistics.
 fn check_pass(encoder: &Encoder, device: &Device, case: &Value, mode: &str, format: MemoryFormat) {
-    let (what, size) = (&case["name"], case["size"].as_u64().unwrap() as usize);
+    let [size, count] = ["size", "films"].map(|key| case[key].as_u64().unwrap() as usize);
+    let what = &case["name"];
+    // Normalising by the statistics of few positions multiplies rounding errors in each of up to fifty layers.
+    let tolerance = if mode == "training" { 2e-3 } else { 2e-5 };
     let groups = numbers(&case["blocks"]);
     // The stem and the last block of each group.
     let ends: Vec<usize> = std::iter::once(0)
@@ -68,7 +69,7 @@ fn check_pass(encoder: &Encoder, device: &Device, case: &Value, mode: &str, form
         }))
         .collect();
     let (mut stage, mut stages) = (0, Vec::new());
-    let films = seeded::films(FILMS, size, device);
+    let films = seeded::films(count, size, device);
     let features = encoder.forward_in(films, format, &mut |map| {
         if ends.contains(&stage) {
             stages.push(samples(map, format));
@@ -78,11 +79,16 @@ fn check_pass(encoder: &Encoder, device: &Device, case: &Value, mode: &str, form
     let expected = &case[mode];
     assert_eq!(stages.len(), 5);
     for (i, found) in stages.iter().enumerate() {
-        assert_close(found, &expected["stages"][i], 5e-5, &format!("{what}, {mode}, stage {i}"));
+        assert_close(
+            found,
+            &expected["stages"][i],
+            tolerance,
+            &format!("{what}, {mode}, stage {i}"),
+        );
     }
     let features: Vec<f32> = features.into_data().try_into_vec().unwrap();
     let shown: Vec<f32> = (0..32).map(|i| features[i * (features.len() - 1) / 31]).collect();
-    assert_close(&shown, &expected["features"], 5e-5, &format!("{what}, {mode}, features"));
+    assert_close(&shown, &expected["features"], tolerance, &format!("{what}, {mode}, features"));
 }
 
 fn check(encoder: &Encoder, architecture: &Architecture, case: &Value, format: MemoryFormat) {
@@ -102,27 +108,36 @@ fn check(encoder: &Encoder, architecture: &Architecture, case: &Value, format: M
                 kept + (after - kept) * positions / (positions - 1.0)
             })
             .collect();
-        assert_close(&first("mean"), &expected["mean"], 5e-5, name);
-        assert_close(&variance, &expected["variance"], 5e-5, name);
+        assert_close(&first("mean"), &expected["mean"], 1e-3, name);
+        assert_close(&variance, &expected["variance"], 1e-3, name);
     }
 }
 
 /// The network is recognised by its tensors alone.
 #[test]
 fn resnets_are_torchvisions() {
-    for case in golden("torchvision") {
-        let depth = case["depth"].as_u64().unwrap() as u32;
+    for (depth, input_channels) in [(18, 3), (18, 1), (50, 3)] {
         let architecture = Architecture {
-            input_channels: case["channels"].as_u64().unwrap() as usize,
+            input_channels,
             layout: Layout::Torchvision,
             ..Architecture::resnet(depth, 1.0, Stem::Standard)
         };
-        let state = StateDict { tensors: seeded_state(&architecture), architecture: None };
+        let tensors = seeded_state(&architecture);
+        let state = StateDict { tensors: tensors.clone(), architecture: None };
         let device = Device::flex().autodiff();
         let imported = exchange::import(state, Some(Normalisation::None), 0, &device).unwrap();
         assert_eq!(imported.architecture, architecture);
         assert!(imported.left_out.is_empty());
-        check(&imported.model.encoder, &architecture, &case, MemoryFormat::ChannelsLast);
+        let mut encoder = imported.model.encoder;
+        let cases = golden("torchvision")
+            .into_iter()
+            .filter(|case| case["depth"] == depth && case["channels"] == input_channels);
+        assert!(cases.clone().count() > 0);
+        for case in cases {
+            let blocks = architecture.blocks().unwrap();
+            exchange::load(&mut encoder, &mut tensors.clone(), "", blocks).unwrap();
+            check(&encoder, &architecture, &case, MemoryFormat::ChannelsLast);
+        }
     }
 }
 
@@ -137,11 +152,13 @@ fn resnets_are_simclrs() {
             sk_ratio: if selective { SK_RATIO } else { 0.0 },
             ..Architecture::resnet(depth, width, stem)
         };
+        let tensors = seeded_state(&architecture);
         for format in [MemoryFormat::ChannelsLast, MemoryFormat::ChannelsFirst] {
-            let tensors = seeded_state(&architecture);
-            let state = StateDict { tensors, architecture: Some(architecture.clone()) };
-            let imported = exchange::import(state, None, 0, &Device::flex().autodiff()).unwrap();
-            check(&imported.model.encoder, &architecture, &case, format);
+            let device = Device::flex().autodiff();
+            let mut encoder = Pretrained::init(&architecture, 0, &device).encoder;
+            let blocks = architecture.blocks().unwrap();
+            exchange::load(&mut encoder, &mut tensors.clone(), "", blocks).unwrap();
+            check(&encoder, &architecture, &case, format);
         }
     }
 }

@@ -19,7 +19,7 @@ use super::block::{Block, ConvNorm, Place, convolution, norm};
 use super::memory_format::MemoryFormat;
 use crate::device;
 
-/// Mean and standard deviation of ImageNet's red, green and blue, as torchvision gives them.
+/// Mean and standard deviation of `ImageNet`'s red, green and blue, as torchvision gives them.
 pub(super) const IMAGENET: [[f32; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
 
 /// Films to features.
@@ -31,7 +31,7 @@ pub struct Encoder {
     pub(super) deep_stem: Vec<ConvNorm>,
     pub(super) pool: Option<MaxPool2d>,
     pub(super) blocks: Vec<Block>,
-    /// Whether films take ImageNet's mean and deviation before the first layer.
+    /// Whether films take `ImageNet`'s mean and deviation before the first layer.
     pub(super) imagenet: bool,
 }
 

@@ -3,7 +3,7 @@
     pip install numpy==2.4.6 torch==2.15.0 torchvision==0.29.2
     python networks.py
 
-Of each stage's output six evenly spaced values are kept, of the features 32, and of some batch norms the first four
+Weights are single-precision numbers, the arithmetic is double. Of each stage's output six evenly spaced values are kept, of the features 32, and of some batch norms the first four
 running statistics after one pass in training. The rendering follows the description of google-research/simclr's
 `resnet.py`: projection shortcuts in every group, TensorFlow's "same" max pooling, selective kernels with ResNet-D's stem
 and shortcut.
@@ -20,7 +20,6 @@ from torch.nn import functional as F
 
 from seeded import array, films
 
-FILMS = 2
 torch.set_num_threads(2)
 
 
@@ -136,7 +135,7 @@ def watched(network):
     return names
 
 
-def case(network, size, channels, **facts):
+def case(network, count, size, channels, **facts):
     state = network.state_dict()
     network.load_state_dict({
         name: torch.tensor(array(name, tuple(value.shape))) if value.is_floating_point() else value
@@ -147,11 +146,12 @@ def case(network, size, channels, **facts):
         getattr(network, name).register_forward_hook(lambda _, __, output: stages.append(spaced(output, 6)))
     names = watched(network)
     for name in names:
-        def count(_, inputs, __, name=name):
+        def note(_, inputs, __, name=name):
             positions[name] = inputs[0].numel() // inputs[0].shape[1]
-        network.get_submodule(name).register_forward_hook(count)
-    x = torch.tensor(films(FILMS, size)).expand(-1, channels, -1, -1)
-    result = dict(facts, size=size, channels=channels)
+        network.get_submodule(name).register_forward_hook(note)
+    x = torch.tensor(films(count, size)).double().expand(-1, channels, -1, -1)
+    network.double()
+    result = dict(facts, films=count, size=size, channels=channels)
     for mode, training in [("inference", False), ("training", True)]:
         stages.clear()
         with torch.no_grad():
@@ -176,7 +176,7 @@ def torchvisions():
             network.conv1 = nn.Conv2d(1, 64, 7, 2, 3, bias=False)
         blocks = {18: [2, 2, 2, 2], 50: [3, 4, 6, 3]}[depth]
         name = f"resnet{depth}, {channels} channels, {size} px"
-        yield case(network, size, channels, name=name, depth=depth, blocks=blocks)
+        yield case(network, 2, size, channels, name=name, depth=depth, blocks=blocks)
 
 
 def simclrs():
@@ -190,7 +190,7 @@ def simclrs():
         blocks = {14: [1, 1, 1, 1], 18: [2, 2, 2, 2], 50: [3, 4, 6, 3]}[depth]
         network = Simclr(blocks, depth != 18, selective, width, stem)
         name = f"{depth} layers, selective {selective}, {stem} stem, {size} px"
-        yield case(network, size, 1, name=name, depth=depth, blocks=blocks, selective=selective, width=width, stem=stem)
+        yield case(network, 6, size, 1, name=name, depth=depth, blocks=blocks, selective=selective, width=width, stem=stem)
 
 
 def rounded(value):

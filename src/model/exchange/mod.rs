@@ -3,6 +3,8 @@
 mod pickle;
 mod pytorch;
 mod safetensors_file;
+#[cfg(test)]
+mod tests;
 mod torchvision;
 
 use std::collections::BTreeMap;
@@ -10,6 +12,8 @@ use std::path::Path;
 
 use burn::tensor::{DType, Shape, TensorData};
 
+#[cfg(test)]
+pub(super) use torchvision::load;
 pub use torchvision::{Imported, StateDict, import, state_dict};
 
 use super::ModelError;

@@ -6,7 +6,7 @@ use burn::store::{ModuleSnapshot, bridge};
 use burn::tensor::{Device, TensorData};
 
 use super::{Array, Arrays};
-use crate::model::{Architecture, Layout, Normalisation, Pretrained, Stem};
+use crate::model::{Architecture, Encoder, Layout, Normalisation, Pretrained, Stem};
 
 /// Tensors by torchvision's names, and the encoder they are of where the file says it.
 #[derive(Clone, Debug, Default)]
@@ -89,7 +89,7 @@ pub fn state_dict<M: ModuleSnapshot>(
 }
 
 /// Makes an encoder from a state dict; `seed` draws the projection head. Without a normalisation, three channels take
-/// ImageNet's and one takes none; a file that says which encoder it holds says this too.
+/// `ImageNet`'s and one takes none; a file that says which encoder it holds says this too.
 ///
 /// # Errors
 /// Fails, in words, if the network is not recognised, or if tensors are missing or of another shape.
@@ -107,8 +107,20 @@ pub fn import(
     };
     let blocks = architecture.blocks()?;
     let mut model = Pretrained::init(&architecture, seed, device);
+    load(&mut model.encoder, &mut tensors, &prefix, blocks)
+        .map_err(|fault| format!("for {architecture}, {fault}"))?;
+    Ok(Imported { model, architecture, left_out: tensors.into_keys().collect() })
+}
+
+/// Gives an encoder its tensors and takes them out of the state dict.
+pub(in crate::model) fn load(
+    encoder: &mut Encoder,
+    tensors: &mut Arrays,
+    prefix: &str,
+    blocks: [usize; 4],
+) -> Result<(), String> {
     let (mut found, mut missing, mut misfits) = (Vec::new(), Vec::new(), Vec::new());
-    for own in model.encoder.collect(None, None, false) {
+    for own in encoder.collect(None, None, false) {
         let name = format!("{prefix}{}", name(&own.name, blocks));
         match tensors.remove(&name) {
             None => missing.push(name),
@@ -123,15 +135,15 @@ pub fn import(
     }
     for (what, names) in [("missing", missing), ("of another shape", misfits)] {
         if let Some(first) = names.first() {
-            let count = names.len();
-            return Err(format!("for {architecture}, {count} tensors are {what}, first {first}"));
+            return Err(format!("{} tensors are {what}, first {first}", names.len()));
         }
     }
-    let applied = model.encoder.apply(found, None, None, false);
-    if !applied.errors.is_empty() || !applied.missing.is_empty() {
-        return Err(format!("the weights do not fit: {applied}"));
+    let applied = encoder.apply(found, None, None, false);
+    if applied.errors.is_empty() && applied.missing.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("the weights do not fit: {applied}"))
     }
-    Ok(Imported { model, architecture, left_out: tensors.into_keys().collect() })
 }
 
 /// What stands before every name, such as `module.` or `backbone.`.
