@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::store::{HalfPrecisionAdapter, ModuleSnapshot, SafetensorsStore};
-use burn::tensor::Device;
+use burn::store::{FloatCastAdapter, HalfPrecisionAdapter, ModuleSnapshot, SafetensorsStore};
+use burn::tensor::{DType, Device};
 use serde::{Deserialize, Serialize};
 
 use super::{Architecture, Classifier, Pretrained};
@@ -167,8 +167,8 @@ fn load_weights<M: ModuleSnapshot>(
     {
         return Err(fault("they are not the ones that the card was written for".to_owned()));
     }
-    let mut store =
-        SafetensorsStore::from_bytes(Some(bytes)).with_from_adapter(HalfPrecisionAdapter::new());
+    let mut store = SafetensorsStore::from_bytes(Some(bytes))
+        .with_from_adapter(FloatCastAdapter::to(DType::F32));
     let applied = model.load_from(&mut store).map_err(|error| fault(error.to_string()))?;
     if applied.missing.is_empty() && applied.errors.is_empty() {
         return Ok(());
