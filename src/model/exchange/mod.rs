@@ -40,7 +40,8 @@ pub fn read(path: &Path) -> Result<StateDict, ModelError> {
     let bytes = fsutil::read(path)?;
     let state = if bytes.starts_with(b"PK\x03\x04") {
         pytorch::read(&bytes).map(|tensors| StateDict { tensors, architecture: None })
-    } else if bytes.first() == Some(&0x80) {
+    } else if bytes.first() == Some(&0x80) && bytes.get(8) != Some(&b'{') {
+        // A safetensors file begins with the length of its header, of which this may be the first byte.
         Err("this is a pickle, as PyTorch before 1.6 wrote; save it again with torch.save"
             .to_owned())
     } else {

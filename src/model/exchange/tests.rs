@@ -59,6 +59,19 @@ fn what_is_no_state_dict_is_told() {
     assert!(fault(&module[..module.len() / 2]).contains("damaged"));
 }
 
+/// A header of 128 bytes begins as a pickle does.
+#[test]
+fn the_length_of_a_header_is_no_pickle() {
+    let mut header = br#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#.to_vec();
+    header.resize(0x80, b' ');
+    let mut bytes = 0x80_u64.to_le_bytes().to_vec();
+    bytes.extend(header);
+    bytes.extend(2.5_f32.to_le_bytes());
+    let file = tempfile::NamedTempFile::new().unwrap();
+    write_atomic(file.path(), &bytes).unwrap();
+    assert_eq!(read(file.path()).unwrap().tensors["a"].values, [2.5]);
+}
+
 /// A byte that is off is a fault or another value, never a crash.
 #[test]
 fn damaged_files_do_no_harm() {
