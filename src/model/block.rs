@@ -81,38 +81,27 @@ impl Block {
         let stride = if block == 0 && group > 0 { 2 } else { 1 };
         let selective = architecture.selective();
         let second = if selective { 2 * channels } else { channels };
-        let mut made = if architecture.bottleneck() {
-            Self {
-                conv1: convolution([inputs, channels], 1, 1, device),
-                norm1: norm(channels, device),
-                conv2: convolution([channels, second], 3, stride, device),
-                norm2: norm(second, device),
-                selective: selective
-                    .then(|| SelectiveKernel::init(channels, architecture.sk_ratio, device)),
-                last: Some(ConvNorm::init([channels, outputs], 1, 1, device)),
-                shortcut_pool: None,
-                shortcut: None,
-            }
-        } else {
-            Self {
-                conv1: convolution([inputs, channels], 3, stride, device),
-                norm1: norm(channels, device),
-                conv2: convolution([channels, channels], 3, 1, device),
-                norm2: norm(channels, device),
-                selective: None,
-                last: None,
-                shortcut_pool: None,
-                shortcut: None,
-            }
-        };
+        // Kernel of the first convolution, strides of the first two.
+        let (kernel, first, then) =
+            if architecture.bottleneck() { (1, 1, stride) } else { (3, stride, 1) };
         let projected = block == 0
             && (architecture.layout == Layout::Simclr || stride > 1 || inputs != outputs);
-        if projected && selective {
-            made.shortcut_pool = Some(AveragePool { stride });
-            made.shortcut = Some(ConvNorm::init([inputs, outputs], 1, 1, device));
-        } else if projected {
-            made.shortcut = Some(ConvNorm::init([inputs, outputs], 1, stride, device));
-        }
+        let pooled = projected && selective;
+        let mut made = Self {
+            conv1: convolution([inputs, channels], kernel, first, device),
+            norm1: norm(channels, device),
+            conv2: convolution([channels, second], 3, then, device),
+            norm2: norm(second, device),
+            selective: selective
+                .then(|| SelectiveKernel::init(channels, architecture.sk_ratio, device)),
+            last: architecture
+                .bottleneck()
+                .then(|| ConvNorm::init([channels, outputs], 1, 1, device)),
+            shortcut_pool: pooled.then_some(AveragePool { stride }),
+            shortcut: projected.then(|| {
+                ConvNorm::init([inputs, outputs], 1, if pooled { 1 } else { stride }, device)
+            }),
+        };
         let last = made.last.as_mut().map_or(&mut made.norm2, |last| &mut last.norm);
         last.gamma = Param::from_tensor(Tensor::zeros([outputs], device));
         made

@@ -162,3 +162,25 @@ fn resnets_are_simclrs() {
         }
     }
 }
+
+/// So a block starts as its shortcut; every other scale is one.
+#[test]
+fn the_last_scale_of_each_block_is_zero_at_first() {
+    for (depth, sk_ratio, last) in [(18, 0.0, "bn2"), (14, 0.0, "bn3"), (14, SK_RATIO, "bn3")] {
+        let architecture =
+            Architecture { sk_ratio, ..Architecture::resnet(depth, 0.0625, Stem::Standard) };
+        let encoder = Pretrained::init(&architecture, 0, &Device::flex()).encoder;
+        let tensors = exchange::state_dict(&encoder, &architecture).unwrap().tensors;
+        let scales = tensors
+            .iter()
+            .filter(|(name, array)| name.ends_with(".weight") && array.shape.len() == 1);
+        let mut blocks = 0;
+        for (name, scale) in scales {
+            let zero = name.ends_with(&format!("{last}.weight")) && name.starts_with("layer");
+            blocks += usize::from(zero);
+            let expected = if zero { 0.0 } else { 1.0 };
+            assert!(scale.values.iter().all(|value| *value == expected), "{name}");
+        }
+        assert_eq!(blocks, architecture.blocks().unwrap().iter().sum::<usize>());
+    }
+}
