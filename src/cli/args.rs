@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::device::DeviceChoice;
 use crate::engine::workspace::{AUDIT_SHARE, LABELS_PER_LEARNING};
 use crate::imaging::Fit;
-use crate::model::Stem;
+use crate::model::{Network, Normalisation, Stem};
 use crate::query::Strategy;
 
 /// Label chest X-rays where each label teaches the model most.
@@ -65,6 +65,8 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Write the labelled set of a session
     Export(ExportArgs),
+    /// List, show, import or export models
+    Model(ModelArgs),
     /// Check that a session's log is whole and unaltered
     Verify(VerifyArgs),
     /// Measure how fast this machine trains or runs an encoder
@@ -156,7 +158,7 @@ pub struct PretrainArgs {
     #[arg(long, default_value_t = 0.5)]
     pub width: f32,
     /// First layers of the encoder
-    #[arg(long, default_value = "small", value_parser = stem)]
+    #[arg(long, default_value = "small")]
     pub stem: Stem,
     /// Edge of a view in pixels
     #[arg(long, default_value_t = 64)]
@@ -308,6 +310,81 @@ pub struct ExportArgs {
     pub out: PathBuf,
 }
 
+/// Arguments of `model`.
+#[derive(Debug, clap::Args)]
+pub struct ModelArgs {
+    #[command(subcommand)]
+    pub command: ModelCommand,
+}
+
+/// What to do with models.
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// List the models that can be loaded
+    List {
+        /// Report as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what a model is and how it was made
+    Show {
+        /// Model
+        name: String,
+        /// Report as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a model from the weights of a ResNet in torchvision's layout, .safetensors or .pt
+    Import(ModelImportArgs),
+    /// Write a model's weights for other programs
+    Export(ModelExportArgs),
+}
+
+/// Arguments of `model import`.
+#[derive(Debug, clap::Args)]
+pub struct ModelImportArgs {
+    /// State dict
+    pub file: PathBuf,
+    /// Name of the new model
+    #[arg(long)]
+    pub out: String,
+    /// Edge of the films in pixels
+    #[arg(long, default_value_t = 224, value_parser = clap::value_parser!(u32).range(16..=1024))]
+    pub size: u32,
+    /// How a film that is not square is fitted: pad or crop
+    #[arg(long, default_value = "pad", value_parser = fit)]
+    pub fit: Fit,
+    /// What the weights expect of a film: none (0 to 1) or imagenet (its mean and deviation) [default: imagenet for
+    /// three input channels, none for one]
+    #[arg(long)]
+    pub normalise: Option<Normalisation>,
+    /// Seed of the projection head, which the file does not have
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// What weights are written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WeightsFormat {
+    /// torchvision's names
+    Safetensors,
+    /// The whole network, for any ONNX runtime
+    Onnx,
+}
+
+/// Arguments of `model export`.
+#[derive(Debug, clap::Args)]
+pub struct ModelExportArgs {
+    /// Model
+    pub name: String,
+    /// What to write
+    #[arg(long, value_enum)]
+    pub format: WeightsFormat,
+    /// File to write
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
@@ -319,14 +396,6 @@ pub struct VerifyArgs {
 fn share(text: &str) -> Result<f32, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "a share is between 0 and 1".to_owned())
-}
-
-fn stem(text: &str) -> Result<Stem, String> {
-    match text {
-        "standard" => Ok(Stem::Standard),
-        "small" => Ok(Stem::Small),
-        _ => Err("the stem is standard or small".to_owned()),
-    }
 }
 
 fn fit(text: &str) -> Result<Fit, String> {
@@ -343,14 +412,14 @@ pub struct BenchArgs {
     /// What to measure
     #[arg(value_enum)]
     pub work: BenchWork,
-    /// Encoder
-    #[arg(long, default_value = "resnet18", value_parser = depth)]
-    pub arch: u32,
+    /// Encoder: resnet18, 34, 50, 101 or 152; resnet50-sk has selective kernels
+    #[arg(long, default_value = "resnet18")]
+    pub arch: Network,
     /// Multiplier of the channel counts
     #[arg(long, default_value_t = 1.0)]
     pub width: f32,
-    /// First layers: standard or small
-    #[arg(long, default_value = "standard", value_parser = stem)]
+    /// First layers: standard, small or cifar
+    #[arg(long, default_value = "standard")]
     pub stem: Stem,
     /// Edge of the films in pixels
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(8..=1024))]
@@ -373,9 +442,4 @@ pub enum BenchWork {
     Train,
     /// Forward alone
     Infer,
-}
-
-fn depth(text: &str) -> Result<u32, String> {
-    let depth = text.strip_prefix("resnet").and_then(|depth| depth.parse().ok());
-    depth.ok_or_else(|| "an encoder is named resnet18 or resnet34".to_owned())
 }

@@ -8,7 +8,6 @@ use super::Answer;
 use super::args::{BenchArgs, BenchWork};
 use crate::device::Compute;
 use crate::learn::throughput::Load;
-use crate::model::Architecture;
 
 /// What was measured.
 #[derive(Debug, Serialize)]
@@ -31,7 +30,7 @@ struct Report {
 /// # Errors
 /// Fails for an architecture that is not supported or if the device fails.
 pub fn run(args: &BenchArgs, compute: &Compute, threads: usize) -> anyhow::Result<Answer> {
-    let architecture = Architecture { depth: args.arch, width: args.width, stem: args.stem };
+    let architecture = args.arch.architecture(args.width, args.stem);
     architecture.blocks().map_err(anyhow::Error::msg)?;
     let network = architecture.to_string();
     let (size, batch) = (args.size as usize, args.batch as usize);

@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use super::Answer;
 use super::args::DoctorArgs;
+use super::{Answer, model};
 use crate::config::Home;
 use crate::device::{self, DeviceChoice};
-use crate::model::load_card;
 
 /// Prints devices, folders and models; the answer is no if the device asked for cannot be used.
 ///
@@ -17,7 +16,7 @@ pub fn run(home: &Home, choice: DeviceChoice, args: &DoctorArgs) -> anyhow::Resu
     let cpu = device::cpu();
     let gpu = device::gpu();
     let chosen = device::open(choice);
-    let models = models(home);
+    let models: Vec<String> = model::models(home).into_iter().map(|(name, _)| name).collect();
     let sessions = fs::read_dir(home.sessions()).map_or(0, |entries| entries.flatten().count());
     let cpu_test = device::self_test(&cpu.device);
     let report = serde_json::json!({
@@ -64,18 +63,6 @@ pub fn run(home: &Home, choice: DeviceChoice, args: &DoctorArgs) -> anyhow::Resu
         }
     }
     Ok(if chosen.is_ok() && cpu_test.is_ok() { Answer::Yes } else { Answer::No })
-}
-
-/// Names of the models that can be loaded, the user's own and the shipped one.
-fn models(home: &Home) -> Vec<String> {
-    let own = fs::read_dir(home.models()).into_iter().flatten().flatten();
-    let mut names: Vec<String> =
-        own.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    names.push("demo".to_owned());
-    names.retain(|name| load_card(&home.model(name)).is_ok());
-    names.sort_unstable();
-    names.dedup();
-    names
 }
 
 fn writable(folder: &Path) -> bool {

@@ -11,6 +11,7 @@ mod evaluate;
 mod export;
 mod films;
 mod import;
+mod model;
 mod predict;
 mod pretrain;
 mod simulate;
@@ -92,6 +93,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
             })
         }
         Some(Command::Export(export)) => export::run(&home, &export),
+        Some(Command::Model(model)) => model::run(&home, &model),
         Some(Command::Verify(verify)) => verify::run(&home, &verify),
         Some(Command::Bench(bench)) => {
             compute(args.device, args.threads, move |compute, threads| {

@@ -103,7 +103,7 @@ pub fn run(
 }
 
 fn config(args: &PretrainArgs) -> anyhow::Result<SimclrConfig> {
-    let architecture = Architecture { depth: args.depth, width: args.width, stem: args.stem };
+    let architecture = Architecture::resnet(args.depth, args.width, args.stem);
     architecture.blocks().map_err(anyhow::Error::msg)?;
     let positive = |value: f64| value.is_finite() && value > 0.0;
     if !(0.01..=1.0).contains(&args.crop) || !SIZES.contains(&args.size) {

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::store::{HalfPrecisionAdapter, ModuleSnapshot, SafetensorsStore};
-use burn::tensor::Device;
+use burn::store::{FloatCastAdapter, HalfPrecisionAdapter, ModuleSnapshot, SafetensorsStore};
+use burn::tensor::{DType, Device};
 use serde::{Deserialize, Serialize};
 
 use super::{Architecture, Classifier, Pretrained};
@@ -167,8 +167,8 @@ fn load_weights<M: ModuleSnapshot>(
     {
         return Err(fault("they are not the ones that the card was written for".to_owned()));
     }
-    let mut store =
-        SafetensorsStore::from_bytes(Some(bytes)).with_from_adapter(HalfPrecisionAdapter::new());
+    let mut store = SafetensorsStore::from_bytes(Some(bytes))
+        .with_from_adapter(FloatCastAdapter::to(DType::F32));
     let applied = model.load_from(&mut store).map_err(|error| fault(error.to_string()))?;
     if applied.missing.is_empty() && applied.errors.is_empty() {
         return Ok(());
@@ -188,13 +188,32 @@ fn load_weights<M: ModuleSnapshot>(
 /// Fails if a file cannot be written; what was in `folder` is then still there.
 pub fn save<M: ModuleSnapshot>(
     model: &M,
-    mut card: ModelCard,
+    card: ModelCard,
     folder: &Path,
 ) -> Result<(), ModelError> {
+    save_from(model, card, folder, |store| store.with_to_adapter(HalfPrecisionAdapter::new()))
+}
+
+/// [`save`] with weights in single precision, for those that came from outside and must stay as they are.
+///
+/// # Errors
+/// Fails if a file cannot be written; what was in `folder` is then still there.
+pub fn save_in_single_precision<M: ModuleSnapshot>(
+    model: &M,
+    card: ModelCard,
+    folder: &Path,
+) -> Result<(), ModelError> {
+    save_from(model, card, folder, |store| store)
+}
+
+fn save_from<M: ModuleSnapshot>(
+    model: &M,
+    mut card: ModelCard,
+    folder: &Path,
+    adapt: impl FnOnce(SafetensorsStore) -> SafetensorsStore,
+) -> Result<(), ModelError> {
     let fault = |error: String| ModelError::Weights { fault: error, path: folder.join(WEIGHTS) };
-    let mut store = SafetensorsStore::from_bytes(None)
-        .clear_metadata()
-        .with_to_adapter(HalfPrecisionAdapter::new());
+    let mut store = adapt(SafetensorsStore::from_bytes(None).clear_metadata());
     model.save_into(&mut store).map_err(|error| fault(error.to_string()))?;
     let bytes = store.get_bytes().map_err(|error| fault(error.to_string()))?;
     card.weights_hash = blake3::hash(&bytes).to_hex().to_string();

@@ -22,8 +22,8 @@ fn layer(input: usize, output: usize, device: &Device) -> ProjectionLayer {
 /// A linear layer without bias and its batch norm.
 #[derive(Module, Debug)]
 pub struct ProjectionLayer {
-    linear: Linear,
-    norm: BatchNorm,
+    pub(super) linear: Linear,
+    pub(super) norm: BatchNorm,
 }
 
 impl ProjectionLayer {
@@ -67,8 +67,8 @@ impl ProjectionHead {
 /// The first layer of a projection head and a linear classifier on it.
 #[derive(Module, Debug)]
 pub struct ClassifierHead {
-    first: ProjectionLayer,
-    scores: Linear,
+    pub(super) first: ProjectionLayer,
+    pub(super) scores: Linear,
 }
 
 impl ClassifierHead {

@@ -1,14 +1,25 @@
 //! Networks: the ResNet encoder, the heads on it, and their folders on disk.
 
+pub mod architecture;
+mod block;
 mod cpu;
+pub mod exchange;
 pub mod folder;
 pub mod head;
+mod memory_format;
+pub mod onnx;
+#[cfg(test)]
+mod parity_tests;
 pub mod resnet;
+#[cfg(test)]
+mod seeded;
+mod selective_kernel;
 
+pub use architecture::{Architecture, Layout, Network, Normalisation, Stem};
 pub use cpu::release_buffers;
 pub use folder::{ModelCard, ModelError, load_card};
 pub use head::{ClassifierHead, ProjectionHead};
-pub use resnet::{Architecture, Encoder, Stem};
+pub use resnet::Encoder;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};

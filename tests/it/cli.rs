@@ -173,3 +173,33 @@ fn bench_reports_speed_and_memory() {
     assert_ne!(code(&refused), 0);
     assert!(text(&refused).contains("19"), "{}", text(&refused));
 }
+
+/// The shipped model through safetensors and back is the same model, under another name.
+#[test]
+fn models_go_out_and_in_unchanged() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("home");
+    let file = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (first, second, onnx) = (file("a.safetensors"), file("b.safetensors"), file("a.onnx"));
+    let run = |args: &[&str], expected: i32| {
+        let output = penumbra(&home, args);
+        assert_eq!(code(&output), expected, "{args:?}: {}", text(&output));
+        text(&output)
+    };
+    run(&["model", "export", "demo", "--format", "safetensors", "--out", &first], 0);
+    let said = run(&["model", "import", &first, "--out", "copy", "--size", "64"], 0);
+    assert!(said.contains("ResNet-18"), "{said}");
+    run(&["model", "import", &first, "--out", "copy"], 3);
+    run(&["model", "export", "copy", "--format", "safetensors", "--out", &second], 0);
+    assert_eq!(fs::read(&first).unwrap(), fs::read(&second).unwrap());
+    run(&["model", "export", "copy", "--format", "onnx", "--out", &onnx], 0);
+    assert!(fs::metadata(&onnx).unwrap().len() > 1_000_000);
+    let said = run(&["model", "list"], 0);
+    assert!(said.contains("copy") && said.contains("demo"), "{said}");
+    let shown: serde_json::Value =
+        serde_json::from_str(&run(&["model", "show", "copy", "--json"], 0)).unwrap();
+    assert_eq!(shown["kind"], "pretrained");
+    assert_eq!(shown["made_by"]["import"], "a.safetensors");
+    let said = run(&["model", "import", &onnx, "--out", "wrong"], 3);
+    assert!(said.contains("neither") && said.trim_end().ends_with("a.onnx"), "{said}");
+}

@@ -56,7 +56,7 @@ fn room_with(patient: fn(u32) -> u32) -> Room {
         ..NewSession::new("ward".to_owned(), images)
     };
     workspace::create(&home, &new, &|_, _| {}).unwrap();
-    let architecture = Architecture { depth: 10, width: 0.0625, stem: Stem::Small };
+    let architecture = Architecture::resnet(10, 0.0625, Stem::Small);
     let card = ModelCard {
         version: 1,
         kind: Kind::Pretrained,

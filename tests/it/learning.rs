@@ -18,7 +18,7 @@ use penumbra::rng;
 const SIZE: u32 = 16;
 
 fn small() -> Architecture {
-    Architecture { depth: 10, width: 0.125, stem: Stem::Small }
+    Architecture::resnet(10, 0.125, Stem::Small)
 }
 
 /// Films of two kinds, brighter above or brighter below, each with waves of its own; a mirror image is of the same kind.
@@ -84,7 +84,7 @@ fn input(device: &Device) -> Tensor<4> {
 /// SimCLR v2's count for ResNet-18, 11,180,736 with three input channels, less two channels of the 7×7 stem.
 #[test]
 fn resnet18_has_the_published_number_of_parameters() {
-    let architecture = Architecture { depth: 18, width: 1.0, stem: Stem::Standard };
+    let architecture = Architecture::resnet(18, 1.0, Stem::Standard);
     let model = Pretrained::init(&architecture, 0, &Device::flex().autodiff());
     assert_eq!(trainable(&model.encoder), 11_174_464);
 }

@@ -17,7 +17,7 @@ use burn::tensor::TensorData;
 use super::buffers;
 use super::convolution::{self, Geometry};
 use super::norm::{self, Affine, Normalise};
-use super::pool;
+use super::pool::{self, Padding};
 
 type Plain = FloatTensor<Flex>;
 
@@ -68,7 +68,7 @@ pub trait Kernels: Backend {
     ) -> FloatTensor<Self>;
 
     /// Max pooling.
-    fn max_pool(input: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn max_pool(input: FloatTensor<Self>, padding: Padding) -> FloatTensor<Self>;
 }
 
 /// The values of a contiguous tensor.
@@ -168,18 +168,18 @@ impl Kernels for Flex {
         tensor(output, [geometry.batch, height, width, geometry.channels[1]])
     }
 
-    fn max_pool(input: Plain) -> Plain {
+    fn max_pool(input: Plain, padding: Padding) -> Plain {
         let input = input.to_contiguous();
-        let (output, _) = pooled(&input);
+        let (output, _) = pooled(&input, padding);
         recycle([input]);
         output
     }
 }
 
-fn pooled(input: &Plain) -> (Plain, Vec<u32>) {
+fn pooled(input: &Plain, padding: Padding) -> (Plain, Vec<u32>) {
     let [n, height, width, channels] = input.shape().dims();
     let [rows, columns] = pool::output([height, width]);
-    let (output, taps) = pool::forward(values(input), [height, width], channels);
+    let (output, taps) = pool::forward(values(input), [height, width], channels, padding);
     (tensor(output, [n, rows, columns, channels]), taps)
 }
 
@@ -250,14 +250,15 @@ impl<const N: usize> Backward<Flex, N> for NormaliseBackward {
 struct MaxPoolBackward;
 
 impl Backward<Flex, 1> for MaxPoolBackward {
-    type State = (Vec<u32>, [usize; 4]);
+    type State = (Vec<u32>, [usize; 4], Padding);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<Flex>(&ops.node).to_contiguous();
-        let ([node], (taps, shape)) = (ops.parents, ops.state);
+        let ([node], (taps, shape, padding)) = (ops.parents, ops.state);
         if let Some(node) = node {
             let [_, height, width, channels] = shape;
-            let result = pool::backward(values(&gradient), &taps, [height, width], channels);
+            let result =
+                pool::backward(values(&gradient), &taps, [height, width], channels, padding);
             grads.register::<Flex>(node.id, tensor(result, shape));
         }
         recycle([gradient]);
@@ -347,12 +348,12 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         Self::normalise(output, gamma, beta, mean, variance, residual, options)
     }
 
-    fn max_pool(input: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn max_pool(input: FloatTensor<Self>, padding: Padding) -> FloatTensor<Self> {
         let (input, node) = input.into_parts();
         let input = input.to_contiguous();
-        let (output, taps) = pooled(&input);
+        let (output, taps) = pooled(&input, padding);
         match MaxPoolBackward.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((taps, input.shape().dims()), output),
+            OpsKind::Tracked(prep) => prep.finish((taps, input.shape().dims(), padding), output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }

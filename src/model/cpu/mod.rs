@@ -28,12 +28,14 @@ pub use self::buffers::release as release_buffers;
 
 use burn::backend::Dispatch;
 use burn::nn::conv::Conv2d;
+use burn::nn::pool::MaxPool2d;
 use burn::nn::{BatchNorm, PaddingConfig2d};
 use burn::tensor::Tensor;
 
 use self::convolution::Geometry;
 use self::extension::{Kernels, Residual};
 use self::norm::Normalise;
+use self::pool::Padding;
 
 /// Runs plain loops compiled for the widest vectors that this processor has.
 #[inline(always)]
@@ -142,10 +144,14 @@ pub fn normalise(
     Tensor::from_dispatch(output)
 }
 
-/// Max pooling over 3×3 windows of stride 2, padded "same".
+/// Max pooling over 3×3 windows of stride 2, padded as the layer says.
 ///
 /// # Shapes
 /// `[n, height, width, channels]` to `[n, ⌈height / 2⌉, ⌈width / 2⌉, channels]`.
-pub fn max_pool(input: Tensor<4>) -> Tensor<4> {
-    Tensor::from_dispatch(<Dispatch as Kernels>::max_pool(input.into_dispatch()))
+pub fn max_pool(layer: &MaxPool2d, input: Tensor<4>) -> Tensor<4> {
+    let padding = match layer.padding {
+        PaddingConfig2d::Explicit(..) => Padding::One,
+        PaddingConfig2d::Same | PaddingConfig2d::Valid => Padding::Same,
+    };
+    Tensor::from_dispatch(<Dispatch as Kernels>::max_pool(input.into_dispatch(), padding))
 }

@@ -1,4 +1,4 @@
-//! Max pooling of channels-last films: 3×3 windows of stride 2, padded "same" as the reference code does.
+//! Max pooling of channels-last films: 3×3 windows of stride 2.
 
 use rayon::prelude::*;
 
@@ -7,21 +7,34 @@ use super::{buffers, vectorised};
 const KERNEL: usize = 3;
 const STRIDE: usize = 2;
 
+/// Where the first window begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Padding {
+    /// As far before the film as the last ends after it, or one less: TensorFlow's "same".
+    Same,
+    /// One position before the film.
+    One,
+}
+
 /// Windows along one axis: how many there are and how far the first begins before the film.
-fn windows(size: usize) -> (usize, usize) {
+fn windows(size: usize, padding: Padding) -> (usize, usize) {
     let count = size.div_ceil(STRIDE);
-    (count, ((count - 1) * STRIDE + KERNEL).saturating_sub(size) / 2)
+    let before = match padding {
+        Padding::Same => ((count - 1) * STRIDE + KERNEL).saturating_sub(size) / 2,
+        Padding::One => 1,
+    };
+    (count, before)
 }
 
 /// Height and width of the output.
 pub fn output(size: [usize; 2]) -> [usize; 2] {
-    size.map(|size| windows(size).0)
+    size.map(|size| size.div_ceil(STRIDE))
 }
 
 /// Calls `visit(window, row, column, tap)` for every position of the film that a window covers.
 #[inline(always)]
-fn visit([height, width]: [usize; 2], mut visit: impl FnMut(usize, usize, u32)) {
-    let ((rows, top), (columns, left)) = (windows(height), windows(width));
+fn visit([height, width]: [usize; 2], padding: Padding, mut visit: impl FnMut(usize, usize, u32)) {
+    let ((rows, top), (columns, left)) = (windows(height, padding), windows(width, padding));
     for window in 0..rows * columns {
         let (y, x) = (window / columns * STRIDE, window % columns * STRIDE);
         for tap in 0..(KERNEL * KERNEL) as u32 {
@@ -34,7 +47,12 @@ fn visit([height, width]: [usize; 2], mut visit: impl FnMut(usize, usize, u32)) 
 }
 
 /// The greatest value of each window and channel, and which of the window's nine positions holds it.
-pub fn forward(input: &[f32], size: [usize; 2], channels: usize) -> (Vec<f32>, Vec<u32>) {
+pub fn forward(
+    input: &[f32],
+    size: [usize; 2],
+    channels: usize,
+    padding: Padding,
+) -> (Vec<f32>, Vec<u32>) {
     let film = size[0] * size[1] * channels;
     let [rows, columns] = output(size);
     let pooled = rows * columns * channels;
@@ -58,14 +76,20 @@ pub fn forward(input: &[f32], size: [usize; 2], channels: usize) -> (Vec<f32>, V
             };
             vectorised(
                 #[inline(always)]
-                || visit(size, compare),
+                || visit(size, padding, compare),
             );
         });
     (values, taps)
 }
 
 /// Gradient of the input from that of the output; `taps` is what [`forward`] returned.
-pub fn backward(gradient: &[f32], taps: &[u32], size: [usize; 2], channels: usize) -> Vec<f32> {
+pub fn backward(
+    gradient: &[f32],
+    taps: &[u32],
+    size: [usize; 2],
+    channels: usize,
+    padding: Padding,
+) -> Vec<f32> {
     let film = size[0] * size[1] * channels;
     let [rows, columns] = output(size);
     let pooled = rows * columns * channels;
@@ -86,7 +110,7 @@ pub fn backward(gradient: &[f32], taps: &[u32], size: [usize; 2], channels: usiz
             };
             vectorised(
                 #[inline(always)]
-                || visit(size, add),
+                || visit(size, padding, add),
             );
         });
     result

@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::convolution::{self, Geometry};
 use super::norm::{self, Affine, Normalise};
+use super::pool::Padding;
 use super::{convolve, convolve_and_normalise, max_pool, normalise, pool};
 use crate::rng;
 
@@ -288,15 +289,15 @@ fn gradients_of_batch_norms_are_finite_differences() {
 #[test]
 fn pooling_and_its_gradient_are_burns() {
     let device = Device::flex().autodiff();
-    let layer = MaxPool2dConfig::new([3, 3])
-        .with_strides([2, 2])
-        .with_padding(PaddingConfig2d::Same)
-        .init();
-    for shape in [[1, 3, 1, 1], [2, 4, 8, 8], [3, 5, 7, 9], [2, 16, 32, 31]] {
+    let layer = MaxPool2dConfig::new([3, 3]).with_strides([2, 2]);
+    let layers = [PaddingConfig2d::Same, PaddingConfig2d::Explicit(1, 1, 1, 1)]
+        .map(|padding| layer.clone().with_padding(padding).init());
+    let shapes = [[1, 3, 1, 1], [2, 4, 8, 8], [3, 5, 7, 9], [2, 16, 32, 31]];
+    for (layer, shape) in layers.iter().flat_map(|layer| shapes.map(|shape| (layer, shape))) {
         let run = |own: bool| {
             let input = tensor("input", shape, &device).require_grad();
             let output = if own {
-                first(max_pool(last(input.clone())))
+                first(max_pool(layer, last(input.clone())))
             } else {
                 layer.forward(input.clone())
             };
@@ -348,7 +349,7 @@ fn every_kernel() -> Vec<Vec<f32>> {
     let affine = Affine::of([&gamma, &beta, mean, variance], None, options);
     let output = norm::forward(&input, &affine);
     let back = norm::backward(&input, [&input, &output], [&gamma, mean, variance], options);
-    let (pooled, _) = pool::forward(&input, [50, 100], 24);
+    let (pooled, _) = pool::forward(&input, [50, 100], 24, Padding::Same);
     results.extend([statistics, output, back.input, back.gamma, back.beta, back.residual, pooled]);
     results
 }
