@@ -1,10 +1,16 @@
 //! The one place that chooses a backend: which device computes, and whether it can be trusted.
 
 use std::fmt;
+#[cfg(feature = "gpu")]
+use std::sync::OnceLock;
 
+#[cfg(feature = "gpu")]
+use burn::backend::{Backend as _, Dispatch};
 use burn::tensor::activation::relu;
 use burn::tensor::module::{batch_norm_train, conv2d};
 use burn::tensor::ops::ConvOptions;
+#[cfg(feature = "gpu")]
+use burn::tensor::wgpu::wgpu::DeviceType;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +41,7 @@ impl std::str::FromStr for DeviceChoice {
 }
 
 /// Why a device cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum DeviceError {
     /// The program was built without GPU support.
     #[error("this build of Penumbra has no GPU support; use --device cpu")]
@@ -103,24 +109,39 @@ pub fn is_cpu(device: &Device) -> bool {
     device.clone().without_autodiff() == Device::flex()
 }
 
-/// Opens the first hardware GPU and checks that it computes correctly.
+/// Opens the first hardware GPU and checks that it computes correctly; its name says which graphics API and which kernels
+/// it uses. Later calls return what the first one found, since a process can open an adapter only once.
 ///
 /// # Errors
 /// Fails if there is none, if it is a software adapter, or if its numbers are wrong.
 #[cfg(feature = "gpu")]
 pub fn gpu() -> Result<Compute, DeviceError> {
-    let device = Device::wgpu_options()
-        .init()
+    static FOUND: OnceLock<Result<Compute, DeviceError>> = OnceLock::new();
+    FOUND.get_or_init(open_gpu).clone()
+}
+
+#[cfg(feature = "gpu")]
+fn open_gpu() -> Result<Compute, DeviceError> {
+    let (device, setup) = Device::wgpu_options()
+        .init_with_setup()
         .map_err(|error| DeviceError::Unavailable(error.to_string()))?;
-    let identity = device.identity();
-    let name =
-        identity.as_ref().map_or_else(|| "unnamed".to_owned(), |identity| identity.name.clone());
-    // A rasteriser that runs on the CPU has no physical identity.
-    if identity.is_none_or(|identity| identity.physical.is_none()) {
+    let adapter = setup.adapter.get_info();
+    let name = format!("{}, {:?}, {} kernels", adapter.name, adapter.backend, language(&device));
+    // Before the first kernel runs: SPIR-V ones crash software adapters.
+    if adapter.device_type == DeviceType::Cpu {
         return Err(DeviceError::Software(name));
     }
     self_test(&device).map_err(|fault| DeviceError::SelfTest { name: name.clone(), fault })?;
     Ok(Compute { device, name, threads: 1 })
+}
+
+/// Returns the language that kernels for `device` are compiled to, which depends on the build and on the adapter.
+#[cfg(feature = "gpu")]
+fn language(device: &Device) -> &'static str {
+    // Such as `dispatch<fusion<cubecl<wgpu<wgsl>>>>`.
+    let runtime = Dispatch::name(device.as_dispatch());
+    let known = [("wgpu<spirv>", "SPIR-V"), ("wgpu<msl>", "MSL"), ("wgpu<wgsl>", "WGSL")];
+    known.iter().find(|(name, _)| runtime.contains(name)).map_or("unknown", |(_, name)| name)
 }
 
 /// Opens the first hardware GPU.

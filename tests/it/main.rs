@@ -4,6 +4,8 @@
 mod cli;
 mod engine;
 mod films;
+#[cfg(feature = "gpu")]
+mod gpu;
 #[cfg(feature = "gui")]
 mod gui;
 mod layering;
