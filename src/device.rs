@@ -7,9 +7,9 @@ use std::path::Path;
 use burn::tensor::activation::relu;
 use burn::tensor::module::{batch_norm_train, conv2d};
 use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor, TensorData};
 #[cfg(feature = "gpu")]
 use burn::tensor::{DeviceIdentity, DeviceType};
-use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 /// What the user asks for.

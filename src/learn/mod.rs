@@ -98,7 +98,8 @@ fn too_large(batch: usize, fits: usize, needed: Option<(u64, u64)>) -> String {
     let why = needed.map_or_else(String::new, |(needed, free)| {
         format!(" (a step takes about {:.1} GiB and {:.1} GiB are free)", gib(needed), gib(free))
     });
-    let what = if fits > 0 { format!("about {fits} would") } else { "a much smaller one".to_owned() };
+    let what =
+        if fits > 0 { format!("about {fits} would") } else { "a much smaller one".to_owned() };
     format!(
         "a batch of {batch} films does not fit into memory{why}; {what}, or the same in more parts by --accumulate"
     )

@@ -6,9 +6,9 @@ use std::error::Error;
 use anyhow::anyhow;
 use plotters::backend::SVGBackend;
 use plotters::chart::ChartBuilder;
+use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};
 use plotters::element::{Circle, PathElement};
-use plotters::coord::Shift;
 use plotters::series::LineSeries;
 use plotters::style::{BLACK, Color, IntoFont, RGBColor, ShapeStyle, WHITE};
 
@@ -50,7 +50,9 @@ pub fn svg(history: &History) -> anyhow::Result<String> {
 fn panels(history: &History) -> Vec<Panel> {
     let of = |value: &dyn Fn(usize) -> Option<f64>| {
         let points = history.epochs.iter().enumerate();
-        points.filter_map(|(i, point)| Some((f64::from(point.epoch), value(i)?))).collect::<Vec<_>>()
+        points
+            .filter_map(|(i, point)| Some((f64::from(point.epoch), value(i)?)))
+            .collect::<Vec<_>>()
     };
     let epochs = &history.epochs;
     let single = |title, points| Panel { title, curves: vec![("", points)], ends: None };
@@ -122,7 +124,10 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel, last: f6
         let drawn = chart.draw_series(LineSeries::new(points.iter().copied(), style))?;
         if !name.is_empty() {
             drawn.label(*name).legend(move |(x, y)| {
-                PathElement::new(vec![(x, y), (x + 16, y)], ShapeStyle::from(&colour).stroke_width(2))
+                PathElement::new(
+                    vec![(x, y), (x + 16, y)],
+                    ShapeStyle::from(&colour).stroke_width(2),
+                )
             });
         }
         if points.len() <= DOTS {

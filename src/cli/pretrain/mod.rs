@@ -89,7 +89,7 @@ pub fn run(
         }
         Err(error) => return Err(error.into()),
     };
-    let last = trained.history.epochs.last();
+    let epochs = &trained.history.epochs;
     let card = ModelCard {
         version: folder::VERSION,
         kind: Kind::Pretrained,
@@ -110,8 +110,8 @@ pub fn run(
             "rollbacks": trained.history.rollbacks,
         }),
         metrics: serde_json::json!({
-            "loss": last.map(|point| point.loss),
-            "contrastive_accuracy": last.and_then(|point| point.accuracy),
+            "loss": epochs.last().map(|point| point.loss),
+            "contrastive_accuracy": epochs.iter().rev().find_map(|point| point.accuracy),
             "probe": trained.history.probes.last(),
         }),
         weights_hash: String::new(),

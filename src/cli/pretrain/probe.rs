@@ -90,11 +90,7 @@ impl Probe {
     ///
     /// # Errors
     /// Fails if the device failed.
-    pub fn look(
-        &self,
-        network: &Pretrained,
-        epoch: u32,
-    ) -> Result<Option<ProbePoint>, LearnError> {
+    pub fn look(&self, network: &Pretrained, epoch: u32) -> Result<Option<ProbePoint>, LearnError> {
         if !epoch.is_multiple_of(self.every) && epoch != self.epochs {
             return Ok(None);
         }
@@ -147,9 +143,8 @@ fn nearest(x: &Embeddings, truth: &[usize], classes: usize, folds: &[usize]) -> 
     let x = x.normalised();
     let mut out = vec![0.0; truth.len() * classes];
     for (film, votes) in out.chunks_exact_mut(classes).enumerate() {
-        let cosine = |other: usize| {
-            x.row(film).iter().zip(x.row(other)).map(|(a, b)| a * b).sum::<f32>()
-        };
+        let cosine =
+            |other: usize| x.row(film).iter().zip(x.row(other)).map(|(a, b)| a * b).sum::<f32>();
         let others = (0..truth.len()).filter(|&other| folds[other] != folds[film]);
         let mut others: Vec<(f32, usize)> = others.map(|other| (cosine(other), other)).collect();
         others.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -157,7 +152,9 @@ fn nearest(x: &Embeddings, truth: &[usize], classes: usize, folds: &[usize]) -> 
             votes[truth[other]] += ((cosine - 1.0) / TEMPERATURE).exp();
         }
         let sum: f32 = votes.iter().sum();
-        votes.iter_mut().for_each(|vote| *vote = if sum > 0.0 { *vote / sum } else { 1.0 / classes as f32 });
+        votes
+            .iter_mut()
+            .for_each(|vote| *vote = if sum > 0.0 { *vote / sum } else { 1.0 / classes as f32 });
     }
     out
 }

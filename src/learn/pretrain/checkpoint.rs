@@ -7,9 +7,9 @@ use burn::module::Module;
 use burn::store::ModuleRecord;
 use serde::{Deserialize, Serialize};
 
+use super::State;
 use super::config::PretrainConfig;
 use super::history::History;
-use super::State;
 use crate::fsutil;
 use crate::learn::LearnError;
 use crate::learn::optimizer::Moments;
@@ -86,7 +86,8 @@ pub(super) fn restore(
     let position: Position = serde_json::from_slice(&text).map_err(failed(folder))?;
     let mut differences = config.differences(&position.config);
     if position.films != films {
-        differences.push(format!("it was made with {} films and there are {films}", position.films));
+        differences
+            .push(format!("it was made with {} films and there are {films}", position.films));
     }
     if !differences.is_empty() {
         let fault = format!(

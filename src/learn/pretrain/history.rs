@@ -75,7 +75,13 @@ fn mean(values: &[f32]) -> f32 {
 
 impl History {
     /// Adds a step to the epoch under way.
-    pub(super) fn add_step(&mut self, loss: f32, accuracy: Option<f32>, views: usize, seconds: f64) {
+    pub(super) fn add_step(
+        &mut self,
+        loss: f32,
+        accuracy: Option<f32>,
+        views: usize,
+        seconds: f64,
+    ) {
         self.losses.push(loss);
         self.accuracies.extend(accuracy);
         self.views += views as u64;
@@ -108,11 +114,8 @@ impl History {
         let mut csv = "epoch,step,loss,contrastive_accuracy,rate,images_per_second\n".to_owned();
         for EpochPoint { epoch, step, loss, accuracy, rate, images_per_second } in &self.epochs {
             let accuracy = accuracy.map(|value| format!("{value:.4}")).unwrap_or_default();
-            writeln!(
-                csv,
-                "{epoch},{step},{loss:.5},{accuracy},{rate:.4e},{images_per_second:.1}"
-            )
-            .ok();
+            writeln!(csv, "{epoch},{step},{loss:.5},{accuracy},{rate:.4e},{images_per_second:.1}")
+                .ok();
         }
         csv
     }

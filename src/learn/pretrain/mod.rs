@@ -21,8 +21,8 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
-use self::stand_in::{Learner, Objective};
 use self::replicas::{Parts, replicate, sum_of_gradients, sum_of_values};
+use self::stand_in::{Learner, Objective, Outcome};
 use super::optimizer::ModuleAdamW;
 use super::schedule::WarmupCosine;
 use super::{Flow, LearnError, Pace, StepReport, films, read};
@@ -33,6 +33,8 @@ use crate::rng;
 
 /// Rollbacks after which a run gives up.
 const ROLLBACKS: usize = 3;
+/// Steps from one measure of contrastive accuracy to the next.
+const ACCURACY_EVERY: u64 = 10;
 /// Longest time between two checkpoints where no number of steps was asked for.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(300);
 
@@ -147,7 +149,8 @@ impl<'a> Run<'a> {
             let text = format!("{films} films do not fill one batch of {}", config.batch);
             return Err(LearnError::TooLittle(text));
         }
-        if config.micro_batches == 0 || config.micro_batch() * config.micro_batches != config.batch {
+        if config.micro_batches == 0 || config.micro_batch() * config.micro_batches != config.batch
+        {
             let (batch, parts) = (config.batch, config.micro_batches);
             let text = format!("a batch of {batch} films cannot be cut into {parts} equal parts");
             return Err(LearnError::TooLittle(text));
@@ -324,47 +327,71 @@ impl<'a> Run<'a> {
         rate: f64,
         parts: &mut dyn Iterator<Item = Batch>,
     ) -> Result<Option<(f32, Option<f32>)>, LearnError> {
-        let count = self.config.micro_batches;
-        let State { learner, objective, optimizer, .. } = &mut self.state;
-        let main = &self.devices[0];
-        let mut accuracies = Vec::new();
-        let (losses, gradients) = if count == 1 {
-            let Some(part) = parts.next() else { return Ok(None) };
-            let outcome = objective.loss(learner, films(part, main));
-            accuracies.extend(outcome.accuracy);
-            let loss = outcome.loss.clone().inner();
-            (vec![loss], GradientsParams::from_grads(outcome.loss.backward(), learner))
-        } else {
-            let mut sum = Parts::new(main);
-            let mut losses = Vec::new();
-            // Nothing is read back until every device has its work.
-            for (part, device) in parts.take(count).zip(self.devices.iter().cycle()) {
-                let replica = replicate(learner, device);
-                let outcome = objective.loss(&replica, films(part, device));
-                accuracies.extend(outcome.accuracy);
-                losses.push(outcome.loss.clone().inner().to_device(&main.clone().inner()));
-                let gradients = GradientsParams::from_grads(outcome.loss.backward(), &replica);
-                sum.add(&replica, gradients);
-            }
-            let (averaged, gradients) = sum.average(learner.clone());
-            *learner = averaged;
-            (losses, gradients)
-        };
+        let Descent { losses, accuracies, gradients } = self.descent(parts);
+        if losses.len() < self.config.micro_batches {
+            return Err(LearnError::TooLittle(
+                "the films of an epoch came to an early end".to_owned(),
+            ));
+        }
+        let steps = self.total();
+        let State { learner, objective, optimizer, step, .. } = &mut self.state;
         let loss = Tensor::cat(losses, 0).mean();
-        let total = sum_of_gradients(learner, &gradients, main);
+        let total = sum_of_gradients(learner, &gradients, &self.devices[0]);
         let found = read(Tensor::cat(vec![loss, total], 0))?;
         if found.iter().any(|value| !value.is_finite()) {
             return Ok(None);
         }
+        // Reading waits for the device, and one measure in ten is enough for a curve.
+        let accuracy = if step.is_multiple_of(ACCURACY_EVERY) {
+            Some(read(Tensor::cat(accuracies, 0).mean())?[0])
+        } else {
+            None
+        };
         *learner = optimizer.step(rate, learner.clone(), gradients);
-        self.state.step += 1;
-        let steps = self.total();
-        let State { learner, objective, step, .. } = &mut self.state;
+        *step += 1;
         objective.stepped(learner, *step, steps);
-        let accuracy = (!accuracies.is_empty())
-            .then(|| accuracies.iter().sum::<f32>() / accuracies.len() as f32);
         Ok(Some((found[0], accuracy)))
     }
+
+    /// Computes the next batch, part by part.
+    fn descent(&mut self, parts: &mut dyn Iterator<Item = Batch>) -> Descent {
+        let State { learner, objective, .. } = &mut self.state;
+        let (main, count) = (&self.devices[0], self.config.micro_batches);
+        let plain = main.clone().inner();
+        let (mut losses, mut accuracies) = (Vec::new(), Vec::new());
+        if count == 1 {
+            let mut gradients = GradientsParams::new();
+            for part in parts.take(1) {
+                let Outcome { loss, accuracy } = objective.loss(learner, films(part, main));
+                losses.push(loss.clone().inner());
+                accuracies.push(accuracy);
+                gradients = GradientsParams::from_grads(loss.backward(), learner);
+            }
+            return Descent { losses, accuracies, gradients };
+        }
+        let mut sum = Parts::new(main);
+        // Nothing is read back until every device has its work.
+        for (part, device) in parts.take(count).zip(self.devices.iter().cycle()) {
+            let replica = replicate(learner, device);
+            let Outcome { loss, accuracy } = objective.loss(&replica, films(part, device));
+            losses.push(loss.clone().inner().to_device(&plain));
+            accuracies.push(accuracy.to_device(&plain));
+            sum.add(&replica, GradientsParams::from_grads(loss.backward(), &replica));
+        }
+        let (averaged, gradients) = sum.average(learner.clone());
+        *learner = averaged;
+        Descent { losses, accuracies, gradients }
+    }
+}
+
+/// What the parts of a batch gave.
+struct Descent {
+    /// Each part's loss, shape `[1]`, on the plain first device.
+    losses: Vec<Tensor<1>>,
+    /// Each part's contrastive accuracy, likewise.
+    accuracies: Vec<Tensor<1>>,
+    /// Mean over the parts.
+    gradients: GradientsParams,
 }
 
 #[cfg(test)]

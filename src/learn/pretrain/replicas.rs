@@ -46,8 +46,7 @@ impl<M: Module> Parts<M> {
     /// Returns the mean gradients, and `module` with the mean statistics.
     pub(super) fn average(mut self, module: M) -> (M, GradientsParams) {
         let scale = 1.0 / self.count as f64;
-        let mut scaled =
-            Scale { from: self.gradients.grads(), to: GradientsParams::new(), scale };
+        let mut scaled = Scale { from: self.gradients.grads(), to: GradientsParams::new(), scale };
         module.visit(&mut scaled);
         let trained = scaled.to;
         let mut means = Means { sums: self.statistics.values, scale };

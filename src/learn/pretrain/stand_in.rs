@@ -17,7 +17,7 @@ pub(super) struct Learner {
 
 pub(super) struct Outcome {
     pub loss: Tensor<1>,
-    pub accuracy: Option<f32>,
+    pub accuracy: Tensor<1>,
 }
 
 pub(super) struct Objective {
@@ -38,11 +38,10 @@ impl Objective {
     pub fn loss(&mut self, learner: &Learner, views: Tensor<4>) -> Outcome {
         let n = views.dims()[0] / 2;
         let contrast = nt_xent(learner.network.project(views), self.temperature);
-        let similarities = read(contrast.similarities.inner()).ok();
-        Outcome {
-            loss: contrast.loss,
-            accuracy: similarities.map(|similarities| contrastive_accuracy(&similarities, n)),
-        }
+        let similarities = read(contrast.similarities.inner()).unwrap_or_default();
+        let accuracy = contrastive_accuracy(&similarities, n);
+        let accuracy = Tensor::from_floats([accuracy], &contrast.loss.device().inner());
+        Outcome { loss: contrast.loss, accuracy }
     }
 
     pub fn stepped(&mut self, _: &Learner, _: u64, _: u64) {}
