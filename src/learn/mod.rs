@@ -7,8 +7,11 @@
 pub mod distill;
 pub mod ema;
 pub mod finetune;
+pub mod lars;
+pub mod lars;
 pub mod metrics;
 pub mod nt_xent;
+pub mod objective;
 pub mod optimizer;
 pub mod pretrain;
 pub mod schedule;

@@ -1,6 +1,6 @@
-//! AdamW over a whole network: no decay of batch norms, a learning rate of its own for the head, state that can be saved.
+//! The optimisers of whole networks, with state that can be saved.
 //!
-//! The arithmetic is burn's `AdamW`. Its `ModuleOptimizer` is not used, because restoring that one's state makes tensors
+//! AdamW has no decay of batch norms and a learning rate of its own for the head. Its arithmetic is burn's `AdamW`; burn's `ModuleOptimizer` is not used, because restoring that one's state makes tensors
 //! on the process's default device, which panics on a machine without a graphics driver.
 
 use std::any::Any;
@@ -11,6 +11,81 @@ use burn::optim::{
     AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, GradientsParams, Optimizer as _,
 };
 use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::lars::ModuleLars;
+
+/// Which optimiser, and its parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum OptimizerConfig {
+    /// [`ModuleAdamW`], for batches of a small machine.
+    Adamw {
+        /// Decay of all but batch norms, at least 0.
+        weight_decay: f32,
+    },
+    /// [`ModuleLars`], SimCLR's, for large batches.
+    Lars {
+        /// Decay of all but batch norms, biases and the supervised head, at least 0.
+        weight_decay: f32,
+        /// Momentum in 0..1; the reference's is .9.
+        momentum: f32,
+    },
+}
+
+/// One of the optimisers with its state.
+pub enum Optimizer {
+    /// AdamW.
+    Adamw(ModuleAdamW),
+    /// LARS and the steps that it has taken.
+    Lars(ModuleLars, usize),
+}
+
+impl Optimizer {
+    /// Starts without state.
+    pub fn new(config: &OptimizerConfig) -> Self {
+        match *config {
+            OptimizerConfig::Adamw { weight_decay } => {
+                Self::Adamw(ModuleAdamW::new(weight_decay, 1.0))
+            }
+            OptimizerConfig::Lars { weight_decay, momentum } => {
+                Self::Lars(ModuleLars::new(weight_decay, momentum), 0)
+            }
+        }
+    }
+
+    /// Moves every parameter that has a gradient.
+    pub fn step<M: Module>(&mut self, rate: f64, model: M, gradients: GradientsParams) -> M {
+        match self {
+            Self::Adamw(adamw) => adamw.step(rate, model, gradients),
+            Self::Lars(lars, steps) => {
+                *steps += 1;
+                lars.step(rate, model, gradients)
+            }
+        }
+    }
+
+    /// Copies the state in the shape of `model`. LARS has one moment, its velocity; the second is the model itself.
+    pub fn moments<M: Module>(&self, model: &M) -> Moments<M> {
+        match self {
+            Self::Adamw(adamw) => adamw.moments(model),
+            Self::Lars(lars, steps) => {
+                Moments { first: lars.velocities(model), second: model.valid(), steps: *steps }
+            }
+        }
+    }
+
+    /// Takes a saved state up; parameters are found by their ids, which come with the records.
+    pub fn restore<M: Module>(&mut self, moments: &Moments<M>) {
+        match self {
+            Self::Adamw(adamw) => adamw.restore(moments),
+            Self::Lars(lars, steps) => {
+                lars.restore(&moments.first);
+                *steps = moments.steps;
+            }
+        }
+    }
+}
 
 /// AdamW (betas .9 and .999, epsilon 1e-8) with its state for every parameter.
 pub struct ModuleAdamW {
