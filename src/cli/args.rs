@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::recipe_args::RecipeArgs;
 use crate::device::DeviceChoice;
 use crate::engine::workspace::{AUDIT_SHARE, LABELS_PER_LEARNING};
 use crate::imaging::Fit;
@@ -53,7 +54,7 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Index a folder of films into a session; says what was refused and why
     Import(ImportArgs),
-    /// Pretrain an encoder without labels (SimCLR v2)
+    /// Pretrain an encoder without labels (SimCLR v2, VICReg or BYOL)
     Pretrain(PretrainArgs),
     /// Write the features of films as .npy
     Embed(EmbedArgs),
@@ -170,21 +171,8 @@ pub struct PretrainArgs {
     /// Films in a step
     #[arg(long, default_value_t = 128)]
     pub batch: usize,
-    /// Peak learning rate
-    #[arg(long, default_value_t = 1.5e-3)]
-    pub rate: f64,
-    /// Epochs of warm-up
-    #[arg(long, default_value_t = 5)]
-    pub warmup: u32,
-    /// Temperature of the loss
-    #[arg(long, default_value_t = 0.2)]
-    pub temperature: f32,
-    /// Smallest share of a film that a view shows
-    #[arg(long, default_value_t = 0.5)]
-    pub crop: f32,
-    /// Weight decay
-    #[arg(long, default_value_t = 1e-4)]
-    pub weight_decay: f32,
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
     /// Seed of weights, order and views
     #[arg(long, default_value_t = 0)]
     pub seed: u64,

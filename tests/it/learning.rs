@@ -8,6 +8,8 @@ use penumbra::dataset::planes::PlaneStore;
 use penumbra::imaging::{Augment, Fit, Plane, Preprocess};
 use penumbra::learn::distill::{DistillConfig, distill};
 use penumbra::learn::finetune::{FinetuneConfig, Labelled, ensemble, finetune};
+use penumbra::learn::objective::ObjectiveConfig;
+use penumbra::learn::optimizer::OptimizerConfig;
 use penumbra::learn::pretrain::{PretrainConfig, Watch, pretrain};
 use penumbra::learn::schedule::Scaling;
 use penumbra::learn::{EVAL_BATCH, Flow, LearnError, Setting, StepReport, probabilities, read};
@@ -46,11 +48,16 @@ fn config(epochs: u32) -> PretrainConfig {
         epochs,
         batch: 16,
         micro_batches: 1,
+        objective: ObjectiveConfig::Simclr {
+            temperature: 0.2,
+            decoupled: false,
+            queue: 0,
+            momentum: 0.0,
+        },
+        optimizer: OptimizerConfig::Adamw { weight_decay: 1e-4 },
         rate: 5e-3,
         scaling: Scaling::None,
         warmup_epochs: 1,
-        weight_decay: 1e-4,
-        temperature: 0.2,
         augment: Augment {
             crop_area: (0.7, 1.0),
             rotate_degrees: 0.0,

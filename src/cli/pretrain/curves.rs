@@ -12,7 +12,7 @@ use plotters::element::{Circle, PathElement};
 use plotters::series::LineSeries;
 use plotters::style::{BLACK, Color, IntoFont, RGBColor, ShapeStyle, WHITE};
 
-use crate::learn::pretrain::{History, ProbePoint};
+use crate::learn::pretrain::{History, ProbePoint, Score};
 
 /// Width of the picture and height of a panel, in pixels.
 const PANEL: (u32, u32) = (760, 210);
@@ -21,8 +21,7 @@ const TICKS: usize = 6;
 /// Points above which a curve is drawn without dots.
 const DOTS: usize = 60;
 /// Colours of a panel's curves, told apart by the colour-blind too (Okabe and Ito, 2008).
-const COLOURS: [RGBColor; 4] =
-    [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115), RGBColor(204, 121, 167)];
+const COLOURS: [RGBColor; 2] = [RGBColor(0, 114, 178), RGBColor(213, 94, 0)];
 
 /// Curves of one quantity.
 struct Panel {
@@ -66,16 +65,22 @@ fn panels(history: &History) -> Vec<Panel> {
             let points = history.probes.iter();
             points.filter_map(|point| Some((f64::from(point.epoch), value(point)?))).collect()
         };
-        panels.push(Panel {
-            title: "probe on frozen features, by cross-validation",
-            curves: vec![
-                ("linear, accuracy", of(&|point| Some(f64::from(point.linear.accuracy)))),
-                ("linear, AUROC", of(&|point| point.linear.auroc.map(f64::from))),
-                ("20 nearest, accuracy", of(&|point| Some(f64::from(point.knn.accuracy)))),
-                ("20 nearest, AUROC", of(&|point| point.knn.auroc.map(f64::from))),
-            ],
-            ends: None,
-        });
+        let two = |title, linear, knn| {
+            let curves = vec![("logistic regression", linear), ("20 nearest", knn)];
+            Panel { title, curves, ends: None }
+        };
+        let accuracy = |score: Score| Some(f64::from(score.accuracy));
+        let auroc = |score: Score| score.auroc.map(f64::from);
+        panels.push(two(
+            "accuracy of labels from frozen features, cross-validated",
+            of(&|point| accuracy(point.linear)),
+            of(&|point| accuracy(point.knn)),
+        ));
+        panels.push(two(
+            "AUROC of labels from frozen features, cross-validated",
+            of(&|point| auroc(point.linear)),
+            of(&|point| auroc(point.knn)),
+        ));
     }
     panels.push(single("learning rate", of(&|i| Some(f64::from(epochs[i].rate)))));
     let speed = of(&|i| Some(f64::from(epochs[i].images_per_second)));
@@ -138,7 +143,7 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel, last: f6
     if panel.curves.len() > 1 {
         chart
             .configure_series_labels()
-            .position(plotters::chart::SeriesLabelPosition::LowerRight)
+            .position(plotters::chart::SeriesLabelPosition::UpperLeft)
             .background_style(WHITE.mix(0.85))
             .label_font(font)
             .draw()?;
@@ -146,7 +151,7 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel, last: f6
     Ok(())
 }
 
-/// Ends of the axis of values: the curves' own and a twentieth more on either side.
+/// Ends of the axis of values: the curves' own and a twentieth of their range more on either side.
 fn ends(panel: &Panel) -> (f64, f64) {
     let values = panel.curves.iter().flat_map(|(_, points)| points).map(|point| point.1);
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
@@ -156,7 +161,9 @@ fn ends(panel: &Panel) -> (f64, f64) {
         return (0.0, 1.0);
     }
     let margin = if high > low { (high - low) / 20.0 } else { high.abs().max(1e-9) / 10.0 };
-    (low - margin, high + margin)
+    // Two curves have a legend, for which there is room above them.
+    let legend = if panel.curves.len() > 1 { 10.0 * margin } else { 0.0 };
+    (low - margin, high + margin + legend)
 }
 
 /// Digits after the point that tell the ticks of an axis of this length apart.

@@ -21,9 +21,8 @@ use crate::config::{Home, check_name};
 use crate::device::{self, Compute};
 use crate::engine::worker::source_preprocess;
 use crate::fsutil;
-use crate::imaging::{Augment, Preprocess};
+use crate::imaging::Preprocess;
 use crate::learn::pretrain::{Checkpoints, History, PretrainConfig, Watch, pretrain};
-use crate::learn::schedule::Scaling;
 use crate::learn::{Flow, LearnError};
 use crate::model::Architecture;
 use crate::model::folder::{self, Kind, ModelCard, SIZES};
@@ -170,18 +169,9 @@ fn write_curves(history: &History, folder: &Path) -> anyhow::Result<()> {
 fn config(args: &PretrainArgs) -> anyhow::Result<PretrainConfig> {
     let architecture = Architecture { depth: args.depth, width: args.width, stem: args.stem };
     architecture.blocks().map_err(anyhow::Error::msg)?;
-    let positive = |value: f64| value.is_finite() && value > 0.0;
-    if !(0.01..=1.0).contains(&args.crop) || !SIZES.contains(&args.size) {
-        bail!("--crop is in 0.01..=1 and --size in 16..=1024");
-    }
-    if !positive(args.rate)
-        || !positive(args.temperature.into())
-        || args.batch < 2
-        || args.epochs == 0
-    {
-        bail!(
-            "--rate and --temperature are above 0, --batch is at least 2 and --epochs at least 1"
-        );
+    args.recipe.check()?;
+    if !SIZES.contains(&args.size) || args.batch < 2 || args.epochs == 0 {
+        bail!("--size is in 16..=1024, --batch is at least 2 and --epochs at least 1");
     }
     let micro_batches = args.running.accumulate * args.running.devices;
     if !args.batch.is_multiple_of(micro_batches) || args.batch / micro_batches < 2 {
@@ -193,12 +183,12 @@ fn config(args: &PretrainArgs) -> anyhow::Result<PretrainConfig> {
         epochs: args.epochs,
         batch: args.batch,
         micro_batches,
-        rate: args.rate,
-        scaling: Scaling::None,
-        warmup_epochs: args.warmup,
-        weight_decay: args.weight_decay,
-        temperature: args.temperature,
-        augment: Augment { crop_area: (args.crop, 1.0), ..Augment::simclr() },
+        objective: args.recipe.objective(),
+        optimizer: args.recipe.optimizer(),
+        rate: args.recipe.rate(),
+        scaling: args.recipe.scaling(),
+        warmup_epochs: args.recipe.warmup,
+        augment: args.recipe.augment(),
         seed: args.seed,
     })
 }

@@ -111,7 +111,7 @@ pub(super) fn restore(
     state.optimizer.restore(&moments);
     // A copy, because loading writes batch-norm statistics in place.
     state.learner = load(weights, plain.valid().train())?;
-    state.objective.restore(folder, &state.learner)?;
+    state.objective.restore(folder)?;
     state.step = position.step;
     state.history = position.history;
     Ok(())

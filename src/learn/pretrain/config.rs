@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::imaging::Augment;
+use crate::learn::objective::ObjectiveConfig;
+use crate::learn::optimizer::OptimizerConfig;
 use crate::learn::schedule::Scaling;
 use crate::model::Architecture;
 
@@ -24,16 +26,16 @@ pub struct PretrainConfig {
     /// Equal parts that a batch is computed in, one after the other or on several devices; their gradients are
     /// averaged. Batch norms and contrastive losses see one part at a time.
     pub micro_batches: usize,
+    /// What is minimised.
+    pub objective: ObjectiveConfig,
+    /// What moves the weights.
+    pub optimizer: OptimizerConfig,
     /// Learning rate before scaling.
     pub rate: f64,
     /// How the learning rate grows with the batch.
     pub scaling: Scaling,
     /// Epochs of linear warm-up.
     pub warmup_epochs: u32,
-    /// Weight decay of all but batch norms.
-    pub weight_decay: f32,
-    /// Temperature of the loss.
-    pub temperature: f32,
     /// How a view is made.
     pub augment: Augment,
     /// Seed of weights, order and views.

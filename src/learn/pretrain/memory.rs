@@ -14,20 +14,22 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Tensor};
 
 use super::PretrainConfig;
-use super::stand_in::{Learner, Objective};
+use super::State;
 use crate::device;
 use crate::learn::LearnError;
+use crate::learn::objective::ObjectiveConfig;
 use crate::model::release_buffers;
 
 /// Films of the two steps that are measured.
 const MEASURED: [usize; 2] = [4, 12];
 /// Share of the free memory that a step may take: the rest is for the system and for what is not measured.
 const SHARE: f64 = 0.9;
-/// Bytes a pair of views: the matrices of similarities of a contrastive loss and their gradients, of four bytes each.
+/// Bytes a pair of views, or a view and a key of the queue: the matrices of similarities of a contrastive loss and their
+/// gradients, of four bytes each.
 const PAIR: f64 = 40.0;
 /// Copies of the weights that training holds beside what a step without an optimiser has: two moments, the weights
-/// being moved, and one while a checkpoint is written.
-const COPIES: f64 = 4.0;
+/// being moved, a target network, and one while a checkpoint is written.
+const COPIES: f64 = 5.0;
 
 /// Bytes that a step takes: `fixed + view · v + pair · v²` for `v` views in a part of a batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,13 +40,26 @@ pub(super) struct StepMemory {
 }
 
 impl StepMemory {
-    /// Draws the line through the bytes of two steps of `films` films each.
-    fn through(films: [usize; 2], bytes: [u64; 2], weights: u64) -> Self {
+    /// Draws the line through the bytes of two steps of `films` films each, to which the queue's keys, that such steps
+    /// have not got yet, are added.
+    fn through(
+        films: [usize; 2],
+        bytes: [u64; 2],
+        weights: u64,
+        objective: &ObjectiveConfig,
+    ) -> Self {
         let [few, many] = films.map(|films| 2.0 * films as f64);
         let [low, high] = bytes.map(|bytes| bytes as f64);
         let view = ((high - low) / (many - few)).max(0.0);
         let fixed = (low - few * view).max(0.0) + COPIES * weights as f64;
-        Self { fixed, view, pair: PAIR }
+        match objective {
+            ObjectiveConfig::Simclr { queue, .. } => {
+                Self { fixed, view: view + PAIR * *queue as f64, pair: PAIR }
+            }
+            ObjectiveConfig::Vicreg { .. } | ObjectiveConfig::Byol { .. } => {
+                Self { fixed, view, pair: 0.0 }
+            }
+        }
     }
 
     /// Bytes of a step with parts of this many films.
@@ -84,38 +99,38 @@ pub(super) fn check(config: &PretrainConfig, device: &Device) -> Result<(), Lear
         return Ok(());
     }
     let Some(memory) = measure(config, device)? else { return Ok(()) };
+    tracing::debug!("a step takes about {} MiB", memory.of(config.micro_batch()) >> 20);
     device::available_memory().map_or(Ok(()), |available| memory.check(config, available))
 }
 
 /// Measures two small steps; none where the system does not tell what the process holds.
 fn measure(config: &PretrainConfig, device: &Device) -> Result<Option<StepMemory>, LearnError> {
-    let learner = Learner::init(config, device);
-    let weights = 4 * learner.num_params() as u64;
+    let mut state = State::new(config, device);
+    let weights = 4 * state.learner.num_params() as u64;
     let mut bytes = [0; 2];
     for (bytes, films) in bytes.iter_mut().zip(MEASURED) {
         release_buffers();
         let Some(before) = device::resident_memory() else { return Ok(None) };
-        let (result, peak) = peak_during(|| step(config, &learner, films, device));
+        let (result, peak) = peak_during(|| step(config, &mut state, films, device));
         result?;
         *bytes = peak.saturating_sub(before);
     }
     release_buffers();
-    Ok(Some(StepMemory::through(MEASURED, bytes, weights)))
+    Ok(Some(StepMemory::through(MEASURED, bytes, weights, &config.objective)))
 }
 
 /// Computes loss and gradients of random films.
 fn step(
     config: &PretrainConfig,
-    learner: &Learner,
+    state: &mut State,
     films: usize,
     device: &Device,
 ) -> Result<(), LearnError> {
     let size = config.size as usize;
     let shape = [2 * films, 1, size, size];
     let views = Tensor::random(shape, Distribution::Uniform(0.0, 1.0), &device.clone().inner());
-    let mut objective = Objective::new(config);
-    let outcome = objective.loss(learner, Tensor::from_inner(views));
-    let gradients = GradientsParams::from_grads(outcome.loss.backward(), learner);
+    let outcome = state.objective.loss(&state.learner, Tensor::from_inner(views));
+    let gradients = GradientsParams::from_grads(outcome.loss.backward(), &state.learner);
     device.sync()?;
     drop(gradients);
     Ok(())
@@ -164,7 +179,7 @@ pub(super) fn guard<T>(
     let fits = largest_half(config.micro_batch(), |films| {
         let attempt = || {
             device.memory_cleanup();
-            step(config, &Learner::init(config, device), films, device)
+            step(config, &mut State::new(config, device), films, device)
         };
         matches!(catch_unwind(AssertUnwindSafe(attempt)), Ok(Ok(())))
     });
@@ -195,16 +210,20 @@ fn is_allocation(fault: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::learn::pretrain::tests::config;
+    use crate::learn::pretrain::tests::{byol, config, simclr};
 
     #[test]
     fn the_line_goes_through_both_measures() {
-        // 1000 bytes and 50 a view; 10 bytes of weights, four more copies of which are held.
-        let memory = StepMemory::through([4, 12], [1400, 2200], 10);
-        assert_eq!(memory, StepMemory { fixed: 1040.0, view: 50.0, pair: PAIR });
-        assert_eq!(memory.of(4), 1040 + 8 * 50 + 64 * 40);
+        // 1000 bytes and 50 a view; 10 bytes of weights, five more copies of which are held.
+        let through =
+            |bytes, weights, objective| StepMemory::through([4, 12], bytes, weights, &objective);
+        let memory = through([1400, 2200], 10, simclr(0));
+        assert_eq!(memory, StepMemory { fixed: 1050.0, view: 50.0, pair: PAIR });
+        assert_eq!(memory.of(4), 1050 + 8 * 50 + 64 * 40);
+        assert_eq!(through([1400, 2200], 10, simclr(100)).view, 50.0 + 100.0 * PAIR);
+        assert_eq!(through([1400, 2200], 10, byol()).of(4), 1050 + 8 * 50);
         // What shrinks with the batch is noise.
-        assert_eq!(StepMemory::through([4, 12], [9, 5], 0).view, 0.0);
+        assert_eq!(through([9, 5], 0, byol()).view, 0.0);
     }
 
     #[test]

@@ -9,7 +9,6 @@ mod config;
 mod history;
 mod memory;
 mod replicas;
-mod stand_in;
 
 pub use config::{Checkpoints, PretrainConfig};
 pub use history::{EpochPoint, History, ProbePoint, Rollback, Score};
@@ -22,8 +21,9 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
 use self::replicas::{Parts, replicate, sum_of_gradients, sum_of_values};
-use self::stand_in::{Learner, Objective, Outcome};
-use super::optimizer::ModuleAdamW;
+use super::nt_xent::contrastive_accuracy;
+use super::objective::{Learner, Objective, Outcome};
+use super::optimizer::Optimizer;
 use super::schedule::WarmupCosine;
 use super::{Flow, LearnError, Pace, StepReport, films, read};
 use crate::dataset::batches::{Batch, Epoch, Loader, LoaderError};
@@ -70,7 +70,7 @@ pub struct Trained {
 struct State {
     learner: Learner,
     objective: Objective,
-    optimizer: ModuleAdamW,
+    optimizer: Optimizer,
     /// Steps done.
     step: u64,
     history: History,
@@ -78,10 +78,12 @@ struct State {
 
 impl State {
     fn new(config: &PretrainConfig, device: &Device) -> Self {
+        let PretrainConfig { objective, architecture, optimizer, seed, .. } = config;
+        let learner = Learner::init(objective, architecture, *seed, device);
         Self {
-            learner: Learner::init(config, device),
-            objective: Objective::new(config),
-            optimizer: ModuleAdamW::new(config.weight_decay, 1.0),
+            objective: Objective::new(objective, &learner, device),
+            learner,
+            optimizer: Optimizer::new(optimizer),
             step: 0,
             history: History::default(),
         }
@@ -327,7 +329,7 @@ impl<'a> Run<'a> {
         rate: f64,
         parts: &mut dyn Iterator<Item = Batch>,
     ) -> Result<Option<(f32, Option<f32>)>, LearnError> {
-        let Descent { losses, accuracies, gradients } = self.descent(parts);
+        let Descent { losses, similarities, gradients } = self.descent(parts);
         if losses.len() < self.config.micro_batches {
             return Err(LearnError::TooLittle(
                 "the films of an epoch came to an early end".to_owned(),
@@ -342,11 +344,8 @@ impl<'a> Run<'a> {
             return Ok(None);
         }
         // Reading waits for the device, and one measure in ten is enough for a curve.
-        let accuracy = if step.is_multiple_of(ACCURACY_EVERY) {
-            Some(read(Tensor::cat(accuracies, 0).mean())?[0])
-        } else {
-            None
-        };
+        let accuracy =
+            if step.is_multiple_of(ACCURACY_EVERY) { accuracy(similarities)? } else { None };
         *learner = optimizer.step(rate, learner.clone(), gradients);
         *step += 1;
         objective.stepped(learner, *step, steps);
@@ -358,38 +357,49 @@ impl<'a> Run<'a> {
         let State { learner, objective, .. } = &mut self.state;
         let (main, count) = (&self.devices[0], self.config.micro_batches);
         let plain = main.clone().inner();
-        let (mut losses, mut accuracies) = (Vec::new(), Vec::new());
+        let (mut losses, mut all) = (Vec::new(), Vec::new());
         if count == 1 {
             let mut gradients = GradientsParams::new();
             for part in parts.take(1) {
-                let Outcome { loss, accuracy } = objective.loss(learner, films(part, main));
+                let Outcome { loss, similarities } = objective.loss(learner, films(part, main));
                 losses.push(loss.clone().inner());
-                accuracies.push(accuracy);
+                all.extend(similarities.map(Tensor::inner));
                 gradients = GradientsParams::from_grads(loss.backward(), learner);
             }
-            return Descent { losses, accuracies, gradients };
+            return Descent { losses, similarities: all, gradients };
         }
         let mut sum = Parts::new(main);
         // Nothing is read back until every device has its work.
         for (part, device) in parts.take(count).zip(self.devices.iter().cycle()) {
             let replica = replicate(learner, device);
-            let Outcome { loss, accuracy } = objective.loss(&replica, films(part, device));
+            let Outcome { loss, similarities } = objective.loss(&replica, films(part, device));
             losses.push(loss.clone().inner().to_device(&plain));
-            accuracies.push(accuracy.to_device(&plain));
+            all.extend(similarities.map(Tensor::inner));
             sum.add(&replica, GradientsParams::from_grads(loss.backward(), &replica));
         }
         let (averaged, gradients) = sum.average(learner.clone());
         *learner = averaged;
-        Descent { losses, accuracies, gradients }
+        Descent { losses, similarities: all, gradients }
     }
+}
+
+/// Mean contrastive accuracy over the parts of a batch; none where the objective does not contrast.
+fn accuracy(similarities: Vec<Tensor<2>>) -> Result<Option<f32>, LearnError> {
+    let count = similarities.len();
+    let mut sum = 0.0;
+    for part in similarities {
+        let films = part.dims()[0] / 2;
+        sum += contrastive_accuracy(&read(part)?, films);
+    }
+    Ok((count > 0).then(|| sum / count as f32))
 }
 
 /// What the parts of a batch gave.
 struct Descent {
     /// Each part's loss, shape `[1]`, on the plain first device.
     losses: Vec<Tensor<1>>,
-    /// Each part's contrastive accuracy, likewise.
-    accuracies: Vec<Tensor<1>>,
+    /// Each part's similarities, plain, if the objective contrasts.
+    similarities: Vec<Tensor<2>>,
     /// Mean over the parts.
     gradients: GradientsParams,
 }

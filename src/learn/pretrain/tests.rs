@@ -4,8 +4,18 @@ use burn::module::{ModuleVisitor, Param};
 
 use super::*;
 use crate::imaging::{Augment, Plane};
+use crate::learn::objective::ObjectiveConfig;
+use crate::learn::optimizer::OptimizerConfig;
 use crate::learn::schedule::Scaling;
 use crate::model::{Architecture, Stem};
+
+pub(super) fn simclr(queue: usize) -> ObjectiveConfig {
+    ObjectiveConfig::Simclr { temperature: 0.2, decoupled: false, queue, momentum: 0.9 }
+}
+
+pub(super) fn byol() -> ObjectiveConfig {
+    ObjectiveConfig::Byol { momentum: 0.9 }
+}
 
 pub(super) fn config(epochs: u32) -> PretrainConfig {
     PretrainConfig {
@@ -14,11 +24,11 @@ pub(super) fn config(epochs: u32) -> PretrainConfig {
         epochs,
         batch: 8,
         micro_batches: 1,
+        objective: simclr(0),
+        optimizer: OptimizerConfig::Adamw { weight_decay: 1e-4 },
         rate: 5e-3,
         scaling: Scaling::None,
         warmup_epochs: 1,
-        weight_decay: 1e-4,
-        temperature: 0.2,
         augment: Augment { crop_area: (0.7, 1.0), ..Augment::simclr() },
         seed: 5,
     }
@@ -89,41 +99,75 @@ fn run(
     (result, run.state, reports)
 }
 
+/// Every objective, the queue partly and wholly filled, both optimisers, whole batches and parts.
 #[test]
 fn a_run_stopped_in_the_middle_of_an_epoch_ends_as_an_uninterrupted_one() {
-    let (store, device) = (store(32), [Device::flex()]);
-    for micro_batches in [1, 2] {
-        let config = PretrainConfig { micro_batches, ..config(3) };
-        let (done, whole, reports) = run(&config, &device, None, &mut *loader(&store), None);
-        done.unwrap();
-        assert_eq!(reports.len(), 12);
-        // In the middle of an epoch, at its end, and twice in one.
-        for stops in [vec![7], vec![4], vec![5, 6]] {
-            let folder = tempfile::tempdir().unwrap();
-            let mut seen = Vec::new();
-            for (index, stop) in stops.iter().enumerate() {
-                let kept = checkpoints(folder.path(), index > 0, 100);
-                let (stopped, _, reports) =
-                    run(&config, &device, Some(&kept), &mut *loader(&store), Some(*stop));
-                assert!(matches!(stopped, Err(LearnError::Stopped)));
-                seen.extend(reports);
-            }
-            let kept = checkpoints(folder.path(), true, 100);
-            let (done, resumed, reports_after) =
-                run(&config, &device, Some(&kept), &mut *loader(&store), None);
-            done.unwrap();
-            seen.extend(reports_after);
-            let (found, expected) = (everything(&resumed), everything(&whole));
-            assert_eq!((found.0, found.2, found.3), (expected.0, expected.2, expected.3));
-            assert!(found.1 == expected.1, "other weights or moments, stopped after {stops:?}");
-            let log = |reports: &[StepReport]| {
-                let line = |r: &StepReport| (r.step, r.epoch, r.loss.to_bits(), r.accuracy);
-                reports.iter().map(line).collect::<Vec<_>>()
-            };
-            assert_eq!(log(&seen), log(&reports));
-            assert_eq!(resumed.history.probes.len(), 3);
-        }
+    let vicreg = ObjectiveConfig::Vicreg { invariance: 25.0, variance: 25.0, covariance: 1.0 };
+    let lars = OptimizerConfig::Lars { weight_decay: 1e-4, momentum: 0.9 };
+    let adamw = config(3).optimizer;
+    for (objective, optimizer, micro_batches, stops) in [
+        (simclr(0), &adamw, 1, vec![7]),
+        (simclr(0), &adamw, 2, vec![5, 6]),
+        (simclr(20), &lars, 1, vec![7]),
+        (simclr(500), &adamw, 2, vec![4]),
+        (vicreg, &lars, 1, vec![3, 7]),
+        (byol(), &adamw, 1, vec![7]),
+        (byol(), &lars, 2, vec![6]),
+    ] {
+        let optimizer = optimizer.clone();
+        goes_on(&PretrainConfig { objective, optimizer, micro_batches, ..config(3) }, &stops);
     }
+}
+
+/// Stops a run of 12 steps after some of them and compares its end with that of a run which was not stopped.
+fn goes_on(config: &PretrainConfig, stops: &[u64]) {
+    let (store, device, folder) = (store(32), [Device::flex()], tempfile::tempdir().unwrap());
+    let (done, whole, reports) = run(config, &device, None, &mut *loader(&store), None);
+    done.unwrap();
+    assert_eq!(reports.len(), 12);
+    let mut seen = Vec::new();
+    for (index, stop) in stops.iter().map(|&stop| Some(stop)).chain([None]).enumerate() {
+        let kept = checkpoints(folder.path(), index > 0, 100);
+        let (result, state, reports) =
+            run(config, &device, Some(&kept), &mut *loader(&store), stop);
+        seen.extend(reports);
+        if stop.is_some() {
+            assert!(matches!(result, Err(LearnError::Stopped)));
+            continue;
+        }
+        result.unwrap();
+        let (found, expected) = (everything(&state), everything(&whole));
+        assert_eq!((found.0, found.2, found.3), (expected.0, expected.2, expected.3));
+        assert!(found.1 == expected.1, "other weights or moments: {config:?}");
+        // What an objective keeps beside the weights is in its files.
+        let (own, other) = (folder.path().join("own"), folder.path().join("other"));
+        for (folder, state) in [(&own, &state), (&other, &whole)] {
+            std::fs::create_dir(folder).unwrap();
+            state.objective.save(folder).unwrap();
+        }
+        assert_eq!(contents(&own), contents(&other), "{config:?}");
+    }
+    let log = |reports: &[StepReport]| {
+        let line = |r: &StepReport| (r.step, r.epoch, r.loss.to_bits(), r.accuracy);
+        reports.iter().map(line).collect::<Vec<_>>()
+    };
+    assert_eq!(log(&seen), log(&reports));
+}
+
+/// Files of a folder that hold no parameter ids, which are drawn anew in every run, by name; of the others the length.
+fn contents(folder: &Path) -> Vec<(std::ffi::OsString, Vec<u8>)> {
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let bytes = std::fs::read(&path).unwrap();
+            let is_record = path.extension().is_some_and(|extension| extension == "bpk");
+            let bytes = if is_record { bytes.len().to_le_bytes().to_vec() } else { bytes };
+            (path.file_name().unwrap().to_owned(), bytes)
+        })
+        .collect();
+    files.sort();
+    files
 }
 
 #[test]
@@ -179,6 +223,11 @@ fn two_devices_give_the_result_of_two_parts_on_one() {
     let two = [Device::flex(), Device::flex()];
     let two = run(&config, &two, None, &mut *loader(&store), None).1;
     assert!(everything(&one) == everything(&two));
+    let byol = PretrainConfig { objective: byol(), ..config.clone() };
+    let three = vec![Device::flex(); 3];
+    let [one_byol, three_byol] = [&three[..1], &three[..]]
+        .map(|devices| run(&byol, devices, None, &mut *loader(&store), None).1);
+    assert!(everything(&one_byol) == everything(&three_byol));
     let whole = PretrainConfig { micro_batches: 1, ..config };
     let whole = run(&whole, &[Device::flex()], None, &mut *loader(&store), None).1;
     assert!(values(&one.learner) != values(&whole.learner), "contrast is within a part");
@@ -200,7 +249,7 @@ fn gradients_and_statistics_are_means_over_parts() {
     };
     let device = Device::flex().autodiff();
     let config = config(1);
-    let start = Learner::init(&config, &device);
+    let start = Learner::init(&config.objective, &config.architecture, 5, &device);
     let parts: Vec<Batch> = loader(&store(32))(
         Epoch {
             batches: vec![(0..4).collect(), (4..8).collect(), (8..12).collect()],
@@ -215,7 +264,7 @@ fn gradients_and_statistics_are_means_over_parts() {
     .collect();
     let part = |batch: &Batch| {
         let learner = replicate(&start, &device);
-        let mut objective = Objective::new(&config);
+        let mut objective = Objective::new(&config.objective, &learner, &device);
         let loss = objective.loss(&learner, films(batch.clone(), &device)).loss;
         let gradients = GradientsParams::from_grads(loss.backward(), &learner);
         (learner, gradients)
