@@ -162,7 +162,7 @@ fn ends(panel: &Panel) -> (f64, f64) {
     }
     let margin = if high > low { (high - low) / 20.0 } else { high.abs().max(1e-9) / 10.0 };
     // Two curves have a legend, for which there is room above them.
-    let legend = if panel.curves.len() > 1 { 10.0 * margin } else { 0.0 };
+    let legend = if panel.curves.len() > 1 { 14.0 * margin } else { 0.0 };
     (low - margin, high + margin + legend)
 }
 
@@ -173,5 +173,11 @@ fn digits(length: f64) -> usize {
 
 /// A tick's label: small numbers in powers of ten.
 fn label(value: f64, digits: usize) -> String {
-    if digits > 4 { format!("{value:.1e}") } else { format!("{value:.digits$}") }
+    if value == 0.0 {
+        "0".to_owned()
+    } else if digits > 4 {
+        format!("{value:.1e}")
+    } else {
+        format!("{value:.digits$}")
+    }
 }

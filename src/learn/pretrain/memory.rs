@@ -27,6 +27,8 @@ const SHARE: f64 = 0.9;
 /// Bytes a pair of views, or a view and a key of the queue: the matrices of similarities of a contrastive loss and their
 /// gradients, of four bytes each.
 const PAIR: f64 = 40.0;
+/// Parts of a batch that are drawn ahead of their turn, about.
+const DRAWN_AHEAD: f64 = 8.0;
 /// Copies of the weights that training holds beside what a step without an optimiser has: two moments, the weights
 /// being moved, a target network, and one while a checkpoint is written.
 const COPIES: f64 = 5.0;
@@ -116,7 +118,9 @@ fn measure(config: &PretrainConfig, device: &Device) -> Result<Option<StepMemory
         *bytes = peak.saturating_sub(before);
     }
     release_buffers();
-    Ok(Some(StepMemory::through(MEASURED, bytes, weights, &config.objective)))
+    let mut memory = StepMemory::through(MEASURED, bytes, weights, &config.objective);
+    memory.view += DRAWN_AHEAD * 4.0 * f64::from(config.size).powi(2);
+    Ok(Some(memory))
 }
 
 /// Computes loss and gradients of random films.
