@@ -8,7 +8,6 @@ pub mod distill;
 pub mod ema;
 pub mod finetune;
 pub mod lars;
-pub mod lars;
 pub mod metrics;
 pub mod nt_xent;
 pub mod objective;
