@@ -135,3 +135,121 @@ impl ModuleVisitor for Restore<'_> {
         self.0.velocities.insert(param.id, Box::new(param.val()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
+    use burn::tensor::{Device, TensorData};
+
+    use super::*;
+    use crate::learn::read;
+
+    /// A weight that is scaled, a bias and a batch norm that are not, and a supervised head.
+    #[derive(Module, Debug)]
+    struct Layers {
+        linear: Linear,
+        norm: BatchNorm,
+        scores: Linear,
+    }
+
+    const START: [f32; 4] = [0.5, -0.25, 1.0, 0.75];
+    const GRADIENT: [f32; 4] = [0.1, 0.2, -0.3, 0.4];
+
+    fn tensor<const D: usize>(values: [f32; 4], shape: [usize; D], device: &Device) -> Tensor<D> {
+        Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
+    }
+
+    fn layers(device: &Device) -> Layers {
+        let linear = |sizes: [usize; 2]| Linear {
+            weight: Param::from_tensor(tensor(START, sizes, device)),
+            bias: Some(Param::from_tensor(tensor(START, [4], device))),
+        };
+        let mut norm: BatchNorm = BatchNormConfig::new(4).init(device);
+        norm.gamma = Param::from_tensor(tensor(START, [4], device));
+        Layers { linear: linear([1, 4]), norm, scores: linear([2, 2]) }
+    }
+
+    fn gradients(layers: &Layers) -> GradientsParams {
+        let device = Device::flex();
+        let mut gradients = GradientsParams::new();
+        let biases = [&layers.linear.bias, &layers.scores.bias];
+        for param in biases.into_iter().flatten().chain([&layers.norm.gamma]) {
+            gradients.register(param.id, tensor(GRADIENT, [4], &device));
+        }
+        gradients.register(layers.linear.weight.id, tensor(GRADIENT, [1, 4], &device));
+        gradients.register(layers.scores.weight.id, tensor(GRADIENT, [2, 2], &device));
+        gradients
+    }
+
+    fn close<const D: usize>(param: &Param<Tensor<D>>, expected: [f32; 4]) {
+        let found = read(param.val().inner()).unwrap();
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 2e-7, "{found} is not {expected}");
+        }
+    }
+
+    /// Three steps of the reference's formulas in double precision; saved and restored after the first.
+    #[test]
+    fn golden_steps() {
+        let scaled = [
+            [0.499_749_875, -0.250_499_937, 1.000_749_75, 0.748_999_813],
+            [0.499_274_637, -0.251_449_819, 1.002_174_275, 0.747_099_456],
+            [0.498_596_798, -0.252_804_651, 1.004_206_1, 0.744_388_944],
+        ];
+        let device = Device::flex().autodiff();
+        let mut optimizer = ModuleLars::new(1e-4, 0.9);
+        let mut model = layers(&device);
+        for (step, expected) in scaled.into_iter().enumerate() {
+            let found = gradients(&model);
+            model = optimizer.step(1.0, model, found);
+            close(&model.linear.weight, expected);
+            if step == 0 {
+                let saved = optimizer.velocities(&model);
+                optimizer = ModuleLars::new(1e-4, 0.9);
+                optimizer.restore(&saved);
+            }
+        }
+        assert!(model.linear.weight.val().is_require_grad());
+    }
+
+    #[test]
+    fn golden_steps_of_what_is_excluded() {
+        let device = Device::flex().autodiff();
+        let mut optimizer = ModuleLars::new(1e-4, 0.9);
+        let mut model = layers(&device);
+        for expected in [[0.49, -0.27, 1.03, 0.71], [0.471, -0.308, 1.087, 0.634]] {
+            let found = gradients(&model);
+            model = optimizer.step(0.1, model, found);
+            let biases = [&model.linear.bias, &model.scores.bias];
+            for param in biases.into_iter().flatten().chain([&model.norm.gamma]) {
+                close(param, expected);
+            }
+            close(&model.scores.weight, expected);
+        }
+    }
+
+    /// The rate is inside the velocity: a rate of 0 leaves the old velocity at work.
+    #[test]
+    fn the_rate_is_inside_the_velocity() {
+        let device = Device::flex().autodiff();
+        let mut optimizer = ModuleLars::new(0.0, 0.5);
+        let mut model = layers(&device);
+        for rate in [0.1, 0.0] {
+            let found = gradients(&model);
+            model = optimizer.step(rate, model, found);
+        }
+        // START − .1 g − .05 g.
+        close(&model.norm.gamma, [0.485, -0.28, 1.045, 0.69]);
+    }
+
+    #[test]
+    fn a_weight_of_zero_is_not_scaled() {
+        let device = Device::flex().autodiff();
+        let mut model = LinearConfig::new(1, 4).with_bias(false).init(&device);
+        model.weight = Param::from_tensor(tensor([0.0; 4], [1, 4], &device));
+        let mut gradients = GradientsParams::new();
+        gradients.register(model.weight.id, tensor(GRADIENT, [1, 4], &Device::flex()));
+        let model = ModuleLars::new(1e-4, 0.9).step(1.0, model, gradients);
+        close(&model.weight, GRADIENT.map(|value| -value));
+    }
+}

@@ -1,7 +1,8 @@
 //! The optimisers of whole networks, with state that can be saved.
 //!
-//! AdamW has no decay of batch norms and a learning rate of its own for the head. Its arithmetic is burn's `AdamW`; burn's `ModuleOptimizer` is not used, because restoring that one's state makes tensors
-//! on the process's default device, which panics on a machine without a graphics driver.
+//! AdamW has no decay of batch norms and a learning rate of its own for the head. Its arithmetic is burn's `AdamW`; burn's
+//! `ModuleOptimizer` is not used, because restoring that one's state makes tensors on the process's default device, which
+//! panics on a machine without a graphics driver.
 
 use std::any::Any;
 use std::collections::HashMap;

@@ -10,7 +10,7 @@ use crate::model::head::PROJECTION;
 use crate::model::{Architecture, Pretrained};
 use crate::rng;
 
-/// Hidden width of BYOL's predictor, as many times the projection as in the paper (4096 for 256), halved.
+/// Hidden width of BYOL's predictor, 8 times the projection; in the paper it is 16 times (4096 for 256).
 const PREDICTOR: usize = 8 * PROJECTION;
 /// Greatest width of VICReg's expander, the paper's.
 const EXPANDER: usize = 8192;
@@ -18,9 +18,9 @@ const EXPANDER: usize = 8192;
 /// A perceptron with one hidden layer: linear, batch norm, ReLU, linear.
 #[derive(Module, Debug)]
 pub struct Perceptron {
-    hidden: Linear,
+    pub(super) hidden: Linear,
     norm: BatchNorm,
-    output: Linear,
+    pub(super) output: Linear,
 }
 
 /// Makes a linear layer with weights from N(0, 1 / inputs).
