@@ -152,9 +152,9 @@ fn nearest(x: &Embeddings, truth: &[usize], classes: usize, folds: &[usize]) -> 
             votes[truth[other]] += ((cosine - 1.0) / TEMPERATURE).exp();
         }
         let sum: f32 = votes.iter().sum();
-        votes
-            .iter_mut()
-            .for_each(|vote| *vote = if sum > 0.0 { *vote / sum } else { 1.0 / classes as f32 });
+        for vote in votes {
+            *vote = if sum > 0.0 { *vote / sum } else { 1.0 / classes as f32 };
+        }
     }
     out
 }

@@ -36,7 +36,10 @@ const ROLLBACKS: usize = 3;
 /// Steps from one measure of contrastive accuracy to the next.
 const ACCURACY_EVERY: u64 = 10;
 /// Longest time between two checkpoints where no number of steps was asked for.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(300);
+const CHECKPOINT_EVERY: Duration = Duration::from_mins(5);
+
+/// A look at the network after an epoch, which is counted from 1.
+pub type Look<'a> = dyn FnMut(&Pretrained, u32) -> Result<Option<ProbePoint>, LearnError> + 'a;
 
 /// Whom a run tells how it goes, and who may end it.
 pub struct Watch<'a> {
@@ -44,7 +47,7 @@ pub struct Watch<'a> {
     pub step: &'a mut dyn FnMut(&StepReport) -> Flow,
     /// Called after every epoch with the network as it is, on the plain device; what it returns joins the history, and
     /// nothing else depends on it.
-    pub epoch: &'a mut dyn FnMut(&Pretrained, u32) -> Result<Option<ProbePoint>, LearnError>,
+    pub epoch: &'a mut Look<'a>,
 }
 
 impl Watch<'_> {
@@ -165,7 +168,7 @@ impl<'a> Run<'a> {
         memory::check(config, device)?;
         let state = State::new(config, device);
         let saved = Instant::now();
-        Ok(Self { config, films, checkpoints, draw, state, saved, devices })
+        Ok(Self { config, films, devices, checkpoints, draw, state, saved })
     }
 
     /// Steps in an epoch: the last films that do not fill a batch wait for the next epoch's order.

@@ -45,11 +45,11 @@ impl<M: Module> Parts<M> {
 
     /// Returns the mean gradients, and `module` with the mean statistics.
     pub(super) fn average(mut self, module: M) -> (M, GradientsParams) {
-        let scale = 1.0 / self.count as f64;
-        let mut scaled = Scale { from: self.gradients.grads(), to: GradientsParams::new(), scale };
+        let factor = 1.0 / self.count as f64;
+        let mut scaled = Scale { from: self.gradients.grads(), to: GradientsParams::new(), factor };
         module.visit(&mut scaled);
         let trained = scaled.to;
-        let mut means = Means { sums: self.statistics.values, scale };
+        let mut means = Means { sums: self.statistics.values, factor };
         (module.map(&mut means), trained)
     }
 }
@@ -75,20 +75,20 @@ impl ModuleVisitor for Sum {
 struct Scale {
     from: GradientsParams,
     to: GradientsParams,
-    scale: f64,
+    factor: f64,
 }
 
 impl ModuleVisitor for Scale {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.from.remove::<D>(param.id) {
-            self.to.register(param.id, gradient.mul_scalar(self.scale));
+            self.to.register(param.id, gradient.mul_scalar(self.factor));
         }
     }
 }
 
 struct Means {
     sums: HashMap<ParamId, Box<dyn Any>>,
-    scale: f64,
+    factor: f64,
 }
 
 impl ModuleMapper for Means {
@@ -97,7 +97,7 @@ impl ModuleMapper for Means {
         match sum {
             // What requires a gradient is a weight, the same in every copy.
             Some(sum) if !param.is_require_grad() => {
-                param.map(|_| Tensor::from_inner(sum.mul_scalar(self.scale)))
+                param.map(|_| Tensor::from_inner(sum.mul_scalar(self.factor)))
             }
             _ => param,
         }

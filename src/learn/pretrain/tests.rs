@@ -115,7 +115,7 @@ fn a_run_stopped_in_the_middle_of_an_epoch_ends_as_an_uninterrupted_one() {
         (byol(), &lars, 2, vec![6]),
     ] {
         let optimizer = optimizer.clone();
-        goes_on(&PretrainConfig { objective, optimizer, micro_batches, ..config(2) }, &stops);
+        goes_on(&PretrainConfig { micro_batches, objective, optimizer, ..config(2) }, &stops);
     }
 }
 
@@ -196,7 +196,8 @@ fn a_checkpoint_is_written_every_so_many_steps() {
 fn a_checkpoint_of_other_settings_is_refused_by_their_names() {
     let (store, folder) = (store(32), tempfile::tempdir().unwrap());
     let first = checkpoints(folder.path(), false, 100);
-    run(&config(1), &[Device::flex()], Some(&first), &mut *loader(&store), Some(1)).1.step;
+    let stopped = run(&config(1), &[Device::flex()], Some(&first), &mut *loader(&store), Some(1)).0;
+    assert!(matches!(stopped, Err(LearnError::Stopped)));
     let kept = checkpoints(folder.path(), true, 100);
     let refused = |config: &PretrainConfig, films| {
         let mut draw = loader(&store);
