@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::view_args::ViewArgs;
 use crate::device::DeviceChoice;
 use crate::engine::workspace::{AUDIT_SHARE, LABELS_PER_LEARNING};
 use crate::imaging::Fit;
@@ -179,12 +180,11 @@ pub struct PretrainArgs {
     /// Temperature of the loss
     #[arg(long, default_value_t = 0.2)]
     pub temperature: f32,
-    /// Smallest share of a film that a view shows
-    #[arg(long, default_value_t = 0.5)]
-    pub crop: f32,
     /// Weight decay
     #[arg(long, default_value_t = 1e-4)]
     pub weight_decay: f32,
+    #[command(flatten)]
+    pub views: ViewArgs,
     /// Seed of weights, order and views
     #[arg(long, default_value_t = 0)]
     pub seed: u64,

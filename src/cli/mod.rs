@@ -15,6 +15,7 @@ mod predict;
 mod pretrain;
 mod simulate;
 mod verify;
+mod view_args;
 #[cfg(feature = "gui")]
 mod window;
 

@@ -15,7 +15,7 @@ use crate::config::{Home, check_name};
 use crate::device::Compute;
 use crate::engine::worker::source_preprocess;
 use crate::fsutil;
-use crate::imaging::{Augment, Preprocess};
+use crate::imaging::Preprocess;
 use crate::learn::schedule::Scaling;
 use crate::learn::simclr::{Checkpoints, SimclrConfig, pretrain};
 use crate::learn::{Flow, LearnError, StepReport};
@@ -106,8 +106,8 @@ fn config(args: &PretrainArgs) -> anyhow::Result<SimclrConfig> {
     let architecture = Architecture { depth: args.depth, width: args.width, stem: args.stem };
     architecture.blocks().map_err(anyhow::Error::msg)?;
     let positive = |value: f64| value.is_finite() && value > 0.0;
-    if !(0.01..=1.0).contains(&args.crop) || !SIZES.contains(&args.size) {
-        bail!("--crop is in 0.01..=1 and --size in 16..=1024");
+    if !SIZES.contains(&args.size) {
+        bail!("--size is in 16..=1024");
     }
     if !positive(args.rate)
         || !positive(args.temperature.into())
@@ -128,7 +128,7 @@ fn config(args: &PretrainArgs) -> anyhow::Result<SimclrConfig> {
         warmup_epochs: args.warmup,
         weight_decay: args.weight_decay,
         temperature: args.temperature,
-        augment: Augment { crop_area: (args.crop, 1.0), ..Augment::simclr() },
+        augment: args.views.augment(),
         seed: args.seed,
     })
 }

@@ -102,8 +102,10 @@ impl ModuleMapper for Step<'_> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
-        let excluded =
-            self.path.iter().any(|name| name.contains("norm") || name == "scores" || name == "bias");
+        let excluded = self
+            .path
+            .iter()
+            .any(|name| name.contains("norm") || name == "scores" || name == "bias");
         let (id, tensor, mapper) = param.consume();
         let learns = tensor.is_require_grad();
         let weight = tensor.inner();

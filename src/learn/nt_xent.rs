@@ -41,8 +41,11 @@ pub fn contrastive(
     let second = z.clone().narrow(0, n, n);
     let positives = (first * second).sum_dim(1).div_scalar(temperature);
     let diagonal = |offset| Tensor::<2, Bool>::diag_mask([rows, rows], offset, &device).bool_not();
-    let similarities =
-        z.clone().matmul(z.clone().transpose()).div_scalar(temperature).mask_fill(diagonal(0), -1e9);
+    let similarities = z
+        .clone()
+        .matmul(z.clone().transpose())
+        .div_scalar(temperature)
+        .mask_fill(diagonal(0), -1e9);
     let mut logits = similarities.clone();
     if decoupled {
         let partner = n as i64;
