@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::recipe_args::RecipeArgs;
+use super::view_args::ViewArgs;
 use crate::device::DeviceChoice;
 use crate::engine::workspace::{AUDIT_SHARE, LABELS_PER_LEARNING};
 use crate::imaging::Fit;
@@ -173,6 +174,8 @@ pub struct PretrainArgs {
     pub batch: usize,
     #[command(flatten)]
     pub recipe: RecipeArgs,
+    #[command(flatten)]
+    pub views: ViewArgs,
     /// Seed of weights, order and views
     #[arg(long, default_value_t = 0)]
     pub seed: u64,

@@ -16,6 +16,7 @@ mod pretrain;
 mod recipe_args;
 mod simulate;
 mod verify;
+mod view_args;
 #[cfg(feature = "gui")]
 mod window;
 

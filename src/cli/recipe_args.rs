@@ -1,9 +1,8 @@
-//! What can be typed about a pretraining recipe: objective, optimiser, schedule and views.
+//! What can be typed about a pretraining recipe: objective, optimiser and schedule.
 
 use anyhow::bail;
 use clap::ValueEnum;
 
-use crate::imaging::Augment;
 use crate::learn::objective::ObjectiveConfig;
 use crate::learn::optimizer::OptimizerConfig;
 use crate::learn::schedule::Scaling;
@@ -52,9 +51,6 @@ pub struct RecipeArgs {
     /// Epochs of warm-up
     #[arg(long, default_value_t = 5)]
     pub warmup: u32,
-    /// Smallest share of a film that a view shows
-    #[arg(long, default_value_t = 0.5)]
-    pub crop: f32,
 }
 
 /// What can be minimised.
@@ -93,9 +89,6 @@ impl RecipeArgs {
     /// Names the flag.
     pub fn check(&self) -> anyhow::Result<()> {
         let positive = |value: f64| value.is_finite() && value > 0.0;
-        if !(0.01..=1.0).contains(&self.crop) {
-            bail!("--crop is in 0.01..=1");
-        }
         if !positive(self.temperature.into()) || !self.rate.is_none_or(positive) {
             bail!("--temperature and --rate are above 0");
         }
@@ -150,9 +143,61 @@ impl RecipeArgs {
             OptimizerChoice::Lars => Scaling::Linear,
         })
     }
+}
 
-    /// How a view is made.
-    pub fn augment(&self) -> Augment {
-        Augment { crop_area: (self.crop, 1.0), ..Augment::simclr() }
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Typed {
+        #[command(flatten)]
+        recipe: RecipeArgs,
+    }
+
+    fn typed(text: &str) -> RecipeArgs {
+        let words = ["pretrain"].into_iter().chain(text.split_whitespace());
+        Typed::try_parse_from(words).unwrap().recipe
+    }
+
+    #[test]
+    fn what_is_not_typed_follows_objective_and_optimiser() {
+        let plain = typed("");
+        let simclr = |queue, momentum, decoupled| ObjectiveConfig::Simclr {
+            temperature: 0.2,
+            decoupled,
+            queue,
+            momentum,
+        };
+        assert_eq!(plain.objective(), simclr(0, 0.999, false));
+        assert_eq!(plain.optimizer(), OptimizerConfig::Adamw { weight_decay: 1e-4 });
+        assert_eq!((plain.rate(), plain.scaling()), (1.5e-3, Scaling::None));
+        let lars = typed("--optimizer lars --objective byol");
+        assert_eq!(lars.objective(), ObjectiveConfig::Byol { momentum: 0.99 });
+        assert_eq!(lars.optimizer(), OptimizerConfig::Lars { weight_decay: 1e-4, momentum: 0.9 });
+        assert_eq!((lars.rate(), lars.scaling()), (0.3, Scaling::Linear));
+        let typed =
+            typed("--queue 64 --momentum 0.9 --decoupled --rate 1 --scaling sqrt --optimizer lars");
+        assert_eq!(typed.objective(), simclr(64, 0.9, true));
+        assert_eq!((typed.rate(), typed.scaling()), (1.0, Scaling::Sqrt));
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused_by_their_flag() {
+        typed("").check().unwrap();
+        for text in [
+            "--temperature 0",
+            "--rate -1",
+            "--rate inf",
+            "--momentum 1.5",
+            "--variance nan",
+            "--weight-decay -1",
+        ] {
+            let flag = text.split_once(' ').unwrap().0;
+            let text = text.replacen(' ', "=", 1);
+            assert!(typed(&text).check().unwrap_err().to_string().contains(flag), "{text}");
+        }
     }
 }

@@ -185,3 +185,43 @@ fn degenerate_planes_and_sizes_do_not_panic() {
         );
     }
 }
+
+/// Values of torchvision v2, made by `tests/golden/objectives.py`.
+#[test]
+fn brightness_contrast_and_blur_match_torchvision() {
+    let golden: serde_json::Value =
+        serde_json::from_str(include_str!("../../tests/golden/objectives.json")).unwrap();
+    let numbers = |value: &serde_json::Value| -> Vec<f32> {
+        value.as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect()
+    };
+    let number = |value: &serde_json::Value| value.as_f64().unwrap() as f32;
+    let image = &golden["image"];
+    let (width, height) = (16_u32, 14_u32);
+    let source = Plane { width, height, pixels: numbers(&image["pixels"]) };
+    let jitters: [(&str, fn(&mut [f32], f32)); 2] =
+        [("brightness", brighten), ("contrast", stretch_contrast)];
+    for (name, change) in jitters {
+        for case in image[name].as_array().unwrap() {
+            let mut pixels = source.pixels.clone();
+            change(&mut pixels, number(&case[0]));
+            for (found, expected) in pixels.iter().zip(numbers(&case[1])) {
+                assert!((found - expected).abs() < 1e-6, "{name} {case}: {found} {expected}");
+            }
+        }
+    }
+    for case in image["blur"].as_array().unwrap() {
+        let count = number(&case[0]) as usize;
+        let mut plane = source.clone();
+        gaussian_blur(&mut plane, &taps(count, number(&case[1])));
+        let expected = numbers(&case[2]);
+        // Torchvision mirrors at the edges, as SimCLR's code does not: the inside is compared.
+        let margin = count / 2;
+        for y in margin..height as usize - margin {
+            for x in margin..width as usize - margin {
+                let place = y * width as usize + x;
+                let (found, expected) = (plane.pixels[place], expected[place]);
+                assert!((found - expected).abs() < 1e-6, "{count} {x} {y}: {found} {expected}");
+            }
+        }
+    }
+}

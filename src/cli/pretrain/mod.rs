@@ -188,7 +188,7 @@ fn config(args: &PretrainArgs) -> anyhow::Result<PretrainConfig> {
         rate: args.recipe.rate(),
         scaling: args.recipe.scaling(),
         warmup_epochs: args.recipe.warmup,
-        augment: args.recipe.augment(),
+        augment: args.views.augment(),
         seed: args.seed,
     })
 }
