@@ -172,13 +172,13 @@ pub struct PretrainArgs {
     /// Films in a step
     #[arg(long, default_value_t = 128)]
     pub batch: usize,
+    /// Seed of weights, order and views
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
     #[command(flatten)]
     pub recipe: RecipeArgs,
     #[command(flatten)]
     pub views: ViewArgs,
-    /// Seed of weights, order and views
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
     #[command(flatten)]
     pub running: RunningArgs,
 }

@@ -1,8 +1,8 @@
 //! Whether a step fits into memory, and which batch would.
 //!
 //! On the CPU this is found out before the first step, because the system ends a process that takes too much without a
-//! word: a step of 4 and one of 12 films are measured, and the line through both is extended to the batch at hand. On a
-//! GPU an allocation that failed is caught, and halves of the batch are tried until one runs.
+//! word: a step of 4 films and one of up to 32 are measured, and the line through both is extended to the batch at hand. On
+//! a GPU an allocation that failed is caught, and halves of the batch are tried until one runs.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,8 +20,11 @@ use crate::learn::LearnError;
 use crate::learn::objective::ObjectiveConfig;
 use crate::model::release_buffers;
 
-/// Films of the two steps that are measured.
-const MEASURED: [usize; 2] = [4, 12];
+/// Films of the first step that is measured, and the least and most of the second.
+const FEW: usize = 4;
+const MANY: [usize; 2] = [8, 32];
+/// Share of the free memory that the second step may take, as far as the first one tells.
+const TRIED: f64 = 0.25;
 /// Share of the free memory that a step may take: the rest is for the system and for what is not measured.
 const SHARE: f64 = 0.9;
 /// Bytes a pair of views, or a view and a key of the queue: the matrices of similarities of a contrastive loss and their
@@ -97,7 +100,7 @@ impl StepMemory {
 
 /// Checks on the CPU that a step fits; does nothing on other devices or where the system does not tell its memory.
 pub(super) fn check(config: &PretrainConfig, device: &Device) -> Result<(), LearnError> {
-    if !device::is_cpu(device) || config.micro_batch() <= MEASURED[1] {
+    if !device::is_cpu(device) || config.micro_batch() <= MANY[0] {
         return Ok(());
     }
     let Some(memory) = measure(config, device)? else { return Ok(()) };
@@ -109,16 +112,20 @@ pub(super) fn check(config: &PretrainConfig, device: &Device) -> Result<(), Lear
 fn measure(config: &PretrainConfig, device: &Device) -> Result<Option<StepMemory>, LearnError> {
     let mut state = State::new(config, device);
     let weights = 4 * state.learner.num_params() as u64;
-    let mut bytes = [0; 2];
-    for (bytes, films) in bytes.iter_mut().zip(MEASURED) {
+    let mut bytes_of = |films: usize| {
         release_buffers();
         let Some(before) = device::resident_memory() else { return Ok(None) };
         let (result, peak) = peak_during(|| step(config, &mut state, films, device));
-        result?;
-        *bytes = peak.saturating_sub(before);
-    }
+        result.map(|()| Some(peak.saturating_sub(before)))
+    };
+    let (Some(low), Some(available)) = (bytes_of(FEW)?, device::available_memory()) else {
+        return Ok(None);
+    };
+    let affordable = available as f64 * TRIED / (low.max(1) as f64 / FEW as f64);
+    let many = (affordable as usize).clamp(MANY[0], MANY[1].min(config.micro_batch()));
+    let Some(high) = bytes_of(many)? else { return Ok(None) };
     release_buffers();
-    let mut memory = StepMemory::through(MEASURED, bytes, weights, &config.objective);
+    let mut memory = StepMemory::through([FEW, many], [low, high], weights, &config.objective);
     memory.view += DRAWN_AHEAD * 4.0 * f64::from(config.size).powi(2);
     Ok(Some(memory))
 }
@@ -152,7 +159,7 @@ fn peak_during<T>(work: impl FnOnce() -> T) -> (T, u64) {
         let _ = thread::Builder::new().name("memory".to_owned()).spawn_scoped(scope, || {
             while !done.load(Ordering::Relaxed) {
                 look();
-                thread::sleep(Duration::from_millis(1));
+                thread::sleep(Duration::from_micros(200));
             }
         });
         let result = catch_unwind(AssertUnwindSafe(work));
