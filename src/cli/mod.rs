@@ -13,6 +13,7 @@ mod films;
 mod import;
 mod predict;
 mod pretrain;
+mod recipe_args;
 mod simulate;
 mod verify;
 mod view_args;

@@ -121,7 +121,7 @@ impl ModuleAdamW {
         model.map(&mut Step { optimizer: self, gradients, rate, path: Vec::new() })
     }
 
-    /// Copies the state in the shape of `model`.
+    /// Copies the state in the shape of `model`, zero where there is none.
     pub fn moments<M: Module>(&self, model: &M) -> Moments<M> {
         let mut read = Read { optimizer: self, second: false, steps: 0 };
         let first = model.valid().map(&mut read);
@@ -186,9 +186,10 @@ impl ModuleMapper for Read<'_> {
         let Some(AdamWState { momentum }) =
             state.and_then(|state| state.downcast_ref::<AdamWState<D>>())
         else {
-            return param;
+            return param.map(|value| value.zeros_like());
         };
-        self.steps = momentum.time;
+        // Batch-norm statistics have a state once one was restored, and it never steps.
+        self.steps = self.steps.max(momentum.time);
         let moment = if self.second { &momentum.moment_2 } else { &momentum.moment_1 };
         param.map(|_| moment.clone())
     }
