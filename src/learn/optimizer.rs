@@ -1,8 +1,8 @@
 //! The optimisers of whole networks, with state that can be saved.
 //!
-//! AdamW has no decay of batch norms and a learning rate of its own for the head. Its arithmetic is burn's `AdamW`; burn's
-//! `ModuleOptimizer` is not used, because restoring that one's state makes tensors on the process's default device, which
-//! panics on a machine without a graphics driver.
+//! AdamW has no decay of batch norms and biases, and a learning rate of its own for the head. Its arithmetic is burn's
+//! `AdamW`; burn's `ModuleOptimizer` is not used, because restoring that one's state makes tensors on the process's
+//! default device, which panics on a machine without a graphics driver.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ use super::lars::ModuleLars;
 pub enum OptimizerConfig {
     /// [`ModuleAdamW`], for batches of a small machine.
     Adamw {
-        /// Decay of all but batch norms, at least 0.
+        /// Decay of all but batch norms and biases, at least 0.
         weight_decay: f32,
     },
     /// [`ModuleLars`], SimCLR's, for large batches.
@@ -108,8 +108,8 @@ pub struct Moments<M> {
 }
 
 impl ModuleAdamW {
-    /// Starts without state. Parameters whose path contains `norm` are not decayed, those whose path contains `head`
-    /// learn `head_factor` times as fast.
+    /// Starts without state. Parameters whose path contains `norm` and biases are not decayed, those whose path contains
+    /// `head` learn `head_factor` times as fast.
     pub fn new(weight_decay: f32, head_factor: f64) -> Self {
         let build = |decay| AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(decay).build();
         let (decayed, undecayed) = (build(weight_decay), build(0.0));
@@ -158,8 +158,8 @@ impl ModuleMapper for Step<'_> {
         let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
         let (id, tensor, mapper) = param.consume();
         let within = |part: &str| self.path.iter().any(|name| name.contains(part));
-        let optimizer =
-            if within("norm") { &self.optimizer.undecayed } else { &self.optimizer.decayed };
+        let decayed = !within("norm") && self.path.last().is_none_or(|name| name != "bias");
+        let optimizer = if decayed { &self.optimizer.decayed } else { &self.optimizer.undecayed };
         let rate = if within("head") { self.rate * self.optimizer.head_factor } else { self.rate };
         let state = self.optimizer.states.remove(&id);
         let state =
@@ -235,12 +235,13 @@ mod tests {
         GradientsParams::from_grads(loss.backward(), model)
     }
 
-    /// Ten steps as burn's own optimiser of modules takes them, with a save and a restore after the fifth.
+    /// Ten steps as burn's own optimiser of modules takes them, with a save and a restore after the fifth. There is no
+    /// bias, which burn's would decay.
     #[test]
     fn moves_as_burns_module_optimizer_and_goes_on_after_a_restore() {
         let device = Device::flex().autodiff();
         let weights = |model: &Linear| read(model.weight.val().inner()).unwrap();
-        let start = LinearConfig::new(2, 3).init(&device);
+        let start = LinearConfig::new(2, 3).with_bias(false).init(&device);
         start.weight.val();
         let (mut own, mut peer) = (start.clone(), start.clone());
         let mut optimizer = ModuleAdamW::new(0.01, 1.0);
@@ -260,5 +261,23 @@ mod tests {
             assert_eq!(weights(&own), weights(&peer), "step {step}");
         }
         assert_ne!(weights(&own), weights(&start));
+    }
+
+    /// Without gradients to speak of only decay moves anything.
+    #[test]
+    fn adamw_decays_weights_and_not_biases() {
+        let device = Device::flex().autodiff();
+        let mut model = LinearConfig::new(2, 3).init(&device);
+        model.bias = Some(Param::from_tensor(Tensor::ones([3], &device)));
+        let (weight, bias) = (model.weight.val().inner(), model.bias.clone().map(|bias| bias.id));
+        let mut gradients = GradientsParams::new();
+        gradients.register(model.weight.id, weight.zeros_like());
+        gradients.register(bias.unwrap(), Tensor::<1>::zeros([3], &device.clone().inner()));
+        let model = ModuleAdamW::new(0.1, 1.0).step(0.5, model, gradients);
+        let expected = read(weight.mul_scalar(1.0 - 0.5 * 0.1)).unwrap();
+        for (found, expected) in read(model.weight.val().inner()).unwrap().iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+        }
+        assert_eq!(read(model.bias.unwrap().val().inner()).unwrap(), [1.0; 3]);
     }
 }
