@@ -1,6 +1,8 @@
 //! The one place that chooses a backend: which device computes, and whether it can be trusted.
 
 use std::fmt;
+use std::fs;
+use std::path::Path;
 #[cfg(feature = "gpu")]
 use std::sync::OnceLock;
 
@@ -10,8 +12,10 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::{batch_norm_train, conv2d};
 use burn::tensor::ops::ConvOptions;
 #[cfg(feature = "gpu")]
-use burn::tensor::wgpu::wgpu::DeviceType;
+use burn::tensor::wgpu::wgpu::DeviceType as AdapterType;
 use burn::tensor::{Device, Tensor, TensorData};
+#[cfg(feature = "gpu")]
+use burn::tensor::{DeviceIdentity, DeviceType};
 use serde::{Deserialize, Serialize};
 
 /// What the user asks for.
@@ -54,6 +58,14 @@ pub enum DeviceError {
         "the only graphics adapter is a software one ({0}), slower than the CPU itself; use --device cpu"
     )]
     Software(String),
+    /// More GPUs were asked for than there are.
+    #[error("{asked} GPUs were asked for by --devices and there are {found}")]
+    TooFew {
+        /// GPUs asked for.
+        asked: usize,
+        /// Hardware GPUs found.
+        found: usize,
+    },
     /// The numeric self-test failed.
     #[error("the GPU {name} computes wrongly ({fault}) and is not used; use --device cpu")]
     SelfTest {
@@ -128,7 +140,7 @@ fn open_gpu() -> Result<Compute, DeviceError> {
     let adapter = setup.adapter.get_info();
     let name = format!("{}, {:?}, {} kernels", adapter.name, adapter.backend, language(&device));
     // Before the first kernel runs: SPIR-V ones crash software adapters.
-    if adapter.device_type == DeviceType::Cpu {
+    if adapter.device_type == AdapterType::Cpu {
         return Err(DeviceError::Software(name));
     }
     self_test(&device).map_err(|fault| DeviceError::SelfTest { name: name.clone(), fault })?;
@@ -153,9 +165,81 @@ pub fn gpu() -> Result<Compute, DeviceError> {
     Err(DeviceError::NotBuilt)
 }
 
+/// Opens `count` devices of the kind of one that is open, itself the first.
+///
+/// More than one CPU "device" is the same CPU again: it gains nothing and shows that the work can be shared out.
+///
+/// # Errors
+/// Fails if there are fewer, or if one computes wrongly.
+pub fn several(first: &Compute, count: usize) -> Result<Vec<Device>, DeviceError> {
+    if is_cpu(&first.device) {
+        return Ok(vec![first.device.clone(); count]);
+    }
+    more_gpus(first, count)
+}
+
+#[cfg(feature = "gpu")]
+fn more_gpus(first: &Compute, count: usize) -> Result<Vec<Device>, DeviceError> {
+    let mut devices = vec![first.device.clone()];
+    let found = Device::enumerate(DeviceType::Wgpu).into_iter();
+    for device in found {
+        // One card may be listed once for each graphics interface, and a rasteriser has no card.
+        let Some(DeviceIdentity { name, physical: Some(card), .. }) = device.identity() else {
+            continue;
+        };
+        let is_open = |open: &Device| {
+            let identity = open.identity().and_then(|identity| identity.physical);
+            identity.is_some_and(|open| open.is_same_card(&card))
+        };
+        if devices.len() < count && !devices.iter().any(is_open) {
+            self_test(&device).map_err(|fault| DeviceError::SelfTest { name, fault })?;
+            devices.push(device);
+        }
+    }
+    if devices.len() < count {
+        return Err(DeviceError::TooFew { asked: count, found: devices.len() });
+    }
+    Ok(devices.into_iter().take(count).collect())
+}
+
+#[cfg(not(feature = "gpu"))]
+fn more_gpus(_: &Compute, _: usize) -> Result<Vec<Device>, DeviceError> {
+    Err(DeviceError::NotBuilt)
+}
+
 /// Number of cores that this process may use.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Bytes that this process may still take before the machine, or the limit of its control group, is full; none where the
+/// system does not tell, which only Linux does (`/proc/meminfo`, and `memory.max` of version 2 of control groups).
+pub fn available_memory() -> Option<u64> {
+    let free = kib("/proc/meminfo", "MemAvailable:")?;
+    let of_group = |file: &str| {
+        fs::read_to_string(Path::new("/sys/fs/cgroup").join(file)).ok()?.trim().parse::<u64>().ok()
+    };
+    // Without a limit the file says "max", which is no number.
+    let limit = of_group("memory.max").zip(of_group("memory.current"));
+    Some(limit.map_or(free, |(most, held)| free.min(most.saturating_sub(held))))
+}
+
+/// Bytes that this process holds in memory; none where the system does not tell.
+pub fn resident_memory() -> Option<u64> {
+    kib("/proc/self/status", "VmRSS:")
+}
+
+/// The most bytes that this process has held; none where the system does not tell.
+pub fn peak_memory() -> Option<u64> {
+    kib("/proc/self/status", "VmHWM:")
+}
+
+/// A line of a file of the kernel's, which gives KiB, in bytes.
+fn kib(file: &str, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
 }
 
 /// Makes the calling thread the home of the CPU backend's thread pool, so that its work runs on `threads` threads and

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::recipe_args::RecipeArgs;
+use super::view_args::ViewArgs;
 use crate::device::DeviceChoice;
 use crate::engine::workspace::{AUDIT_SHARE, LABELS_PER_LEARNING};
 use crate::imaging::Fit;
@@ -53,7 +55,7 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Index a folder of films into a session; says what was refused and why
     Import(ImportArgs),
-    /// Pretrain an encoder without labels (SimCLR v2)
+    /// Pretrain an encoder without labels (SimCLR v2, VICReg or BYOL)
     Pretrain(PretrainArgs),
     /// Write the features of films as .npy
     Embed(EmbedArgs),
@@ -151,9 +153,9 @@ pub struct PretrainArgs {
     /// Name of the new model
     #[arg(long)]
     pub out: String,
-    /// Weight layers of the encoder: 10, 18 or 34
-    #[arg(long, default_value_t = 18)]
-    pub depth: u32,
+    /// Encoder: resnet18, 34, 50, 101 or 152; with -sk for selective kernels, as resnet50-sk
+    #[arg(long, default_value = "resnet18")]
+    pub arch: Network,
     /// Width multiplier of the encoder
     #[arg(long, default_value_t = 0.5)]
     pub width: f32,
@@ -172,27 +174,48 @@ pub struct PretrainArgs {
     /// Films in a step
     #[arg(long, default_value_t = 128)]
     pub batch: usize,
-    /// Peak learning rate
-    #[arg(long, default_value_t = 1.5e-3)]
-    pub rate: f64,
-    /// Epochs of warm-up
-    #[arg(long, default_value_t = 5)]
-    pub warmup: u32,
-    /// Temperature of the loss
-    #[arg(long, default_value_t = 0.2)]
-    pub temperature: f32,
-    /// Smallest share of a film that a view shows
-    #[arg(long, default_value_t = 0.5)]
-    pub crop: f32,
-    /// Weight decay
-    #[arg(long, default_value_t = 1e-4)]
-    pub weight_decay: f32,
     /// Seed of weights, order and views
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Go on from the last checkpoint
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    #[command(flatten)]
+    pub views: ViewArgs,
+    #[command(flatten)]
+    pub running: RunningArgs,
+}
+
+/// How `pretrain` runs.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Running")]
+pub struct RunningArgs {
+    /// Go on from the last checkpoint, as if there had been no interruption
     #[arg(long)]
     pub resume: bool,
+    /// Steps between checkpoints [default: five minutes]; there is one at the end of each epoch in any case
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub checkpoint_steps: Option<u64>,
+    /// Compute a batch in N parts one after the other, for want of memory; gradients are averaged, batch norms and
+    /// contrastive losses see one part at a time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
+    pub accumulate: usize,
+    /// Compute the parts of a batch on N GPUs of this machine side by side; they are cut as by --accumulate, and both
+    /// multiply
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
+    pub devices: usize,
+    /// Look on with the labels of this split: accuracy and AUROC of frozen features, cross-validated by patient. Nothing
+    /// is learnt from or chosen by them; without a --probe flag no label is looked at
+    #[arg(long, value_name = "SPLIT")]
+    pub probe_split: Option<String>,
+    /// Labels file to look on with [default: --labels]
+    #[arg(long, value_name = "CSV")]
+    pub probe_labels: Option<PathBuf>,
+    /// Folder of the films to look on with [default: --images]
+    #[arg(long, value_name = "DIR")]
+    pub probe_images: Option<PathBuf>,
+    /// Epochs between two looks [default: a twentieth of --epochs]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub probe_every: Option<u32>,
 }
 
 /// Arguments of `embed`.
@@ -396,6 +419,10 @@ pub struct VerifyArgs {
 fn share(text: &str) -> Result<f32, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "a share is between 0 and 1".to_owned())
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "this is a number from 1".to_owned())
 }
 
 fn fit(text: &str) -> Result<Fit, String> {

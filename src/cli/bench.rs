@@ -1,12 +1,10 @@
 //! `penumbra bench`: how fast this machine trains or runs an encoder.
 
-use std::fs;
-
 use serde::Serialize;
 
 use super::Answer;
 use super::args::{BenchArgs, BenchWork};
-use crate::device::Compute;
+use crate::device::{self, Compute};
 use crate::learn::throughput::Load;
 
 /// What was measured.
@@ -46,7 +44,7 @@ pub fn run(args: &BenchArgs, compute: &Compute, threads: usize) -> anyhow::Resul
         batch: args.batch,
         steps: args.steps,
         images_per_second: f64::from(args.batch) / median(seconds),
-        peak_rss_mib: peak_rss_mib(),
+        peak_rss_mib: device::peak_memory().map(|bytes| bytes >> 20),
         device: compute.name.clone(),
         threads,
     };
@@ -71,12 +69,4 @@ pub fn run(args: &BenchArgs, compute: &Compute, threads: usize) -> anyhow::Resul
 fn median(mut seconds: Vec<f64>) -> f64 {
     seconds.sort_unstable_by(f64::total_cmp);
     seconds[seconds.len() / 2]
-}
-
-/// The most memory that this process has held, where the kernel tells.
-fn peak_rss_mib() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(kib / 1024)
 }

@@ -14,8 +14,10 @@ mod import;
 mod model;
 mod predict;
 mod pretrain;
+mod recipe_args;
 mod simulate;
 mod verify;
+mod view_args;
 #[cfg(feature = "gui")]
 mod window;
 

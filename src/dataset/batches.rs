@@ -101,6 +101,19 @@ impl Loader {
         epoch: Epoch,
         threads: usize,
     ) -> Result<Self, LoaderError> {
+        Self::start_at(store, epoch, 0, threads)
+    }
+
+    /// Starts in the middle of an epoch: the first `done` batches are left out, the rest are as if they had been made.
+    ///
+    /// # Errors
+    /// When a batch asks for a film that is not there, or no thread can be started.
+    pub fn start_at(
+        store: Arc<PlaneStore>,
+        epoch: Epoch,
+        done: usize,
+        threads: usize,
+    ) -> Result<Self, LoaderError> {
         let films = store.len();
         if let Some(&index) = epoch.batches.iter().flatten().find(|&&index| index >= films) {
             return Err(LoaderError::NoSuchFilm { index, films });
@@ -118,18 +131,18 @@ impl Loader {
             jobs: Some(jobs),
             made,
             early: BTreeMap::new(),
-            next: 0,
+            next: done.min(total),
             total,
             stop,
             threads: Vec::new(),
         };
-        for n in 0..threads.clamp(1, total.max(1)) {
+        for n in 0..threads.clamp(1, total.saturating_sub(done).max(1)) {
             let (shared, waiting, finished) =
                 (Arc::clone(&shared), waiting.clone(), finished.clone());
             let builder = thread::Builder::new().name(format!("loader-{n}"));
             loader.threads.push(builder.spawn(move || shared.work(&waiting, &finished))?);
         }
-        for place in 0..ahead.min(total) {
+        for place in (loader.next..total).take(ahead) {
             loader.ask_for(place);
         }
         Ok(loader)
@@ -286,6 +299,18 @@ mod tests {
             let many: Vec<Batch> =
                 Loader::start(Arc::clone(&store), epoch(batches()), threads).unwrap().collect();
             assert!(one == many, "{threads} threads");
+        }
+    }
+
+    #[test]
+    fn an_epoch_goes_on_in_its_middle_as_if_it_had_begun_at_its_start() {
+        let store = store(11);
+        let whole: Vec<Batch> =
+            Loader::start(Arc::clone(&store), epoch(batches()), 2).unwrap().collect();
+        for done in [1, 9, 22, 23, 40] {
+            let rest: Vec<Batch> =
+                Loader::start_at(Arc::clone(&store), epoch(batches()), done, 2).unwrap().collect();
+            assert!(rest == whole[done.min(23)..], "after {done} batches");
         }
     }
 

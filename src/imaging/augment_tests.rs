@@ -185,3 +185,131 @@ fn degenerate_planes_and_sizes_do_not_panic() {
         );
     }
 }
+
+/// Values of torchvision v2, made by `tests/golden/objectives.py`.
+#[test]
+fn brightness_contrast_and_blur_match_torchvision() {
+    let golden: serde_json::Value =
+        serde_json::from_str(include_str!("../../tests/golden/objectives.json")).unwrap();
+    let numbers = |value: &serde_json::Value| -> Vec<f32> {
+        value.as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect()
+    };
+    let number = |value: &serde_json::Value| value.as_f64().unwrap() as f32;
+    let image = &golden["image"];
+    let (width, height) = (16_u32, 14_u32);
+    let source = Plane { width, height, pixels: numbers(&image["pixels"]) };
+    for name in ["brightness", "contrast"] {
+        for case in image[name].as_array().unwrap() {
+            let mut pixels = source.pixels.clone();
+            let factor = number(&case[0]);
+            if name == "contrast" {
+                stretch_contrast(&mut pixels, factor);
+            } else {
+                brighten(&mut pixels, factor);
+            }
+            for (found, expected) in pixels.iter().zip(numbers(&case[1])) {
+                assert!((found - expected).abs() < 1e-6, "{name} {case}: {found} {expected}");
+            }
+        }
+    }
+    for case in image["blur"].as_array().unwrap() {
+        let count = number(&case[0]) as usize;
+        let mut plane = source.clone();
+        gaussian_blur(&mut plane, &taps(count, number(&case[1])));
+        let expected = numbers(&case[2]);
+        // Torchvision mirrors at the edges, as SimCLR's code does not: the inside is compared.
+        let margin = count / 2;
+        for y in margin..height as usize - margin {
+            for x in margin..width as usize - margin {
+                let place = y * width as usize + x;
+                let (found, expected) = (plane.pixels[place], expected[place]);
+                assert!((found - expected).abs() < 1e-6, "{count} {x} {y}: {found} {expected}");
+            }
+        }
+    }
+}
+
+/// The image of `tests/golden/views.py`.
+fn formula() -> Plane {
+    let value = |i: u32| {
+        let (x, y) = (i % 64, i / 64);
+        ((7 * x * x + 13 * y + 3 * x * y) % 251) as f32 / 250.0
+    };
+    Plane { width: 64, height: 64, pixels: (0..64 * 64).map(value).collect() }
+}
+
+/// Compares each 29th pixel that `inside` keeps, by column and row, with torchvision's.
+fn matches_torchvision(name: &str, view: &Plane, inside: impl Fn(f32, f32) -> bool) {
+    let golden: serde_json::Value =
+        serde_json::from_str(include_str!("../../tests/golden/views.json")).unwrap();
+    let expected = golden[name].as_array().unwrap();
+    assert_eq!(expected.len(), view.pixels.len().div_ceil(29));
+    let mut compared = 0;
+    for (i, expected) in (0..).step_by(29).zip(expected) {
+        let (x, y) = (i as u32 % view.width, i as u32 / view.width);
+        if inside(x as f32, y as f32) {
+            let (found, expected) = (view.pixels[i], expected.as_f64().unwrap() as f32);
+            assert!((found - expected).abs() < 2e-5, "{name} {x} {y}: {found} {expected}");
+            compared += 1;
+        }
+    }
+    assert!(compared > expected.len() / 2);
+}
+
+#[test]
+fn crops_flips_and_turns_match_torchvision() {
+    let source = formula();
+    let view = |centre, right, down, size| View { centre, right, down }.sample(&source, size);
+    let crop = view((35.0, 25.0), (52.0, 0.0), (0.0, 40.0), 32);
+    matches_torchvision("crop", &crop, |_, _| true);
+    let flip = view((32.0, 32.0), (-64.0, 0.0), (0.0, 64.0), 64);
+    matches_torchvision("flip", &flip, |_, _| true);
+    let (sin, cos) = 10.0_f32.to_radians().sin_cos();
+    let turned = view((32.0, 32.0), (64.0 * cos, 64.0 * sin), (-64.0 * sin, 64.0 * cos), 64);
+    // At the border torchvision fades to black over a pixel, where here the last pixel holds: the inside is compared.
+    matches_torchvision("rotate", &turned, |x, y| (x - 31.5).hypot(y - 31.5) < 30.0);
+}
+
+/// Greatest distance between the distribution of `values` and the one of `density` on `low..high`.
+fn kolmogorov_smirnov(
+    mut values: Vec<f64>,
+    low: f64,
+    high: f64,
+    density: impl Fn(f64) -> f64,
+) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let steps = 20_000;
+    let width = (high - low) / f64::from(steps);
+    let masses: Vec<f64> =
+        (0..steps).map(|i| density(low + (f64::from(i) + 0.5) * width)).collect();
+    let whole: f64 = masses.iter().sum();
+    let (mut below, mut passed, mut worst) = (0.0, 0, 0.0_f64);
+    for (i, mass) in masses.iter().enumerate() {
+        below += mass / whole;
+        let end = low + (i + 1) as f64 * width;
+        while passed < values.len() && values[passed] < end {
+            passed += 1;
+        }
+        worst = worst.max((passed as f64 / values.len() as f64 - below).abs());
+    }
+    worst
+}
+
+/// A box of area a and ratio r fits where |ln r| ≤ −ln a: areas have the density of min(ln 4/3, −ln a), and logarithms u
+/// of ratios that of e^−|u| − ½.
+#[test]
+fn areas_and_ratios_of_crops_have_the_distribution_of_what_fits() {
+    let mut rng = stream(8, "crop", &[]);
+    let boxes: Vec<(f64, f64)> = (0..40_000)
+        .map(|_| draw_box((0.5, 1.0), (0.75, 4.0 / 3.0), &mut rng))
+        .map(|(w, h)| (f64::from(w), f64::from(h)))
+        .collect();
+    let bound = (4.0_f64 / 3.0).ln();
+    let areas = boxes.iter().map(|(w, h)| w * h).collect();
+    let area = kolmogorov_smirnov(areas, 0.5, 1.0, |a| bound.min(-a.ln()));
+    let ratios = boxes.iter().map(|(w, h)| (w / h).ln()).collect();
+    let ratio = kolmogorov_smirnov(ratios, -bound, bound, |u| (-u.abs()).exp() - 0.5);
+    // One sample in a hundred of this size is further off.
+    let limit = 1.628 / (boxes.len() as f64).sqrt();
+    assert!(area < limit && ratio < limit, "{area} {ratio} {limit}");
+}

@@ -148,4 +148,26 @@ mod tests {
         assert_eq!(plane.pixels[0], 1.0);
         assert!((plane.pixels[3] - 0.5001).abs() < 1e-4);
     }
+
+    /// Values of torchvision v2, bicubic with antialiasing, made by `tests/golden/views.py`.
+    #[test]
+    fn resizing_matches_torchvision() {
+        let value = |i: u32| {
+            let (x, y) = (i % 64, i / 64);
+            ((7 * x * x + 13 * y + 3 * x * y) % 251) as f32 / 500.0 + 0.25
+        };
+        let source = Plane { width: 64, height: 64, pixels: (0..64 * 64).map(value).collect() };
+        let golden: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/golden/views.json")).unwrap();
+        for size in [24_u32, 96] {
+            let found = resize(source.clone(), size).pixels;
+            let expected = golden[format!("resize_{size}")].as_array().unwrap();
+            assert_eq!(expected.len(), found.len().div_ceil(29));
+            for (found, expected) in found.iter().step_by(29).zip(expected) {
+                let expected = expected.as_f64().unwrap() as f32;
+                // Weights are rounded to fixed point: an eighth of an 8-bit film's grey level is allowed.
+                assert!((found - expected).abs() < 5e-4, "{size}: {found} {expected}");
+            }
+        }
+    }
 }

@@ -24,7 +24,7 @@ impl<M: Module> Ema<M> {
     /// Follows the model by one step. Early steps decay faster, `(1 + t) / (10 + t)`, so that a short run is not
     /// dominated by where it began.
     pub fn update(&mut self, model: &M) {
-        let mut weights = Weights(HashMap::new());
+        let mut weights = Weights { values: HashMap::new(), statistics: true };
         model.valid().visit(&mut weights);
         self.updates += 1;
         let t = self.updates as f64;
@@ -39,11 +39,26 @@ impl<M: Module> Ema<M> {
     }
 }
 
-struct Weights(HashMap<ParamId, Box<dyn Any>>);
+/// Moves the weights of `average`, a copy of `model` that is on the same device, plain or not, one step:
+/// `average ← decay · average + (1 − decay) · model`. Batch-norm statistics stay as they are.
+pub(super) fn follow<M: Module>(average: M, model: &M, decay: f64) -> M {
+    let mut weights = Weights { values: HashMap::new(), statistics: false };
+    model.visit(&mut weights);
+    average.map(&mut Follow { weights, decay })
+}
+
+/// Plain copies of a model's weights, by their ids.
+struct Weights {
+    values: HashMap<ParamId, Box<dyn Any>>,
+    /// Takes what has no gradient too.
+    statistics: bool,
+}
 
 impl ModuleVisitor for Weights {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.0.insert(param.id, Box::new(param.val()));
+        if self.statistics || param.is_require_grad() {
+            self.values.insert(param.id, Box::new(param.val().without_autodiff()));
+        }
     }
 }
 
@@ -55,13 +70,17 @@ struct Follow {
 impl ModuleMapper for Follow {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(model) =
-            self.weights.0.get(&param.id).and_then(|value| value.downcast_ref::<Tensor<D>>())
+            self.weights.values.get(&param.id).and_then(|value| value.downcast_ref::<Tensor<D>>())
         else {
             return param;
         };
         let model = model.clone();
         let decay = self.decay;
-        param.map(|average| average.mul_scalar(decay) + model.mul_scalar(1.0 - decay))
+        param.map(|average| {
+            let model =
+                if average.device().is_autodiff() { Tensor::from_inner(model) } else { model };
+            average.mul_scalar(decay) + model.mul_scalar(1.0 - decay)
+        })
     }
 }
 

@@ -7,11 +7,13 @@
 pub mod distill;
 pub mod ema;
 pub mod finetune;
+pub mod lars;
 pub mod metrics;
 pub mod nt_xent;
+pub mod objective;
 pub mod optimizer;
+pub mod pretrain;
 pub mod schedule;
-pub mod simclr;
 pub mod throughput;
 
 pub use crate::dataset::Flow;
@@ -73,6 +75,16 @@ pub enum LearnError {
     /// The device failed.
     #[error("the device failed: {0}")]
     Device(String),
+    /// A batch does not fit into memory.
+    #[error("{}", too_large(*batch, *fits, *needed))]
+    TooLarge {
+        /// Films of the batch.
+        batch: usize,
+        /// Films that would about fit; 0 if it is not known.
+        fits: usize,
+        /// Bytes that a step takes and bytes that are free, where they are known.
+        needed: Option<(u64, u64)>,
+    },
     /// A checkpoint could not be written or read.
     #[error("the checkpoint cannot be used: {fault}: {path}")]
     Checkpoint {
@@ -81,6 +93,18 @@ pub enum LearnError {
         /// The checkpoint's folder.
         path: PathBuf,
     },
+}
+
+fn too_large(batch: usize, fits: usize, needed: Option<(u64, u64)>) -> String {
+    let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
+    let why = needed.map_or_else(String::new, |(needed, free)| {
+        format!(" (a step takes about {:.1} GiB and {:.1} GiB are free)", gib(needed), gib(free))
+    });
+    let what =
+        if fits > 0 { format!("about {fits} would") } else { "a much smaller one".to_owned() };
+    format!(
+        "a batch of {batch} films does not fit into memory{why}; {what}, or the same in more parts by --accumulate"
+    )
 }
 
 impl From<ExecutionError> for LearnError {

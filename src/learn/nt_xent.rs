@@ -19,6 +19,19 @@ pub struct NtXent {
 /// # Shapes
 /// `[2n, d]`, any scale: rows are normalised here.
 pub fn nt_xent(projections: Tensor<2>, temperature: f32) -> NtXent {
+    contrastive(projections, temperature, false, None)
+}
+
+/// [`nt_xent`] with two options.
+///
+/// `decoupled` leaves each row's positive out of its denominator (<https://arxiv.org/abs/2110.06848>, equation 6); there
+/// must then be another film or a key. `keys` are further negatives of every row, `[k, d]` of length 1.
+pub fn contrastive(
+    projections: Tensor<2>,
+    temperature: f32,
+    decoupled: bool,
+    keys: Option<Tensor<2>>,
+) -> NtXent {
     let device = projections.device();
     let rows = projections.dims()[0];
     let n = rows / 2;
@@ -27,10 +40,22 @@ pub fn nt_xent(projections: Tensor<2>, temperature: f32) -> NtXent {
     let first = z.clone().narrow(0, 0, n);
     let second = z.clone().narrow(0, n, n);
     let positives = (first * second).sum_dim(1).div_scalar(temperature);
-    let own = Tensor::<2, Bool>::diag_mask([rows, rows], 0, &device).bool_not();
-    let similarities = z.clone().matmul(z.transpose()).div_scalar(temperature).mask_fill(own, -1e9);
-    let highest = similarities.clone().detach().max_dim(1);
-    let partition = (similarities.clone() - highest.clone()).exp().sum_dim(1).log() + highest;
+    let diagonal = |offset| Tensor::<2, Bool>::diag_mask([rows, rows], offset, &device).bool_not();
+    let similarities = z
+        .clone()
+        .matmul(z.clone().transpose())
+        .div_scalar(temperature)
+        .mask_fill(diagonal(0), -1e9);
+    let mut logits = similarities.clone();
+    if decoupled {
+        let partner = n as i64;
+        logits = logits.mask_fill(diagonal(partner), -1e9).mask_fill(diagonal(-partner), -1e9);
+    }
+    if let Some(keys) = keys {
+        logits = Tensor::cat(vec![logits, z.matmul(keys.transpose()).div_scalar(temperature)], 1);
+    }
+    let highest = logits.clone().detach().max_dim(1);
+    let partition = (logits - highest.clone()).exp().sum_dim(1).log() + highest;
     // Each positive pair counts for both of its rows.
     let loss = partition.mean() - positives.mean();
     NtXent { loss, similarities }

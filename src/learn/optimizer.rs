@@ -1,7 +1,8 @@
-//! AdamW over a whole network: no decay of batch norms, a learning rate of its own for the head, state that can be saved.
+//! The optimisers of whole networks, with state that can be saved.
 //!
-//! The arithmetic is burn's `AdamW`. Its `ModuleOptimizer` is not used, because restoring that one's state makes tensors
-//! on the process's default device, which panics on a machine without a graphics driver.
+//! AdamW has no decay of batch norms and biases, and a learning rate of its own for the head. Its arithmetic is burn's
+//! `AdamW`; burn's `ModuleOptimizer` is not used, because restoring that one's state makes tensors on the process's
+//! default device, which panics on a machine without a graphics driver.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -11,6 +12,81 @@ use burn::optim::{
     AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, GradientsParams, Optimizer as _,
 };
 use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::lars::ModuleLars;
+
+/// Which optimiser, and its parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum OptimizerConfig {
+    /// [`ModuleAdamW`], for batches of a small machine.
+    Adamw {
+        /// Decay of all but batch norms and biases, at least 0.
+        weight_decay: f32,
+    },
+    /// [`ModuleLars`], SimCLR's, for large batches.
+    Lars {
+        /// Decay of all but batch norms, biases and the supervised head, at least 0.
+        weight_decay: f32,
+        /// Momentum in 0..1; the reference's is .9.
+        momentum: f32,
+    },
+}
+
+/// One of the optimisers with its state.
+pub enum Optimizer {
+    /// AdamW.
+    Adamw(ModuleAdamW),
+    /// LARS and the steps that it has taken.
+    Lars(ModuleLars, usize),
+}
+
+impl Optimizer {
+    /// Starts without state.
+    pub fn new(config: &OptimizerConfig) -> Self {
+        match *config {
+            OptimizerConfig::Adamw { weight_decay } => {
+                Self::Adamw(ModuleAdamW::new(weight_decay, 1.0))
+            }
+            OptimizerConfig::Lars { weight_decay, momentum } => {
+                Self::Lars(ModuleLars::new(weight_decay, momentum), 0)
+            }
+        }
+    }
+
+    /// Moves every parameter that has a gradient.
+    pub fn step<M: Module>(&mut self, rate: f64, model: M, gradients: GradientsParams) -> M {
+        match self {
+            Self::Adamw(adamw) => adamw.step(rate, model, gradients),
+            Self::Lars(lars, steps) => {
+                *steps += 1;
+                lars.step(rate, model, gradients)
+            }
+        }
+    }
+
+    /// Copies the state in the shape of `model`. LARS has one moment, its velocity; the second is the model itself.
+    pub fn moments<M: Module>(&self, model: &M) -> Moments<M> {
+        match self {
+            Self::Adamw(adamw) => adamw.moments(model),
+            Self::Lars(lars, steps) => {
+                Moments { first: lars.velocities(model), second: model.valid(), steps: *steps }
+            }
+        }
+    }
+
+    /// Takes a saved state up; parameters are found by their ids, which come with the records.
+    pub fn restore<M: Module>(&mut self, moments: &Moments<M>) {
+        match self {
+            Self::Adamw(adamw) => adamw.restore(moments),
+            Self::Lars(lars, steps) => {
+                lars.restore(&moments.first);
+                *steps = moments.steps;
+            }
+        }
+    }
+}
 
 /// AdamW (betas .9 and .999, epsilon 1e-8) with its state for every parameter.
 pub struct ModuleAdamW {
@@ -32,8 +108,8 @@ pub struct Moments<M> {
 }
 
 impl ModuleAdamW {
-    /// Starts without state. Parameters whose path contains `norm` are not decayed, those whose path contains `head`
-    /// learn `head_factor` times as fast.
+    /// Starts without state. Parameters whose path contains `norm` and biases are not decayed, those whose path contains
+    /// `head` learn `head_factor` times as fast.
     pub fn new(weight_decay: f32, head_factor: f64) -> Self {
         let build = |decay| AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(decay).build();
         let (decayed, undecayed) = (build(weight_decay), build(0.0));
@@ -45,7 +121,7 @@ impl ModuleAdamW {
         model.map(&mut Step { optimizer: self, gradients, rate, path: Vec::new() })
     }
 
-    /// Copies the state in the shape of `model`.
+    /// Copies the state in the shape of `model`, zero where there is none.
     pub fn moments<M: Module>(&self, model: &M) -> Moments<M> {
         let mut read = Read { optimizer: self, second: false, steps: 0 };
         let first = model.valid().map(&mut read);
@@ -82,8 +158,8 @@ impl ModuleMapper for Step<'_> {
         let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
         let (id, tensor, mapper) = param.consume();
         let within = |part: &str| self.path.iter().any(|name| name.contains(part));
-        let optimizer =
-            if within("norm") { &self.optimizer.undecayed } else { &self.optimizer.decayed };
+        let decayed = !within("norm") && self.path.last().is_none_or(|name| name != "bias");
+        let optimizer = if decayed { &self.optimizer.decayed } else { &self.optimizer.undecayed };
         let rate = if within("head") { self.rate * self.optimizer.head_factor } else { self.rate };
         let state = self.optimizer.states.remove(&id);
         let state =
@@ -110,9 +186,10 @@ impl ModuleMapper for Read<'_> {
         let Some(AdamWState { momentum }) =
             state.and_then(|state| state.downcast_ref::<AdamWState<D>>())
         else {
-            return param;
+            return param.map(|value| value.zeros_like());
         };
-        self.steps = momentum.time;
+        // Batch-norm statistics have a state once one was restored, and it never steps.
+        self.steps = self.steps.max(momentum.time);
         let moment = if self.second { &momentum.moment_2 } else { &momentum.moment_1 };
         param.map(|_| moment.clone())
     }
@@ -158,12 +235,13 @@ mod tests {
         GradientsParams::from_grads(loss.backward(), model)
     }
 
-    /// Ten steps as burn's own optimiser of modules takes them, with a save and a restore after the fifth.
+    /// Ten steps as burn's own optimiser of modules takes them, with a save and a restore after the fifth. There is no
+    /// bias, which burn's would decay.
     #[test]
     fn moves_as_burns_module_optimizer_and_goes_on_after_a_restore() {
         let device = Device::flex().autodiff();
         let weights = |model: &Linear| read(model.weight.val().inner()).unwrap();
-        let start = LinearConfig::new(2, 3).init(&device);
+        let start = LinearConfig::new(2, 3).with_bias(false).init(&device);
         start.weight.val();
         let (mut own, mut peer) = (start.clone(), start.clone());
         let mut optimizer = ModuleAdamW::new(0.01, 1.0);
@@ -183,5 +261,23 @@ mod tests {
             assert_eq!(weights(&own), weights(&peer), "step {step}");
         }
         assert_ne!(weights(&own), weights(&start));
+    }
+
+    /// Without gradients to speak of only decay moves anything.
+    #[test]
+    fn adamw_decays_weights_and_not_biases() {
+        let device = Device::flex().autodiff();
+        let mut model = LinearConfig::new(2, 3).init(&device);
+        model.bias = Some(Param::from_tensor(Tensor::ones([3], &device)));
+        let (weight, bias) = (model.weight.val().inner(), model.bias.clone().map(|bias| bias.id));
+        let mut gradients = GradientsParams::new();
+        gradients.register(model.weight.id, weight.zeros_like());
+        gradients.register(bias.unwrap(), Tensor::<1>::zeros([3], &device.clone().inner()));
+        let model = ModuleAdamW::new(0.1, 1.0).step(0.5, model, gradients);
+        let expected = read(weight.mul_scalar(1.0 - 0.5 * 0.1)).unwrap();
+        for (found, expected) in read(model.weight.val().inner()).unwrap().iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+        }
+        assert_eq!(read(model.bias.unwrap().val().inner()).unwrap(), [1.0; 3]);
     }
 }

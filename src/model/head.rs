@@ -53,12 +53,20 @@ impl ProjectionHead {
         }
     }
 
+    /// Computes the first layer and its ReLU, the part that fine-tuning keeps.
+    ///
+    /// # Shapes
+    /// `[n, features]`, unchanged.
+    pub fn first_layer(&self, features: Tensor<2>) -> Tensor<2> {
+        relu(self.first.forward(features))
+    }
+
     /// Projects features.
     ///
     /// # Shapes
     /// `[n, features]` to `[n, 128]`.
     pub fn forward(&self, features: Tensor<2>) -> Tensor<2> {
-        let hidden = relu(self.first.forward(features));
+        let hidden = self.first_layer(features);
         let hidden = relu(self.second.forward(hidden));
         self.third.forward(hidden)
     }

@@ -3,17 +3,21 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use penumbra::fsutil::write_atomic;
+use rustix::process::{Pid, Signal, kill_process};
+
+fn command(home: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_penumbra"));
+    command.args(["--device", "cpu", "--threads", "1", "--home"]).arg(home).args(args);
+    command
+}
 
 fn penumbra(home: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_penumbra"))
-        .args(["--device", "cpu", "--threads", "1", "--home"])
-        .arg(home)
-        .args(args)
-        .output()
-        .unwrap()
+    command(home, args).output().unwrap()
 }
 
 fn text(output: &Output) -> String {
@@ -87,7 +91,8 @@ fn pretrain_embed_and_simulate_run_one_after_the_other() {
     let data = ["--images", &images, "--labels", &labels, "--split", "train"];
     let pretrain = |more: &[&str]| {
         let shape = [
-            "--depth", "10", "--width", "0.0625", "--size", "16", "--batch", "16", "--epochs", "2",
+            "--arch", "resnet10", "--width", "0.0625", "--size", "16", "--batch", "16", "--epochs",
+            "2",
         ];
         let all = [&["pretrain", "--out", "tiny"][..], &data, &shape, more].concat();
         penumbra(&home, &all)
@@ -127,6 +132,182 @@ fn pretrain_embed_and_simulate_run_one_after_the_other() {
     };
     let again: serde_json::Value = serde_json::from_slice(&simulate().stdout).unwrap();
     assert_eq!(figures(&report), figures(&again), "the same seeds gave other figures");
+}
+
+/// Starts `penumbra` and waits until a file is there for which `ready` is true.
+fn start_until(home: &Path, args: &[&str], file: &Path, ready: impl Fn(&str) -> bool) -> Child {
+    let mut command = command(home, args);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let started = Instant::now();
+    while !fs::read_to_string(file).is_ok_and(|text| ready(&text)) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended too early");
+        assert!(started.elapsed() < Duration::from_mins(1), "nothing came");
+        sleep(Duration::from_millis(2));
+    }
+    child
+}
+
+fn interrupt(child: &Child) {
+    kill_process(Pid::from_child(child), Signal::INT).unwrap();
+}
+
+fn step(position: &str) -> Option<u64> {
+    serde_json::from_str::<serde_json::Value>(position).ok()?["step"].as_u64()
+}
+
+#[test]
+fn an_interrupted_pretraining_goes_on_to_the_same_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("films");
+    let labels = films(&images, 96);
+    let images = images.to_string_lossy().into_owned();
+    let home = folder.path().join("home");
+    let pretrain = [
+        "pretrain", "--images", &images, "--labels", &labels, "--split", "train", "--arch",
+        "resnet10", "--width", "0.0625", "--size", "16", "--batch", "16", "--epochs", "16",
+    ];
+    let model = |name: &str| home.join("models").join(name);
+    let cut = [&pretrain[..], &["--checkpoint-steps", "5", "--out", "cut"]].concat();
+    let position = model("cut.checkpoint").join("position.json");
+    let child = start_until(&home, &cut, &position, |text| step(text).is_some_and(|step| step > 3));
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(&output), 1, "{}", text(&output));
+    assert!(text(&output).contains("--resume goes on from here"), "{}", text(&output));
+    assert!(text(&output).contains("cut.checkpoint"), "{}", text(&output));
+    assert!(!model("cut").exists());
+    let stopped = step(&fs::read_to_string(&position).unwrap()).unwrap();
+    assert!((4..48).contains(&stopped), "{stopped}");
+
+    let other = [&cut[..], &["--resume", "--seed", "1"]].concat();
+    let refused = penumbra(&home, &other);
+    assert_eq!(code(&refused), 3);
+    assert!(text(&refused).contains("seed was 0 and is 1 now"), "{}", text(&refused));
+    let output = penumbra(&home, &[&cut[..], &["--resume"]].concat());
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    assert!(!model("cut.checkpoint").exists());
+    let output = penumbra(&home, &[&pretrain[..], &["--out", "whole"]].concat());
+    assert_eq!(code(&output), 0, "{}", text(&output));
+
+    let card = |name: &str| -> serde_json::Value {
+        serde_json::from_slice(&fs::read(model(name).join("model.json")).unwrap()).unwrap()
+    };
+    assert_eq!(card("cut")["weights_hash"], card("whole")["weights_hash"]);
+    assert_eq!(card("cut")["metrics"], card("whole")["metrics"]);
+    assert_eq!(card("cut")["made_by"]["labels_looked_at_by_probe"], 0);
+    // All but the last column, which is the speed.
+    let curve = |name: &str| -> Vec<String> {
+        let csv = fs::read_to_string(model(name).join("pretrain.csv")).unwrap();
+        csv.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned()).collect()
+    };
+    assert_eq!(curve("cut").len(), 17);
+    assert_eq!(curve("cut"), curve("whole"));
+}
+
+#[test]
+fn a_second_ctrl_c_does_not_wait_for_the_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("films");
+    films(&images, 12);
+    let images = images.to_string_lossy().into_owned();
+    let home = folder.path().join("home");
+    let args = [
+        "pretrain", "--images", &images, "--width", "1", "--size", "128", "--batch", "12", "--out",
+        "slow",
+    ];
+    let position = home.join("models/slow.checkpoint/position.json");
+    let child = start_until(&home, &args, &position, |text| step(text) == Some(0));
+    interrupt(&child);
+    sleep(Duration::from_millis(40));
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(&output), 130, "{}", text(&output));
+    assert!(text(&output).contains("Ctrl-C again"), "{}", text(&output));
+}
+
+#[test]
+fn a_probe_looks_on_and_curves_stand_beside_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("films");
+    let labels = films(&images, 96);
+    let images = images.to_string_lossy().into_owned();
+    let home = folder.path().join("home");
+    let pretrain = |out: &str, more: &[&str]| {
+        let args = [
+            "pretrain", "--images", &images, "--labels", &labels, "--split", "train", "--arch",
+            "resnet10", "--width", "0.0625", "--size", "16", "--batch", "16", "--epochs", "3",
+            "--out",
+        ];
+        let output = penumbra(&home, &[&args[..], &[out], more].concat());
+        assert_eq!(code(&output), 0, "{}", text(&output));
+        let model = home.join("models").join(out);
+        let card: serde_json::Value =
+            serde_json::from_slice(&fs::read(model.join("model.json")).unwrap()).unwrap();
+        (text(&output), model, card)
+    };
+    let more = ["--probe-split", "val", "--probe-every", "2", "--accumulate", "2"];
+    let (said, model, card) = pretrain("seen", &more);
+    assert!(said.contains("looking on with 48 labels"), "{said}");
+    assert!(said.contains("epoch 2: on 48 labels"), "{said}");
+    let probes = fs::read_to_string(model.join("probe.csv")).unwrap();
+    let epochs: Vec<&str> = probes.lines().map(|line| line.split(',').next().unwrap()).collect();
+    assert_eq!(epochs, ["epoch", "2", "3"], "{probes}");
+    assert_eq!(card["made_by"]["labels_looked_at_by_probe"], 48);
+    assert_eq!(card["made_by"]["pretrain"]["epochs"], 3);
+    assert_eq!(card["made_by"]["pretrain"]["micro_batches"], 2);
+    assert_eq!(card["metrics"]["probe"]["labels"], 48);
+    let svg = fs::read_to_string(model.join("pretrain.svg")).unwrap();
+    for words in ["<svg", "contrastive accuracy", "learning rate", "20 nearest", "epoch"] {
+        assert!(svg.contains(words), "no {words:?} in the curves");
+    }
+
+    // The look changes nothing, and two devices share out what --accumulate does one after the other.
+    let (_, blind, unseen) = pretrain("unseen", &["--devices", "2"]);
+    assert_eq!(unseen["weights_hash"], card["weights_hash"]);
+    assert_eq!(unseen["made_by"]["labels_looked_at_by_probe"], 0);
+    assert!(!blind.join("probe.csv").exists());
+    assert!(blind.join("pretrain.svg").is_file());
+}
+
+#[test]
+fn every_objective_and_optimiser_pretrains() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("films");
+    films(&images, 16);
+    let images = images.to_string_lossy().into_owned();
+    let home = folder.path().join("home");
+    let recipes: [(&str, &[&str]); 3] = [
+        ("simclr", &["--queue", "24", "--decoupled", "--optimizer", "lars", "--scaling", "sqrt"]),
+        ("vicreg", &["--optimizer", "lars"]),
+        ("byol", &["--momentum", "0.95", "--accumulate", "2", "--scaling", "linear"]),
+    ];
+    for (objective, more) in recipes {
+        let args = [
+            "pretrain",
+            "--images",
+            &images,
+            "--objective",
+            objective,
+            "--out",
+            objective,
+            "--arch",
+            "resnet10",
+            "--width",
+            "0.0625",
+            "--size",
+            "16",
+            "--batch",
+            "8",
+            "--epochs",
+            "2",
+        ];
+        let output = penumbra(&home, &[&args[..], more].concat());
+        assert_eq!(code(&output), 0, "{}", text(&output));
+        let card = fs::read(home.join("models").join(objective).join("model.json")).unwrap();
+        let card: serde_json::Value = serde_json::from_slice(&card).unwrap();
+        assert!(card["made_by"]["pretrain"]["objective"][objective].is_object(), "{card}");
+        assert!(card["metrics"]["loss"].as_f64().unwrap().is_finite());
+    }
 }
 
 #[test]

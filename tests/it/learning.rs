@@ -8,9 +8,11 @@ use penumbra::dataset::planes::PlaneStore;
 use penumbra::imaging::{Augment, Fit, Plane, Preprocess};
 use penumbra::learn::distill::{DistillConfig, distill};
 use penumbra::learn::finetune::{FinetuneConfig, Labelled, ensemble, finetune};
+use penumbra::learn::objective::ObjectiveConfig;
+use penumbra::learn::optimizer::OptimizerConfig;
+use penumbra::learn::pretrain::{PretrainConfig, Watch, pretrain};
 use penumbra::learn::schedule::Scaling;
-use penumbra::learn::simclr::{Checkpoints, SimclrConfig, pretrain};
-use penumbra::learn::{EVAL_BATCH, Flow, LearnError, Setting, probabilities, read};
+use penumbra::learn::{EVAL_BATCH, Flow, LearnError, Setting, StepReport, probabilities, read};
 use penumbra::model::folder::{self, Kind, ModelCard, load_classifier, load_pretrained};
 use penumbra::model::{Architecture, Classifier, Pretrained, Stem};
 use penumbra::rng;
@@ -39,17 +41,23 @@ fn films(count: usize) -> Arc<PlaneStore> {
     Arc::new(PlaneStore::from_planes(edge, planes))
 }
 
-fn config(epochs: u32) -> SimclrConfig {
-    SimclrConfig {
+fn config(epochs: u32) -> PretrainConfig {
+    PretrainConfig {
         architecture: small(),
         size: SIZE,
         epochs,
         batch: 16,
+        micro_batches: 1,
+        objective: ObjectiveConfig::Simclr {
+            temperature: 0.2,
+            decoupled: false,
+            queue: 0,
+            momentum: 0.0,
+        },
+        optimizer: OptimizerConfig::Adamw { weight_decay: 1e-4 },
         rate: 5e-3,
         scaling: Scaling::None,
         warmup_epochs: 1,
-        weight_decay: 1e-4,
-        temperature: 0.2,
         augment: Augment {
             crop_area: (0.7, 1.0),
             rotate_degrees: 0.0,
@@ -109,13 +117,14 @@ fn pretraining_learns_to_tell_films_apart() {
     let store = films(64);
     let mut reports = Vec::new();
     let device = Device::flex();
-    pretrain(&config(16), &store, &device, 1, None, &mut |report| {
+    let mut step = |report: &StepReport| {
         reports.push(report.clone());
         Flow::Continue
-    })
-    .unwrap();
+    };
+    Watch::steps(&mut step, |watch| pretrain(&config(16), &store, &[device], 1, None, watch))
+        .unwrap();
     assert_eq!(reports.len(), 16 * 4);
-    let mean = |reports: &[penumbra::learn::StepReport]| {
+    let mean = |reports: &[StepReport]| {
         reports.iter().map(|report| report.loss).sum::<f32>() / reports.len() as f32
     };
     let (first, last) = (mean(&reports[..4]), mean(&reports[60..]));
@@ -129,39 +138,15 @@ fn pretraining_learns_to_tell_films_apart() {
 }
 
 #[test]
-fn a_resumed_run_ends_as_an_uninterrupted_one() {
-    let store = films(32);
-    let device = Device::flex();
-    let folder = tempfile::tempdir().unwrap();
-    let checkpoints = |resume| Checkpoints { folder: folder.path().join("c.checkpoint"), resume };
-    let whole = pretrain(&config(3), &store, &device, 1, None, &mut |_| Flow::Continue).unwrap();
-    let stopped =
-        pretrain(&config(3), &store, &device, 1, Some(&checkpoints(false)), &mut |report| {
-            if report.step == 3 { Flow::Stop } else { Flow::Continue }
-        });
-    assert!(matches!(stopped, Err(LearnError::Stopped)));
-    let mut first = None;
-    let resumed =
-        pretrain(&config(3), &store, &device, 1, Some(&checkpoints(true)), &mut |report| {
-            first.get_or_insert(report.step);
-            Flow::Continue
-        })
-        .unwrap();
-    assert_eq!(first, Some(3), "the run did not go on from its checkpoint");
-    let output = |model: &Pretrained| read(model.project(input(&device))).unwrap();
-    assert_eq!(output(&whole), output(&resumed));
-    let other = SimclrConfig { rate: 1e-3, ..config(3) };
-    let refused =
-        pretrain(&other, &store, &device, 1, Some(&checkpoints(true)), &mut |_| Flow::Continue);
-    assert!(matches!(refused, Err(LearnError::Checkpoint { .. })));
-}
-
-#[test]
 fn fine_tuning_and_distillation_learn_two_kinds_of_films() {
     let store = films(60);
     let device = Device::flex();
     // A few epochs of pretraining give the batch norms, which fine-tuning keeps, their statistics.
-    let start = pretrain(&config(6), &store, &device, 1, None, &mut |_| Flow::Continue).unwrap();
+    let devices = [device.clone()];
+    let trained = Watch::steps(&mut |_| Flow::Continue, |watch| {
+        pretrain(&config(6), &store, &devices, 1, None, watch)
+    });
+    let start = trained.unwrap().network;
     let setting = Setting { start: &start, classes: 2, store: &store, device: &device };
     let patients: Vec<String> = (0..60).map(|row| format!("p{}", row / 2)).collect();
     let asked = std::cell::Cell::new(0);
