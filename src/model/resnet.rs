@@ -84,12 +84,36 @@ impl Encoder {
     /// # Shapes
     /// `[n, 1, size, size]` in 0..=1 to `[n, features]`.
     pub fn forward(&self, films: Tensor<4>) -> Tensor<2> {
-        let own = device::is_cpu(&films.device());
-        let format = if own { MemoryFormat::ChannelsLast } else { MemoryFormat::ChannelsFirst };
+        let format = memory_format(&films);
         self.forward_in(films, format, &mut |_| ())
     }
 
-    /// The same in a memory format; `look` sees the output of the stem and of each block.
+    /// Encodes films for a linear head: the means of the last three groups' outputs side by side, averaged over each film
+    /// and its mirror image. Earlier groups see finer structure than [`Self::forward`]'s, the last.
+    ///
+    /// # Shapes
+    /// `[n, 1, size, size]` in 0..=1 to `[n, channels of groups 2, 3 and 4]`, nothing below 0.
+    pub fn pyramid(&self, films: Tensor<4>) -> Tensor<2> {
+        let mirrored = films.clone().flip([3]);
+        (self.pyramid_of_one_side(films) + self.pyramid_of_one_side(mirrored)).mul_scalar(0.5)
+    }
+
+    fn pyramid_of_one_side(&self, films: Tensor<4>) -> Tensor<2> {
+        let format = memory_format(&films);
+        let mut groups: Vec<Tensor<2>> = Vec::new();
+        self.forward_in(films, format, &mut |map| {
+            let mean = format.global_average(map.clone());
+            let [n, a, b, c] = mean.dims();
+            let mean = mean.reshape([n, a * b * c]);
+            // A group's blocks have as many channels as its last, and each group has twice as many as the one before.
+            groups.pop_if(|last| last.dims() == mean.dims());
+            groups.push(mean);
+        });
+        let last = groups.split_off(groups.len() - 3);
+        Tensor::cat(last, 1)
+    }
+
+    /// The same as [`Self::forward`] in a memory format; `look` sees the output of the stem and of each block.
     pub(super) fn forward_in(
         &self,
         films: Tensor<4>,
@@ -131,6 +155,12 @@ impl Encoder {
             .map(|values| Tensor::from_data(TensorData::new(values.to_vec(), shape), &device));
         (films - mean) / deviation
     }
+}
+
+/// The format in which the films' device computes best.
+fn memory_format(films: &Tensor<4>) -> MemoryFormat {
+    let own = device::is_cpu(&films.device());
+    if own { MemoryFormat::ChannelsLast } else { MemoryFormat::ChannelsFirst }
 }
 
 #[cfg(test)]
