@@ -225,6 +225,26 @@ mod tests {
         values.iter().fold(0.0, |largest, value| largest.max(value.abs()))
     }
 
+    /// Both block kinds: the last group's part is what `forward` gives, the others have their groups' channels, and a
+    /// film's mirror image has the film's features.
+    #[test]
+    fn a_pyramid_holds_the_last_three_groups_of_both_sides() {
+        let device = Device::flex();
+        for (depth, channels) in [(18, [16, 32, 64]), (14, [64, 128, 256])] {
+            let encoder = encoder(&Architecture::resnet(depth, 0.125, Stem::Small), &device);
+            let films = films(3, 32, &device);
+            let mirrored = films.clone().flip([3]);
+            let found = encoder.pyramid(films.clone());
+            assert_eq!(found.dims(), [3, channels.iter().sum::<usize>()]);
+            let last = found.clone().narrow(1, channels[0] + channels[1], channels[2]);
+            let expected = encoder.forward(films) + encoder.forward(mirrored.clone());
+            let error = read(last - expected.mul_scalar(0.5));
+            assert!(largest(&error) < 1e-6);
+            let error = read(found - encoder.pyramid(mirrored));
+            assert!(largest(&error) < 1e-6);
+        }
+    }
+
     /// Depths, widths and stems, even and odd sizes, a batch of one film.
     #[test]
     fn the_cpus_path_has_burns_outputs_and_gradients() {
