@@ -14,27 +14,27 @@ pub struct RecipeArgs {
     /// What is minimised
     #[arg(long, value_enum, default_value_t = ObjectiveChoice::Simclr)]
     pub objective: ObjectiveChoice,
-    /// Temperature of SimCLR's loss
-    #[arg(long, default_value_t = 0.2)]
-    pub temperature: f32,
+    /// SimCLR: temperature of the loss [default: 0.2]
+    #[arg(long)]
+    pub temperature: Option<f32>,
     /// SimCLR: leave the positive out of the denominator
     #[arg(long)]
     pub decoupled: bool,
     /// SimCLR: keys of earlier batches that serve as further negatives
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub queue: usize,
+    #[arg(long, value_name = "N")]
+    pub queue: Option<usize>,
     /// Momentum of the average that makes the queue's keys [default: 0.999] or BYOL's targets [default: 0.99]
     #[arg(long)]
     pub momentum: Option<f64>,
-    /// VICReg: weight of the distance between views
-    #[arg(long, default_value_t = 25.0)]
-    pub invariance: f32,
-    /// VICReg: weight of the spread of each dimension
-    #[arg(long, default_value_t = 25.0)]
-    pub variance: f32,
-    /// VICReg: weight of the covariances between dimensions
-    #[arg(long, default_value_t = 1.0)]
-    pub covariance: f32,
+    /// VICReg: weight of the distance between views [default: 25]
+    #[arg(long)]
+    pub invariance: Option<f32>,
+    /// VICReg: weight of the spread of each dimension [default: 25]
+    #[arg(long)]
+    pub variance: Option<f32>,
+    /// VICReg: weight of the covariances between dimensions [default: 1]
+    #[arg(long)]
+    pub covariance: Option<f32>,
     /// What moves the weights
     #[arg(long, value_enum, default_value_t = OptimizerChoice::Adamw)]
     pub optimizer: OptimizerChoice,
@@ -83,36 +83,60 @@ fn scaling(text: &str) -> Result<Scaling, String> {
 }
 
 impl RecipeArgs {
-    /// Fails, in words, for a number out of its range.
+    /// Fails, in words, for a number out of its range and for a flag that the objective does not have.
     ///
     /// # Errors
     /// Names the flag.
     pub fn check(&self) -> anyhow::Result<()> {
+        self.check_objective()?;
         let positive = |value: f64| value.is_finite() && value > 0.0;
-        if !positive(self.temperature.into()) || !self.rate.is_none_or(positive) {
+        let temperature = self.temperature.map(f64::from);
+        if !temperature.is_none_or(positive) || !self.rate.is_none_or(positive) {
             bail!("--temperature and --rate are above 0");
         }
         if !self.momentum.is_none_or(|momentum| (0.0..=1.0).contains(&momentum)) {
             bail!("--momentum is in 0..=1");
         }
-        let weights = [self.invariance, self.variance, self.covariance, self.weight_decay];
-        if weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0) {
+        let weights = [self.invariance, self.variance, self.covariance, Some(self.weight_decay)];
+        if weights.iter().flatten().any(|weight| !weight.is_finite() || *weight < 0.0) {
             bail!("--invariance, --variance, --covariance and --weight-decay are 0 or more");
+        }
+        Ok(())
+    }
+
+    fn check_objective(&self) -> anyhow::Result<()> {
+        use ObjectiveChoice::{Byol, Simclr, Vicreg};
+        let flags: [(&str, bool, &[ObjectiveChoice]); 7] = [
+            ("--temperature", self.temperature.is_some(), &[Simclr]),
+            ("--decoupled", self.decoupled, &[Simclr]),
+            ("--queue", self.queue.is_some(), &[Simclr]),
+            ("--momentum", self.momentum.is_some(), &[Simclr, Byol]),
+            ("--invariance", self.invariance.is_some(), &[Vicreg]),
+            ("--variance", self.variance.is_some(), &[Vicreg]),
+            ("--covariance", self.covariance.is_some(), &[Vicreg]),
+        ];
+        for (flag, given, objectives) in flags {
+            if given && !objectives.contains(&self.objective) {
+                bail!("{flag} does nothing with this --objective; leave it out");
+            }
         }
         Ok(())
     }
 
     /// What is minimised, with its parameters.
     pub fn objective(&self) -> ObjectiveConfig {
-        let Self { temperature, decoupled, queue, invariance, variance, covariance, .. } = *self;
         match self.objective {
             ObjectiveChoice::Simclr => ObjectiveConfig::Simclr {
-                temperature,
-                decoupled,
-                queue,
+                temperature: self.temperature.unwrap_or(0.2),
+                decoupled: self.decoupled,
+                queue: self.queue.unwrap_or(0),
                 momentum: self.momentum.unwrap_or(0.999),
             },
-            ObjectiveChoice::Vicreg => ObjectiveConfig::Vicreg { invariance, variance, covariance },
+            ObjectiveChoice::Vicreg => ObjectiveConfig::Vicreg {
+                invariance: self.invariance.unwrap_or(25.0),
+                variance: self.variance.unwrap_or(25.0),
+                covariance: self.covariance.unwrap_or(1.0),
+            },
             ObjectiveChoice::Byol => {
                 ObjectiveConfig::Byol { momentum: self.momentum.unwrap_or(0.99) }
             }
@@ -192,11 +216,17 @@ mod tests {
             "--rate -1",
             "--rate inf",
             "--momentum 1.5",
-            "--variance nan",
+            "--variance nan --objective vicreg",
             "--weight-decay -1",
+            "--covariance 2",
+            "--temperature 0.5 --objective byol",
+            "--decoupled --objective vicreg",
+            "--queue 8 --objective byol",
+            "--momentum 0.9 --objective vicreg",
         ] {
             let flag = text.split_once(' ').unwrap().0;
-            let text = text.replacen(' ', "=", 1);
+            // A number below zero is told from a flag by the equals sign.
+            let text = text.replacen(" -1", "=-1", 1);
             assert!(typed(&text).check().unwrap_err().to_string().contains(flag), "{text}");
         }
     }

@@ -116,7 +116,7 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel, last: f6
         .configure_mesh()
         .light_line_style(WHITE)
         .bold_line_style(BLACK.mix(0.12))
-        .x_labels(2 * TICKS)
+        .x_labels((last as usize).min(2 * TICKS))
         .y_labels(TICKS)
         .x_desc("epoch")
         .label_style(font.clone())
