@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::fsutil::{self, FsError};
 use crate::query::Embeddings;
 
-const MAGIC: &[u8; 8] = b"PNMBEMB1";
+/// The number at its end changes with what a row holds, so that older files are made anew.
+const MAGIC: &[u8; 8] = b"PNMBEMB2";
 
 /// Returns the key of one model's embeddings of these films in this order.
 ///
