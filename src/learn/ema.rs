@@ -33,6 +33,11 @@ impl<M: Module> Ema<M> {
             self.average.take().map(|average| average.map(&mut Follow { weights, decay }));
     }
 
+    /// Returns the averaged model as it is now; none only if an update failed half-way.
+    pub fn model(&self) -> Option<&M> {
+        self.average.as_ref()
+    }
+
     /// Returns the averaged model.
     pub fn into_model(self) -> Option<M> {
         self.average

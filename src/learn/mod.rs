@@ -4,6 +4,7 @@
 //! step and that may pause it (by not returning) or stop it. Gradients are cleared by each `backward`; batches are made
 //! on the autodiff device, because batch norm takes a plain input for evaluation.
 
+pub mod calibration;
 pub mod distill;
 pub mod ema;
 pub mod finetune;
@@ -28,7 +29,8 @@ use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
 use crate::dataset::batches::{Batch, LoaderError, eval_batch};
 use crate::dataset::planes::PlaneStore;
-use crate::model::{Classifier, Pretrained};
+use crate::model::{Classifier, LinearHead, Pretrained};
+use finetune::Labelled;
 
 /// Films in one forward pass where nothing is learnt.
 pub const EVAL_BATCH: usize = 64;
@@ -124,7 +126,13 @@ pub struct Setting<'a> {
     pub store: &'a Arc<PlaneStore>,
     /// Where to compute.
     pub device: &'a Device,
+    /// Fits a linear head on the start's embeddings to labelled films: what networks start from beside the
+    /// zero-initialised classifier, if at all.
+    pub head: Option<&'a HeadFit<'a>>,
 }
+
+/// Fits a linear head to labelled films.
+pub type HeadFit<'a> = dyn Fn(&Labelled) -> LinearHead + 'a;
 
 /// Counts steps and keeps the time.
 pub(crate) struct Pace {

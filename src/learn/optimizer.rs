@@ -1,6 +1,6 @@
 //! The optimisers of whole networks, with state that can be saved.
 //!
-//! AdamW has no decay of batch norms and biases, and a learning rate of its own for the head. Its arithmetic is burn's
+//! AdamW has no decay of batch norms and biases, and learning rates by layer. Its arithmetic is burn's
 //! `AdamW`; burn's `ModuleOptimizer` is not used, because restoring that one's state makes tensors on the process's
 //! default device, which panics on a machine without a graphics driver.
 
@@ -43,11 +43,16 @@ pub enum Optimizer {
 }
 
 impl Optimizer {
-    /// Starts without state.
+    /// Starts without state, at one rate for all layers.
     pub fn new(config: &OptimizerConfig) -> Self {
+        Self::with_rates(config, LayerRates::EVEN)
+    }
+
+    /// Starts without state. LARS ignores `rates`: it scales layers itself.
+    pub fn with_rates(config: &OptimizerConfig, rates: LayerRates) -> Self {
         match *config {
             OptimizerConfig::Adamw { weight_decay } => {
-                Self::Adamw(ModuleAdamW::new(weight_decay, 1.0))
+                Self::Adamw(ModuleAdamW::new(weight_decay, rates))
             }
             OptimizerConfig::Lars { weight_decay, momentum } => {
                 Self::Lars(ModuleLars::new(weight_decay, momentum), 0)
@@ -88,11 +93,41 @@ impl Optimizer {
     }
 }
 
+/// Learning rates of an encoder's blocks and of what stands on it, relative to the run's.
+///
+/// The last block has the run's rate and each earlier one `decay` times the next one's, the stem that of a block before
+/// the first (layer-wise decay: Howard and Ruder, ACL 2018, section 3.2; Bao et al., `BEiT`, appendix).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LayerRates {
+    /// Factor of what is not in the encoder.
+    pub head: f64,
+    /// Factor from a block to the one before it, in 0..=1.
+    pub decay: f64,
+    /// Blocks of the encoder.
+    pub blocks: usize,
+}
+
+impl LayerRates {
+    /// One rate for all.
+    pub const EVEN: Self = Self { head: 1.0, decay: 1.0, blocks: 0 };
+
+    /// Returns the factor of a parameter by the names of the modules that it is in, outermost first.
+    fn of(&self, path: &[String]) -> f64 {
+        if path.iter().any(|name| name == "head" || name == "probe") {
+            return self.head;
+        }
+        let at = path.iter().position(|name| name == "blocks");
+        let block = at.and_then(|at| path.get(at + 1)).and_then(|name| name.parse::<usize>().ok());
+        let depth = block.map_or(0, |block| block + 1);
+        self.decay.powi(self.blocks.saturating_sub(depth) as i32)
+    }
+}
+
 /// AdamW (betas .9 and .999, epsilon 1e-8) with its state for every parameter.
 pub struct ModuleAdamW {
     decayed: AdamW,
     undecayed: AdamW,
-    head_factor: f64,
+    rates: LayerRates,
     /// An [`AdamWState`] of the parameter's rank each.
     states: HashMap<ParamId, Box<dyn Any>>,
 }
@@ -108,12 +143,11 @@ pub struct Moments<M> {
 }
 
 impl ModuleAdamW {
-    /// Starts without state. Parameters whose path contains `norm` and biases are not decayed, those whose path contains
-    /// `head` learn `head_factor` times as fast.
-    pub fn new(weight_decay: f32, head_factor: f64) -> Self {
+    /// Starts without state. Parameters whose path contains `norm` and biases are not decayed.
+    pub fn new(weight_decay: f32, rates: LayerRates) -> Self {
         let build = |decay| AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(decay).build();
         let (decayed, undecayed) = (build(weight_decay), build(0.0));
-        Self { decayed, undecayed, head_factor, states: HashMap::new() }
+        Self { decayed, undecayed, rates, states: HashMap::new() }
     }
 
     /// Moves every parameter that has a gradient.
@@ -160,7 +194,7 @@ impl ModuleMapper for Step<'_> {
         let within = |part: &str| self.path.iter().any(|name| name.contains(part));
         let decayed = !within("norm") && self.path.last().is_none_or(|name| name != "bias");
         let optimizer = if decayed { &self.optimizer.decayed } else { &self.optimizer.undecayed };
-        let rate = if within("head") { self.rate * self.optimizer.head_factor } else { self.rate };
+        let rate = self.rate * self.optimizer.rates.of(&self.path);
         let state = self.optimizer.states.remove(&id);
         let state =
             state.and_then(|state| state.downcast::<AdamWState<D>>().ok()).map(|state| *state);
@@ -244,7 +278,7 @@ mod tests {
         let start = LinearConfig::new(2, 3).with_bias(false).init(&device);
         start.weight.val();
         let (mut own, mut peer) = (start.clone(), start.clone());
-        let mut optimizer = ModuleAdamW::new(0.01, 1.0);
+        let mut optimizer = ModuleAdamW::new(0.01, LayerRates::EVEN);
         let mut reference: ModuleOptimizer =
             AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(0.01).init();
         for step in 0..10 {
@@ -255,7 +289,7 @@ mod tests {
             if step == 4 {
                 let saved = optimizer.moments(&own);
                 assert_eq!(saved.steps, 5);
-                optimizer = ModuleAdamW::new(0.01, 1.0);
+                optimizer = ModuleAdamW::new(0.01, LayerRates::EVEN);
                 optimizer.restore(&saved);
             }
             assert_eq!(weights(&own), weights(&peer), "step {step}");
@@ -273,7 +307,7 @@ mod tests {
         let mut gradients = GradientsParams::new();
         gradients.register(model.weight.id, weight.zeros_like());
         gradients.register(bias.unwrap(), Tensor::<1>::zeros([3], &device.clone().inner()));
-        let model = ModuleAdamW::new(0.1, 1.0).step(0.5, model, gradients);
+        let model = ModuleAdamW::new(0.1, LayerRates::EVEN).step(0.5, model, gradients);
         let expected = read(weight.mul_scalar(1.0 - 0.5 * 0.1)).unwrap();
         for (found, expected) in read(model.weight.val().inner()).unwrap().iter().zip(expected) {
             assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");

@@ -18,7 +18,7 @@ mod selective_kernel;
 pub use architecture::{Architecture, Layout, Network, Normalisation, Stem};
 pub use cpu::release_buffers;
 pub use folder::{ModelCard, ModelError, load_card};
-pub use head::{ClassifierHead, ProjectionHead};
+pub use head::{ClassifierHead, LinearHead, Probe, ProjectionHead};
 pub use resnet::Encoder;
 
 use burn::module::{Module, ModuleVisitor, Param};
@@ -76,13 +76,22 @@ pub struct Classifier {
     pub encoder: Encoder,
     /// First projection layer and the class scores.
     pub head: ClassifierHead,
+    /// Scores straight from the encoder's pyramid, added to the head's; none in SimCLR v2's own form.
+    pub probe: Option<Probe>,
 }
 
 impl Classifier {
     /// Starts from a pretrained network with a zero-initialised classifier.
     pub fn from_pretrained(pretrained: Pretrained, classes: usize, device: &Device) -> Self {
         let Pretrained { encoder, projection } = pretrained;
-        Self { encoder, head: ClassifierHead::from_projection(projection, classes, device) }
+        let head = ClassifierHead::from_projection(projection, classes, device);
+        Self { encoder, head, probe: None }
+    }
+
+    /// Adds a linear head on the pyramid; with a zero-initialised classifier the network then computes what it does.
+    #[must_use]
+    pub fn with_probe(self, head: &LinearHead, device: &Device) -> Self {
+        Self { probe: Some(Probe::new(head, device)), ..self }
     }
 
     /// Makes a randomly initialised network, to load weights into.
@@ -95,6 +104,12 @@ impl Classifier {
     /// # Shapes
     /// `[n, 1, size, size]` in 0..=1 to logits `[n, classes]`.
     pub fn forward(&self, films: Tensor<4>) -> Tensor<2> {
-        self.head.forward(self.encoder.forward(films))
+        let Some(probe) = &self.probe else {
+            return self.head.forward(self.encoder.forward(films));
+        };
+        let pyramid = self.encoder.pyramid_of_one_side(films);
+        let (width, features) = (pyramid.dims()[1], self.head.features());
+        let last = pyramid.clone().narrow(1, width - features, features);
+        self.head.forward(last) + probe.forward(pyramid)
     }
 }

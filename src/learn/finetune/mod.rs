@@ -1,0 +1,259 @@
+//! Fine-tuning on the labels so far (SimCLR v2, stage 2), stopped, calibrated and judged by cross-validation on those labels
+//! alone.
+//!
+//! First one network a cross-validation fold is trained, all in step. After each pass every labelled film is predicted by
+//! the network that has not seen its patient: the pass with the least log-loss is where training stops, its predictions
+//! tell without any further label whether fine-tuning helped, and a temperature is fitted to them. Then networks are
+//! trained on all labels for as many passes; their mean over seeds and mirror images is the classifier, and the teacher
+//! of distillation.
+//!
+//! Deviations from the reference: the zero-initialised classifier may stand beside a linear head that is fitted before
+//! ([`Setting::head`]); AdamW with layer-wise rates is the default and LARS an option; weak augmentation goes beyond
+//! mirror images; weights are averaged (EMA); and batch norms keep the statistics of pretraining, because a handful of
+//! films gives poor ones.
+
+mod folds;
+mod network;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+pub use self::folds::{FoldAssigner, Labelled};
+use self::network::Trainer;
+use super::calibration::{apply_temperature, fit_temperature};
+use super::metrics::log_loss;
+use super::optimizer::OptimizerConfig;
+use super::{Flow, LearnError, Setting, StepReport, probabilities};
+use crate::dataset::planes::PlaneStore;
+use crate::imaging::Augment;
+use crate::model::Classifier;
+
+/// How to fine-tune.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FinetuneConfig {
+    /// Edge of a film in pixels.
+    pub size: u32,
+    /// The most passes over the labelled films; the learning rate falls to zero over as many.
+    pub epochs: u32,
+    /// Passes without a lower cross-validated log-loss after which training stops.
+    pub patience: u32,
+    /// Films in a step.
+    pub batch: usize,
+    /// What moves the weights.
+    pub optimizer: OptimizerConfig,
+    /// Peak learning rate of the last block.
+    pub rate: f64,
+    /// The classifier learns this many times as fast; not with LARS.
+    pub head_factor: f64,
+    /// Each block learns this many times as fast as the one after it, in 0..=1; not with LARS, which scales layers itself.
+    pub layer_decay: f64,
+    /// Decay of the average of weights.
+    pub ema: f64,
+    /// Cross-validation folds, patient by patient, at least 2.
+    pub folds: usize,
+    /// Networks trained on all labels afterwards, each with a seed of its own; 0: the fold networks serve.
+    pub members: usize,
+    /// How a film is varied.
+    pub augment: Augment,
+    /// Seed of order and augmentation.
+    pub seed: u64,
+}
+
+impl FinetuneConfig {
+    /// Returns the settings that the window and the simulation use, for a model of this input size.
+    pub fn standard(size: u32, seed: u64) -> Self {
+        Self {
+            size,
+            epochs: 40,
+            patience: 10,
+            batch: 16,
+            optimizer: OptimizerConfig::Adamw { weight_decay: 0.0 },
+            rate: 5e-4,
+            head_factor: 1.0,
+            layer_decay: 1.0,
+            ema: 0.98,
+            folds: 3,
+            members: 2,
+            augment: Augment::moderate(),
+            seed,
+        }
+    }
+
+    /// Returns SimCLR v2's own (section 3, README of the reference code, at few labels): LARS, a rate of .005 √batch, no
+    /// decay, 60 passes, no augmentation but mirror images.
+    pub fn simclr(size: u32, batch: usize, seed: u64) -> Self {
+        Self {
+            epochs: 60,
+            patience: 60,
+            batch,
+            optimizer: OptimizerConfig::Lars { weight_decay: 0.0, momentum: 0.9 },
+            rate: 0.005 * (batch as f64).sqrt(),
+            augment: Augment { flip: 0.5, ..Augment::none() },
+            ..Self::standard(size, seed)
+        }
+    }
+}
+
+/// What fine-tuning made, and what is known of it.
+#[derive(Debug)]
+pub struct FineTuned {
+    /// The networks whose mean is the classifier, on the plain device.
+    pub models: Vec<Classifier>,
+    /// One network a fold, at the pass where training stopped: a later run starts from them.
+    fold_models: Vec<Classifier>,
+    assigner: FoldAssigner,
+    /// Labels that were used.
+    pub labelled: Labelled,
+    /// Fold of each labelled film.
+    pub folds: Vec<usize>,
+    /// Class probabilities of each labelled film by the network that has not seen its patient, row-major, at the pass
+    /// with the least log-loss; as that pass is chosen with them, the log-loss is a little too good.
+    pub out_of_fold: Vec<f32>,
+    /// Passes after which training stopped.
+    pub epochs: u32,
+    /// What logits are divided by.
+    pub temperature: f64,
+}
+
+impl FineTuned {
+    /// Class probabilities of `rows`: the mean over networks and mirror images, calibrated; row-major.
+    ///
+    /// # Errors
+    /// Fails if the device failed, or as stopped when `observe`, which is told the films done of a network, says so.
+    pub fn probabilities(
+        &self,
+        store: &PlaneStore,
+        rows: &[usize],
+        size: u32,
+        device: &Device,
+        observe: &mut dyn FnMut(usize) -> Flow,
+    ) -> Result<Vec<f32>, LearnError> {
+        let mut mean: Vec<f32> = Vec::new();
+        for model in &self.models {
+            let one = probabilities(model, store, rows, size, device, observe)?;
+            mean.resize(one.len(), 0.0);
+            let share = 1.0 / self.models.len() as f32;
+            mean.iter_mut().zip(one).for_each(|(sum, value)| *sum += value * share);
+        }
+        let classes = mean.len() / rows.len().max(1);
+        apply_temperature(&mut mean, classes, self.temperature as f32);
+        Ok(mean)
+    }
+}
+
+/// Fine-tunes from `setting.start`, or from the networks of an `earlier` run, which needs fewer passes.
+///
+/// `labels` is asked before every pass of the fold networks, so that labels which arrive meanwhile join the next one;
+/// `patients` holds the patient of every row of the store. A patient stays in the fold of `earlier`, whose network has
+/// never seen them.
+///
+/// # Errors
+/// Fails if a class has fewer films than there are folds, if the observer stops it, or if the loss is no longer a
+/// number.
+pub fn finetune(
+    setting: &Setting<'_>,
+    patients: &[String],
+    labels: &mut dyn FnMut() -> Labelled,
+    config: &FinetuneConfig,
+    earlier: Option<&FineTuned>,
+    observe: &mut dyn FnMut(&StepReport) -> Flow,
+) -> Result<FineTuned, LearnError> {
+    let usable = |earlier: &&FineTuned| earlier.assigner.folds() == config.folds;
+    let earlier = earlier.filter(usable);
+    let mut trainer = Trainer::new(setting, config, observe);
+    let mut tuned = cross_validate(&mut trainer, patients, labels, earlier)?;
+    let logits = &tuned.out_of_fold;
+    tuned.temperature = fit_temperature(logits, &tuned.labelled.classes, setting.classes);
+    if config.members == 0 {
+        tuned.models = tuned.fold_models.iter().map(Module::valid).collect();
+    }
+    for member in 0..config.members {
+        let start = earlier.and_then(|earlier| earlier.models.get(member));
+        let mut network = trainer.begin(&tuned.labelled, start);
+        for epoch in 0..tuned.epochs {
+            // Streams of their own, apart from the folds'.
+            trainer.pass(&mut network, &tuned.labelled, epoch, config.folds + member)?;
+        }
+        tuned.models.extend(network.into_model());
+    }
+    Ok(tuned)
+}
+
+/// The best pass so far.
+struct Best {
+    log_loss: f64,
+    epoch: u32,
+    models: Vec<Classifier>,
+    out_of_fold: Vec<f32>,
+    labelled: Labelled,
+    folds: Vec<usize>,
+}
+
+/// Trains one network a fold, in step, until the log-loss of unseen films no longer falls.
+fn cross_validate(
+    trainer: &mut Trainer<'_>,
+    patients: &[String],
+    labels: &mut dyn FnMut() -> Labelled,
+    earlier: Option<&FineTuned>,
+) -> Result<FineTuned, LearnError> {
+    let (config, setting) = (trainer.config, trainer.setting);
+    let mut labelled = labels();
+    let fewest = labelled.fewest_of_a_class(setting.classes);
+    if fewest < config.folds {
+        let folds = config.folds;
+        let text = format!("fine-tuning needs {folds} labels of each class, and one has {fewest}");
+        return Err(LearnError::TooLittle(text));
+    }
+    // One assigner for the whole run: a patient stays in the fold whose network has never seen them, also after an undo.
+    let mut assigner =
+        earlier.map_or_else(|| FoldAssigner::new(config.folds), |run| run.assigner.clone());
+    let mut networks = Vec::new();
+    let mut best: Option<Best> = None;
+    for epoch in 0..config.epochs {
+        if epoch > 0 {
+            labelled = labels();
+        }
+        let folds = assigner.assign_all(&labelled, patients);
+        let mut out_of_fold = vec![0.0; labelled.rows.len() * setting.classes];
+        trainer.expect(labelled.rows.len(), epoch);
+        for fold in 0..config.folds {
+            let [kept, held] = labelled.split(&folds, fold);
+            if networks.len() == fold {
+                let start = earlier.and_then(|run| run.fold_models.get(fold));
+                networks.push(trainer.begin(&kept, start));
+            }
+            trainer.pass(&mut networks[fold], &kept, epoch, fold)?;
+            let found = trainer.predict(&networks[fold], &held.rows)?;
+            let places = (0..folds.len()).filter(|&place| folds[place] == fold);
+            for (place, values) in places.zip(found.chunks_exact(setting.classes)) {
+                out_of_fold[place * setting.classes..][..setting.classes].copy_from_slice(values);
+            }
+        }
+        let log_loss = log_loss(&out_of_fold, &labelled.classes, setting.classes);
+        if best.as_ref().is_none_or(|best| log_loss < best.log_loss) {
+            let models = networks.iter().filter_map(|network| network.model()).collect();
+            let labelled = labelled.clone();
+            best = Some(Best { log_loss, epoch, models, out_of_fold, labelled, folds });
+        } else if best.as_ref().is_some_and(|best| epoch - best.epoch >= config.patience) {
+            break;
+        }
+    }
+    let nothing = || LearnError::TooLittle("fine-tuning was asked for no pass".to_owned());
+    let best = best.ok_or_else(nothing)?;
+    Ok(FineTuned {
+        models: Vec::new(),
+        fold_models: best.models,
+        assigner,
+        labelled: best.labelled,
+        folds: best.folds,
+        out_of_fold: best.out_of_fold,
+        epochs: best.epoch + 1,
+        temperature: 1.0,
+    })
+}
