@@ -7,15 +7,21 @@
 pub mod distill;
 pub mod ema;
 pub mod finetune;
+pub mod fixmatch;
 pub mod lars;
 pub mod metrics;
 pub mod nt_xent;
 pub mod objective;
 pub mod optimizer;
 pub mod pretrain;
+pub mod pseudo_labels;
 pub mod schedule;
+pub mod sgd;
+pub mod supervised;
 pub mod throughput;
+mod trainee;
 
+pub use self::trainee::Recipe;
 pub use crate::dataset::Flow;
 
 use std::path::PathBuf;
@@ -195,6 +201,14 @@ pub fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, LearnError> {
 /// Both `[n, classes]`; rows of `targets` sum to 1. Equals distillation's loss at temperature 1 (SimCLR v2, eq. 2).
 pub fn soft_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
     (log_softmax(logits, 1) * targets).sum_dim(1).mean().neg()
+}
+
+/// Cross-entropy of logits against targets of any weight: the sum over rows and classes.
+///
+/// # Shapes
+/// Both `[n, classes]`; a row of `targets` that sums to `w` counts `w` times, one of zeros not at all.
+pub fn weighted_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    (log_softmax(logits, 1) * targets).sum().neg()
 }
 
 /// Returns class probabilities of the given rows, row-major, averaged over each film and its mirror image.

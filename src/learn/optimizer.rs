@@ -15,6 +15,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::lars::ModuleLars;
+use super::sgd::ModuleSgd;
 
 /// Which optimiser, and its parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,13 @@ pub enum OptimizerConfig {
         /// Momentum in 0..1; the reference's is .9.
         momentum: f32,
     },
+    /// [`ModuleSgd`], FixMatch's.
+    Sgd {
+        /// Decay of all but batch norms and biases, at least 0.
+        weight_decay: f32,
+        /// Nesterov's momentum in 0..1; the reference's is .9.
+        momentum: f32,
+    },
 }
 
 /// One of the optimisers with its state.
@@ -40,17 +48,28 @@ pub enum Optimizer {
     Adamw(ModuleAdamW),
     /// LARS and the steps that it has taken.
     Lars(ModuleLars, usize),
+    /// Gradient descent with momentum and the steps that it has taken.
+    Sgd(ModuleSgd, usize),
 }
 
 impl Optimizer {
     /// Starts without state.
     pub fn new(config: &OptimizerConfig) -> Self {
+        Self::with_head_factor(config, 1.0)
+    }
+
+    /// Starts without state. The head learns `head_factor` times as fast, but not with LARS, which scales the steps of
+    /// each layer by itself.
+    pub fn with_head_factor(config: &OptimizerConfig, head_factor: f64) -> Self {
         match *config {
             OptimizerConfig::Adamw { weight_decay } => {
-                Self::Adamw(ModuleAdamW::new(weight_decay, 1.0))
+                Self::Adamw(ModuleAdamW::new(weight_decay, head_factor))
             }
             OptimizerConfig::Lars { weight_decay, momentum } => {
                 Self::Lars(ModuleLars::new(weight_decay, momentum), 0)
+            }
+            OptimizerConfig::Sgd { weight_decay, momentum } => {
+                Self::Sgd(ModuleSgd::new(weight_decay, momentum, head_factor), 0)
             }
         }
     }
@@ -63,15 +82,22 @@ impl Optimizer {
                 *steps += 1;
                 lars.step(rate, model, gradients)
             }
+            Self::Sgd(sgd, steps) => {
+                *steps += 1;
+                sgd.step(rate, model, gradients)
+            }
         }
     }
 
-    /// Copies the state in the shape of `model`. LARS has one moment, its velocity; the second is the model itself.
+    /// Copies the state in the shape of `model`. Where there is one moment, the velocity, the second is the model itself.
     pub fn moments<M: Module>(&self, model: &M) -> Moments<M> {
         match self {
             Self::Adamw(adamw) => adamw.moments(model),
             Self::Lars(lars, steps) => {
                 Moments { first: lars.velocities(model), second: model.valid(), steps: *steps }
+            }
+            Self::Sgd(sgd, steps) => {
+                Moments { first: sgd.velocities(model), second: model.valid(), steps: *steps }
             }
         }
     }
@@ -82,6 +108,10 @@ impl Optimizer {
             Self::Adamw(adamw) => adamw.restore(moments),
             Self::Lars(lars, steps) => {
                 lars.restore(&moments.first);
+                *steps = moments.steps;
+            }
+            Self::Sgd(sgd, steps) => {
+                sgd.restore(&moments.first);
                 *steps = moments.steps;
             }
         }
