@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::recipe_args::RecipeArgs;
+use super::stage_args::{DistillArgs, FinetuneArgs, FixmatchArgs, SupervisedArgs};
 use super::view_args::ViewArgs;
 use crate::device::DeviceChoice;
 use crate::engine::workspace::{AUDIT_SHARE, LABELS_PER_LEARNING};
@@ -57,6 +58,14 @@ pub enum Command {
     Import(ImportArgs),
     /// Pretrain an encoder without labels (SimCLR v2, VICReg or BYOL)
     Pretrain(PretrainArgs),
+    /// Fine-tune a pretrained encoder on labelled films, and say by cross-validation what that is worth
+    Finetune(FinetuneArgs),
+    /// Teach a student what classifiers say of labelled and unlabelled films
+    Distill(DistillArgs),
+    /// Learn from labelled and unlabelled films (FixMatch)
+    Fixmatch(FixmatchArgs),
+    /// Learn from labels alone
+    Supervised(SupervisedArgs),
     /// Write the features of films as .npy
     Embed(EmbedArgs),
     /// Classify films
@@ -421,11 +430,21 @@ fn share(text: &str) -> Result<f32, String> {
     share.ok_or_else(|| "a share is between 0 and 1".to_owned())
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "this is a number from 1".to_owned())
 }
 
-fn fit(text: &str) -> Result<Fit, String> {
+pub(super) fn at_least_two(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&n| n > 1).ok_or_else(|| "this is a number from 2".to_owned())
+}
+
+pub(super) fn positive(text: &str) -> Result<f64, String> {
+    let number =
+        text.trim().parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "this is a number above 0".to_owned())
+}
+
+pub(super) fn fit(text: &str) -> Result<Fit, String> {
     match text {
         "pad" => Ok(Fit::Pad),
         "crop" => Ok(Fit::Crop),
