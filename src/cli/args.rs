@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::recipe_args::RecipeArgs;
+use super::simulate::Method;
 use super::view_args::ViewArgs;
 use crate::device::DeviceChoice;
 use crate::engine::workspace::{AUDIT_SHARE, LABELS_PER_LEARNING};
@@ -256,17 +257,6 @@ pub struct EvaluateArgs {
     /// Report as JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// How a simulation learns from the labels bought so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum Method {
-    /// Logistic head on the pretrained features
-    Head,
-    /// Encoder fine-tuned, one network a cross-validation fold, their mean
-    Finetune,
-    /// Student taught by the fine-tuned networks on the whole pool
-    Distill,
 }
 
 /// Arguments of `simulate`.

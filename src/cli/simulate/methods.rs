@@ -1,0 +1,190 @@
+//! How a simulation learns from the labels bought so far.
+//!
+//! A method is a variant, an arm in [`Method::recipe`] that gives its settings, and a function that learns from the
+//! labels bought and returns the class probabilities of the evaluation films. The settings are part of the name under
+//! which a cell is stored, so nothing that changes the outcome stands outside of them.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::bench::Bench;
+use crate::engine::ranking::FOLDS;
+use crate::learn::distill::{DistillConfig, distill};
+use crate::learn::finetune::{
+    FineTuned, FinetuneConfig, FoldAssigner, Labelled, ensemble, finetune,
+};
+use crate::learn::{StepReport, probabilities};
+use crate::query::{Head, L2_GRID, Regularisation};
+
+/// How a simulation learns from the labels bought so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Method {
+    /// Logistic head on the pretrained features
+    Head,
+    /// Encoder fine-tuned, one network a cross-validation fold, their mean
+    Finetune,
+    /// Student taught by the fine-tuned networks on the whole pool
+    Distill,
+}
+
+/// What a method made of the labels bought.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Learnt {
+    /// Class probabilities of the evaluation films, films x classes, row-major.
+    pub probabilities: Vec<f32>,
+    /// Labels that the method looked at: the bought ones, unless it is a baseline that takes more.
+    pub labels_looked_at: usize,
+    /// Seconds of work taken over from an earlier cell, which belong to this one too.
+    pub seconds_before: f32,
+}
+
+type Learn = Box<dyn Fn(&Bench<'_>, &Labelled) -> anyhow::Result<Learnt>>;
+
+/// A method with its settings.
+pub struct Recipe {
+    /// All of the settings, the seed of the optimisation among them.
+    pub config: serde_json::Value,
+    learn: Learn,
+}
+
+impl Recipe {
+    fn new<C: Serialize + 'static>(
+        config: C,
+        learn: fn(&Bench<'_>, &Labelled, &C) -> anyhow::Result<Learnt>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            config: serde_json::to_value(&config)?,
+            learn: Box::new(move |bench, bought| learn(bench, bought, &config)),
+        })
+    }
+
+    /// Learns from the labels bought and predicts the evaluation films; nothing of what earlier cells did changes the
+    /// outcome.
+    ///
+    /// # Errors
+    /// Fails if there are too few labels, if the device failed, or as stopped after Ctrl-C.
+    pub fn learn(&self, bench: &Bench<'_>, bought: &Labelled) -> anyhow::Result<Learnt> {
+        (self.learn)(bench, bought)
+    }
+}
+
+impl Method {
+    /// Returns the name used on the command line and in files.
+    pub fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// Returns the method with its settings for an encoder of this input size and an optimisation seed.
+    ///
+    /// # Errors
+    /// Fails if the settings cannot be written as JSON.
+    pub fn recipe(self, size: u32, seed: u64) -> anyhow::Result<Recipe> {
+        match self {
+            Self::Head => {
+                Recipe::new(serde_json::json!({ "folds": FOLDS, "l2_grid": L2_GRID }), head)
+            }
+            Self::Finetune => Recipe::new(FinetuneConfig::standard(size, seed), fine_tuned),
+            Self::Distill => Recipe::new(
+                (FinetuneConfig::standard(size, seed), DistillConfig::standard(size, seed)),
+                distilled,
+            ),
+        }
+    }
+}
+
+fn head(bench: &Bench<'_>, bought: &Labelled, _: &serde_json::Value) -> anyhow::Result<Learnt> {
+    let fitted = fit_head(bench, bought, &mut Regularisation::default(), None);
+    Ok(Learnt {
+        probabilities: fitted.probabilities(&bench.eval_features),
+        labels_looked_at: bought.rows.len(),
+        seconds_before: 0.0,
+    })
+}
+
+/// Fits the head on the features of the pool, choosing its penalty anew if that is due.
+pub fn fit_head(
+    bench: &Bench<'_>,
+    bought: &Labelled,
+    regularisation: &mut Regularisation,
+    warm: Option<&Head>,
+) -> Head {
+    let folds = FoldAssigner::new(FOLDS).assign_all(bought, &bench.pool.patients);
+    let classes = bench.classes();
+    let Labelled { rows, classes: truth } = bought;
+    let ask = &mut || bench.flow();
+    let l2 = regularisation.refresh(&bench.features, rows, truth, classes, &folds, ask);
+    Head::fit(&bench.features, rows, truth, classes, l2, warm)
+}
+
+fn fine_tuned(
+    bench: &Bench<'_>,
+    bought: &Labelled,
+    config: &FinetuneConfig,
+) -> anyhow::Result<Learnt> {
+    let (networks, seconds_before) = networks(bench, bought, config)?;
+    let rows: Vec<usize> = (0..bench.eval_store.len()).collect();
+    let device = &bench.compute.device;
+    let ask = &mut |_| bench.flow();
+    let models = &networks.tuned.models;
+    Ok(Learnt {
+        probabilities: ensemble(models, &bench.eval_store, &rows, bench.size, device, ask)?,
+        labels_looked_at: bought.rows.len(),
+        seconds_before,
+    })
+}
+
+fn distilled(
+    bench: &Bench<'_>,
+    bought: &Labelled,
+    (tuning, config): &(FinetuneConfig, DistillConfig),
+) -> anyhow::Result<Learnt> {
+    let (networks, seconds_before) = networks(bench, bought, tuning)?;
+    let device = &bench.compute.device;
+    let pool: Vec<usize> = (0..bench.pool_store.len()).collect();
+    let ask = &mut |_| bench.flow();
+    let models = &networks.tuned.models;
+    let teacher = ensemble(models, &bench.pool_store, &pool, bench.size, device, ask)?;
+    let student = distill(&bench.setting(), &pool, teacher, bought, config, &mut |_| bench.flow())?;
+    let rows: Vec<usize> = (0..bench.eval_store.len()).collect();
+    Ok(Learnt {
+        probabilities: probabilities(&student, &bench.eval_store, &rows, bench.size, device, ask)?,
+        labels_looked_at: bought.rows.len(),
+        seconds_before,
+    })
+}
+
+/// The fold networks fine-tuned last, which two methods in a row use.
+#[derive(Debug)]
+pub struct Networks {
+    config: FinetuneConfig,
+    tuned: FineTuned,
+    seconds: f32,
+}
+
+/// Fine-tunes, unless the very same was done last; also returns the seconds that an earlier cell spent on it.
+fn networks(
+    bench: &Bench<'_>,
+    bought: &Labelled,
+    config: &FinetuneConfig,
+) -> anyhow::Result<(Rc<Networks>, f32)> {
+    let last = bench.networks.borrow().clone();
+    if let Some(last) = last.filter(|last| last.config == *config && last.tuned.labelled == *bought)
+    {
+        let seconds = last.seconds;
+        return Ok((last, seconds));
+    }
+    let started = Instant::now();
+    let patients = &bench.pool.patients;
+    let ask = &mut |_: &StepReport| bench.flow();
+    let tuned = finetune(&bench.setting(), patients, &mut || bought.clone(), config, ask)
+        .with_context(|| format!("cannot fine-tune on {} labels", bought.rows.len()))?;
+    let seconds = started.elapsed().as_secs_f32();
+    let networks = Rc::new(Networks { config: config.clone(), tuned, seconds });
+    bench.networks.replace(Some(Rc::clone(&networks)));
+    Ok((networks, 0.0))
+}
