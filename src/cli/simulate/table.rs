@@ -1,134 +1,168 @@
-//! What is told of the cells: the table and the files.
+//! The results as Markdown and CSV.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use anyhow::Context as _;
 
-use crate::query::Strategy;
+use super::compare::Comparison;
+use super::summary::{Area, Cell, Line, Spread};
+use crate::learn::metrics::Estimate;
 
-/// One method at one budget of one draw.
-#[derive(Clone, Debug, Serialize)]
-pub struct Cell {
-    pub strategy: Strategy,
-    pub method: String,
-    pub labels: usize,
-    pub labels_looked_at: usize,
-    pub seed: u64,
-    pub of_class: Vec<usize>,
-    pub accuracy: f64,
-    pub auroc: Option<f64>,
-    pub balanced_accuracy: f64,
-    pub ece: f64,
-    pub seconds: f32,
-}
-
-/// Mean and spread of a figure over seeds.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Spread {
-    mean: f64,
-    /// Sample standard deviation; 0 for a single seed.
-    sd: f64,
-}
-
-/// One line of the table.
-#[derive(Clone, Debug, Serialize)]
-pub struct Line {
-    strategy: Strategy,
-    method: String,
-    labels: usize,
-    seeds: usize,
-    n: usize,
-    accuracy: Spread,
-    auroc: Option<Spread>,
-    balanced_accuracy: Spread,
-    ece: Spread,
-    seconds: f64,
-}
-
-fn spread(values: &[f64]) -> Spread {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    Spread { mean, sd: if values.len() > 1 { (squares / (n - 1.0)).sqrt() } else { 0.0 } }
-}
-
-/// Gathers the cells of one method at one budget.
-pub fn summarise(cells: &[Cell], n: usize) -> Vec<Line> {
-    let mut groups: BTreeMap<(usize, String, String), Vec<&Cell>> = BTreeMap::new();
-    for cell in cells {
-        groups
-            .entry((cell.labels, cell.method.clone(), cell.strategy.to_string()))
-            .or_default()
-            .push(cell);
+/// Writes the table, the heights of the curves, and each arm against the first one of its budget.
+pub fn markdown(
+    lines: &[Line],
+    areas: &[Area],
+    comparisons: &[Comparison],
+    notes: &[String],
+) -> String {
+    let mut text = String::new();
+    write_lines(&mut text, lines);
+    if !areas.is_empty() {
+        write_areas(&mut text, areas);
     }
-    let line = |group: Vec<&Cell>| {
-        let of = |figure: fn(&Cell) -> f64| {
-            spread(&group.iter().map(|cell| figure(cell)).collect::<Vec<_>>())
-        };
-        let aurocs: Option<Vec<f64>> = group.iter().map(|cell| cell.auroc).collect();
-        Line {
-            strategy: group[0].strategy,
-            method: group[0].method.clone(),
-            labels: group[0].labels,
-            seeds: group.len(),
-            n,
-            accuracy: of(|cell| cell.accuracy),
-            auroc: aurocs.map(|aurocs| spread(&aurocs)),
-            balanced_accuracy: of(|cell| cell.balanced_accuracy),
-            ece: of(|cell| cell.ece),
-            seconds: of(|cell| f64::from(cell.seconds)).mean,
-        }
-    };
-    groups.into_values().map(line).collect()
+    if !comparisons.is_empty() {
+        write_comparisons(&mut text, lines, comparisons);
+    }
+    for note in notes {
+        writeln!(text, "\n{note}").ok();
+    }
+    text
 }
 
-/// The table in Markdown.
-pub fn table(lines: &[Line]) -> String {
-    let mut text =
-        "| labels | strategy | method | seeds | n | accuracy | AUROC | balanced | ECE | s |\n\
-                    |---|---|---|---|---|---|---|---|---|---|\n"
-            .to_owned();
+fn write_lines(text: &mut String, lines: &[Line]) {
+    text.push_str(
+        "| labels | strategy | method | looked at | draws | runs | n | accuracy | AUROC | balanced | sensitivity | \
+         specificity | ECE | s |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+    );
     for line in lines {
-        let figure = |spread: Spread| format!("{:.3} ± {:.3}", spread.mean, spread.sd);
-        let auroc = line.auroc.map_or_else(|| "–".to_owned(), figure);
         writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {auroc} | {} | {} | {:.0} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.0} |",
             line.labels,
             line.strategy,
             line.method,
-            line.seeds,
+            line.labels_looked_at,
+            line.draws,
+            line.runs,
             line.n,
             figure(line.accuracy),
+            perhaps(line.auroc),
             figure(line.balanced_accuracy),
+            perhaps(line.sensitivity),
+            perhaps(line.specificity),
             figure(line.ece),
             line.seconds
         )
         .ok();
     }
-    text
+    text.push_str(
+        "\nMean ± standard deviation over draws, or over seeds where there is one draw.\n",
+    );
 }
 
-/// One row a cell.
-pub fn csv(cells: &[Cell]) -> String {
-    let mut text =
-        "labels,strategy,method,seed,accuracy,auroc,balanced_accuracy,ece,seconds\n".to_owned();
-    for cell in cells {
-        let auroc = cell.auroc.map_or_else(String::new, |auroc| format!("{auroc:.6}"));
+fn write_areas(text: &mut String, areas: &[Area]) {
+    text.push_str("\n| arm | labels | height of accuracy | height of AUROC |\n|---|---|---|---|\n");
+    for area in areas {
+        let [first, last] = area.labels;
+        let (accuracy, auroc) = (figure(area.accuracy), perhaps(area.auroc));
+        writeln!(text, "| {} | {first} to {last} | {accuracy} | {auroc} |", area.arm).ok();
+    }
+    text.push_str(
+        "\nMean height of the learning curve: the area under it over a linear axis of labels, divided by its span.\n",
+    );
+}
+
+fn write_comparisons(text: &mut String, lines: &[Line], comparisons: &[Comparison]) {
+    text.push_str(
+        "\n| labels | arm | against | accuracy | AUROC | McNemar's p |\n|---|---|---|---|---|---|\n",
+    );
+    for pair in comparisons {
+        let whole = pair.first.strategy.is_none();
+        let first = lines.iter().find(|line| {
+            line.arm.strategy.is_none() == whole && (whole || line.labels == pair.labels)
+        });
+        if first.is_none_or(|line| line.arm != pair.first) {
+            continue;
+        }
         writeln!(
             text,
-            "{},{},{},{},{:.6},{auroc},{:.6},{:.6},{:.1}",
-            cell.labels,
-            cell.strategy,
-            cell.method,
-            cell.seed,
-            cell.accuracy,
-            cell.balanced_accuracy,
-            cell.ece,
-            cell.seconds
+            "| {} | {} | {} | {} | {} | {} |",
+            pair.labels,
+            pair.second,
+            pair.first,
+            difference(pair.accuracy),
+            difference(pair.auroc),
+            pair.p.map_or_else(|| "–".to_owned(), |p| format!("{p:.3}"))
         )
         .ok();
     }
-    text
+    text.push_str(
+        "\nDifferences of means over runs with 95 % intervals of a paired bootstrap over the evaluation films; McNemar's \
+         exact test of each two runs, combined as dependent tests (Rüger). Draws and seeds are not resampled. All pairs \
+         are in results.json; nothing is corrected for their number.\n",
+    );
+}
+
+fn figure(spread: Spread) -> String {
+    format!("{:.3} ± {:.3}", spread.mean, spread.sd)
+}
+
+fn perhaps(spread: Option<Spread>) -> String {
+    spread.map_or_else(|| "–".to_owned(), figure)
+}
+
+fn difference(estimate: Option<Estimate>) -> String {
+    let Some(Estimate { value, low, high }) = estimate else { return "–".to_owned() };
+    format!("{value:+.3} ({low:+.3} to {high:+.3})")
+}
+
+/// Writes one row a cell; what is undefined is empty.
+///
+/// # Errors
+/// Fails if the table cannot be written.
+pub fn csv(cells: &[Cell]) -> anyhow::Result<Vec<u8>> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    table.write_record([
+        "split",
+        "strategy",
+        "method",
+        "labels",
+        "labels_looked_at",
+        "draw",
+        "seed",
+        "n",
+        "accuracy",
+        "auroc",
+        "balanced_accuracy",
+        "sensitivity",
+        "specificity",
+        "ece",
+        "brier",
+        "log_loss",
+        "seconds",
+    ])?;
+    for Cell { slot, outcome, metrics } in cells {
+        let six = |value: f64| format!("{value:.6}");
+        let perhaps = |figure: Option<Estimate>| figure.map_or_else(String::new, |f| six(f.value));
+        table.write_record([
+            slot.split.to_string(),
+            slot.arm.strategy_name().to_owned(),
+            slot.arm.method.name(),
+            slot.labels.to_string(),
+            outcome.labels_looked_at.to_string(),
+            slot.draw.to_string(),
+            slot.seed.to_string(),
+            metrics.n.to_string(),
+            six(metrics.accuracy.value),
+            perhaps(metrics.auroc),
+            six(metrics.balanced_accuracy.value),
+            perhaps(metrics.sensitivity),
+            perhaps(metrics.specificity),
+            six(metrics.ece),
+            six(metrics.brier),
+            six(metrics.log_loss),
+            format!("{:.1}", outcome.seconds),
+        ])?;
+    }
+    table.into_inner().context("the table of cells cannot be written")
 }
