@@ -236,7 +236,7 @@ mod tests {
                 (metrics.accuracy.value, metrics.auroc.unwrap().value)
             };
             let (a, b) = (one(&first), one(&second));
-            found.push(((a.0 + b.0) / 2.0, (a.1 + b.1) / 2.0));
+            found.push((f64::midpoint(a.0, b.0), f64::midpoint(a.1, b.1)));
         });
         for (slow, (accuracy, auroc)) in
             found.iter().zip(arm.accuracy.resamples.iter().zip(&arm.auroc.resamples))

@@ -2,13 +2,14 @@
 //! arm with a band of one standard deviation on either side.
 
 use std::error::Error;
+use std::ops::Range;
 
 use anyhow::anyhow;
 use plotters::backend::SVGBackend;
 use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::Shift;
 use plotters::coord::cartesian::Cartesian2d;
-use plotters::coord::combinators::{BindKeyPoints, WithKeyPoints};
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::coord::types::RangedCoordf64;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};
 use plotters::element::{Circle, PathElement, Polygon, Text};
@@ -106,7 +107,7 @@ struct Curve {
 
 /// Draws the lines of the table.
 ///
-/// The axis is linear in the logarithm of the labels, with ticks at the budgets; minutes are labels by another name.
+/// Minutes are labels by another name: the ticks stand at the budgets.
 ///
 /// # Errors
 /// Fails if the picture cannot be drawn.
@@ -139,10 +140,58 @@ fn curves(lines: &[Line], figure: Figure) -> Vec<Curve> {
     curves.into_iter().map(|(_, curve)| curve).collect()
 }
 
+/// The axis of labels: linear in their logarithm, with ticks at the budgets.
+struct LogAxis {
+    from: f64,
+    to: f64,
+    ticks: Vec<f64>,
+}
+
+impl LogAxis {
+    /// Reaches a little beyond the budgets; one that would be written over the one before has no tick.
+    fn over(curves: &[Curve]) -> Self {
+        let points = curves.iter().flat_map(|curve| &curve.points);
+        let mut budgets: Vec<f64> = points.map(|point| point.0).collect();
+        budgets.sort_unstable_by(f64::total_cmp);
+        let (first, last) = match budgets.as_slice() {
+            [] => (1.0, 10.0),
+            [first, .., last] => (*first, *last),
+            [only] => (*only, *only),
+        };
+        let margin = ((last / first).ln() / 25.0).max(0.05).exp();
+        let (from, to) = (first / margin, last * margin);
+        let mut ticks: Vec<f64> = Vec::new();
+        for budget in budgets {
+            let apart = |tick: &f64| (budget / tick).ln() >= CLOSEST_TICKS * (to / from).ln();
+            if ticks.last().is_none_or(apart) {
+                ticks.push(budget);
+            }
+        }
+        Self { from, to, ticks }
+    }
+}
+
+impl Ranged for LogAxis {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, labels: &f64, (left, right): (i32, i32)) -> i32 {
+        let share = (labels / self.from).ln() / (self.to / self.from).ln();
+        left + (share * f64::from(right - left)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        self.ticks.clone()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.from..self.to
+    }
+}
+
 type Drawn = Result<(), Box<dyn Error>>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Chart<'a, 'b> =
-    ChartContext<'a, SVGBackend<'b>, Cartesian2d<WithKeyPoints<RangedCoordf64>, RangedCoordf64>>;
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<LogAxis, RangedCoordf64>>;
 
 fn draw(svg: &mut String, curves: &[Curve], figure: Figure, axis: Axis) -> Drawn {
     let legend = LEGEND.1 as u32 * (curves.len() as u32 + 2);
@@ -157,15 +206,15 @@ fn draw(svg: &mut String, curves: &[Curve], figure: Figure, axis: Axis) -> Drawn
 }
 
 fn draw_chart(area: &Area<'_>, curves: &[Curve], figure: Figure, axis: Axis) -> Drawn {
-    let (from, to) = span(curves);
+    let labels = LogAxis::over(curves);
+    let (from, to) = (labels.from, labels.to);
     let (low, high) = ends(curves);
-    let budgets = ticks(curves, from, to);
     let font = ("sans-serif", 14).into_font();
     let mut chart = ChartBuilder::on(area)
         .margin(12)
         .x_label_area_size(48)
         .y_label_area_size(64)
-        .build_cartesian_2d((from..to).with_key_points(budgets), low..high)?;
+        .build_cartesian_2d(labels, low..high)?;
     let digits = if high - low < 0.05 { 3 } else { 2 };
     chart
         .configure_mesh()
@@ -176,13 +225,13 @@ fn draw_chart(area: &Area<'_>, curves: &[Curve], figure: Figure, axis: Axis) -> 
         .y_desc(figure.name())
         .label_style(font.clone())
         .axis_desc_style(font)
-        .x_label_formatter(&|log| axis.label(log.exp()))
+        .x_label_formatter(&|labels| axis.label(*labels))
         .y_label_formatter(&|value| format!("{value:.digits$}"))
         .draw()?;
     // Bands first: no line may lie under another's.
     for curve in curves.iter().filter(|curve| curve.points.iter().any(|point| point.2 > 0.0)) {
-        let upper = curve.points.iter().map(|&(labels, mean, sd)| (labels.ln(), mean + sd));
-        let lower = curve.points.iter().rev().map(|&(labels, mean, sd)| (labels.ln(), mean - sd));
+        let upper = curve.points.iter().map(|&(labels, mean, sd)| (labels, mean + sd));
+        let lower = curve.points.iter().rev().map(|&(labels, mean, sd)| (labels, mean - sd));
         let outline: Vec<(f64, f64)> = upper.chain(lower).collect();
         chart.draw_series([Polygon::new(outline, curve.colour.mix(0.15))])?;
     }
@@ -199,7 +248,7 @@ fn draw_curve(chart: &mut Chart<'_, '_>, curve: &Curve, (from, to): (f64, f64)) 
         chart.draw_series(line)?;
     }
     let points: Vec<(f64, f64)> =
-        curve.points.iter().map(|&(labels, mean, _)| (labels.ln(), mean)).collect();
+        curve.points.iter().map(|&(labels, mean, _)| (labels, mean)).collect();
     chart.draw_series(LineSeries::new(points.iter().copied(), style))?;
     let dots = points.into_iter().map(|point| Circle::new(point, 4, curve.colour.filled()));
     chart.draw_series(dots)?;
@@ -224,33 +273,6 @@ fn draw_legend(area: &Area<'_>, curves: &[Curve]) -> Drawn {
         area.draw(&Text::new("bands: ± one standard deviation", (4, y - 7), font))?;
     }
     Ok(())
-}
-
-/// Ends of the axis of labels, as logarithms, a little outside the budgets.
-fn span(curves: &[Curve]) -> (f64, f64) {
-    let labels = curves.iter().flat_map(|curve| &curve.points).map(|point| point.0.ln());
-    let (from, to) = labels.fold((f64::INFINITY, f64::NEG_INFINITY), |(from, to), labels| {
-        (from.min(labels), to.max(labels))
-    });
-    if !from.is_finite() {
-        return (0.0, 1.0);
-    }
-    let margin = if to > from { (to - from) / 25.0 } else { 0.1 };
-    (from - margin, to + margin)
-}
-
-/// Budgets as logarithms, without those that would be written over the one before.
-fn ticks(curves: &[Curve], from: f64, to: f64) -> Vec<f64> {
-    let points = curves.iter().flat_map(|curve| &curve.points);
-    let mut budgets: Vec<f64> = points.map(|point| point.0.ln()).collect();
-    budgets.sort_unstable_by(f64::total_cmp);
-    let mut ticks: Vec<f64> = Vec::new();
-    for budget in budgets {
-        if ticks.last().is_none_or(|last| budget - last >= CLOSEST_TICKS * (to - from)) {
-            ticks.push(budget);
-        }
-    }
-    ticks
 }
 
 /// Ends of the axis of figures: those of the bands and a twentieth of their distance more on either side.

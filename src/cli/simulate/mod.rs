@@ -78,12 +78,12 @@ pub fn run(
     match run.all(&slots) {
         Ok(()) => {}
         Err(_) if stop.load(Ordering::Relaxed) => {
-            eprintln!("{}", run.stopped(&slots)?);
+            eprintln!("{}", run.stopped(&slots));
             return Ok(Answer::No);
         }
         Err(error) => return Err(error),
     }
-    let cells = run.scored(&slots)?;
+    let cells = slots.iter().map(|slot| run.scored(slot)).collect::<anyhow::Result<Vec<_>>>()?;
     let report = Report::new(args, compute, &parts, &run.setup, seen.as_deref(), &cells)?;
     if let Some(out) = &args.out {
         report.write(out, &cells, &parts, args.seconds_per_film)?;
@@ -136,7 +136,7 @@ struct Run<'a> {
 impl Run<'_> {
     /// Computes what is not stored, split by split.
     fn all(&mut self, slots: &[Slot]) -> anyhow::Result<()> {
-        let missing = self.missing(slots)?;
+        let missing = self.missing(slots);
         if missing.len() < slots.len() {
             eprintln!(
                 "{} of {} cells are stored already",
@@ -185,8 +185,7 @@ impl Run<'_> {
                 })?;
                 self.cells.keep(outcome)?;
             }
-            let cell = self.scored(std::slice::from_ref(slot))?;
-            cell.iter().for_each(|cell| progress.tell(cell));
+            progress.tell(&self.scored(slot)?);
         }
         Ok(())
     }
@@ -226,7 +225,7 @@ impl Run<'_> {
     }
 
     /// Returns the cells that are not stored; says which are and cannot be used.
-    fn missing(&mut self, slots: &[Slot]) -> anyhow::Result<Vec<Slot>> {
+    fn missing(&mut self, slots: &[Slot]) -> Vec<Slot> {
         let (mut missing, mut damaged) = (Vec::new(), BTreeSet::new());
         let mut others = 0;
         let build = self.cells.build.clone();
@@ -249,30 +248,26 @@ impl Run<'_> {
                  otherwise, remove them or choose another --out"
             );
         }
-        Ok(missing)
+        missing
     }
 
-    /// Returns cells that are stored with their figures.
-    fn scored(&mut self, slots: &[Slot]) -> anyhow::Result<Vec<Cell>> {
+    /// Returns a cell that is stored, with its figures.
+    fn scored(&mut self, slot: &Slot) -> anyhow::Result<Cell> {
         let (classes, positive) = (self.parts.classes(), self.parts.films.positive());
-        let mut cells = Vec::with_capacity(slots.len());
-        for slot in slots {
-            let truth = self.parts.truth(slot.split);
-            let outcome = self.find(slot)?.context("a cell is missing")?.clone();
-            let metrics = Metrics::of(&outcome.probabilities, &truth, classes, positive)?;
-            cells.push(Cell { slot: *slot, outcome, metrics });
-        }
-        Ok(cells)
+        let truth = self.parts.truth(slot.split);
+        let outcome = self.find(slot)?.context("a cell is missing")?.clone();
+        let metrics = Metrics::of(&outcome.probabilities, &truth, classes, positive)?;
+        Ok(Cell { slot: *slot, outcome, metrics })
     }
 
     /// What is said after Ctrl-C.
-    fn stopped(&mut self, slots: &[Slot]) -> anyhow::Result<String> {
+    fn stopped(&mut self, slots: &[Slot]) -> String {
         let Some(out) = &self.args.out else {
-            return Ok("stopped; with --out the same command would go on from here".to_owned());
+            return "stopped; with --out the same command would go on from here".to_owned();
         };
         let out = out.display().to_string();
-        let done = slots.len() - self.missing(slots)?.len();
+        let done = slots.len() - self.missing(slots).len();
         let all = slots.len();
-        Ok(format!("stopped with {done} of {all} cells; the same command goes on from here: {out}"))
+        format!("stopped with {done} of {all} cells; the same command goes on from here: {out}")
     }
 }

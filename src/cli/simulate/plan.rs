@@ -114,7 +114,9 @@ pub fn slots(args: &SimulateArgs, parts: &Parts) -> anyhow::Result<Vec<Slot>> {
         };
         for draw in 0..args.draws {
             for &strategy in &strategies {
-                budgets.iter().for_each(|&labels| push(draw, Some(strategy), labels));
+                for &labels in &budgets {
+                    push(draw, Some(strategy), labels);
+                }
             }
         }
         if whole {
