@@ -192,11 +192,11 @@ pub fn combined_p(p: &[f64]) -> Option<f64> {
     Some((sorted.len() as f64 / k as f64 * median).min(1.0))
 }
 
-/// Returns the mean height of a learning curve: the area under the straight lines between its points, labels and
-/// figure, over the number of labels (not its logarithm), divided by the span of labels.
+/// Returns the normalised area under a learning curve: that under the straight lines between its points, labels and
+/// figure, over the number of labels (not its logarithm), divided by the span of labels. It is the curve's mean height.
 ///
 /// `None` for fewer than two points or where the numbers of labels do not ascend.
-pub fn mean_height(curve: &[(usize, f64)]) -> Option<f64> {
+pub fn area_under_learning_curve(curve: &[(usize, f64)]) -> Option<f64> {
     let span = curve.last()?.0.checked_sub(curve.first()?.0)?;
     let ascending = curve.windows(2).all(|pair| pair[0].0 < pair[1].0);
     let area = |pair: &[(usize, f64)]| {
@@ -294,11 +294,11 @@ mod tests {
     }
 
     #[test]
-    fn a_curve_of_no_span_has_no_height() {
-        assert_eq!(mean_height(&[]), None);
-        assert_eq!(mean_height(&[(5, 0.5)]), None);
-        assert_eq!(mean_height(&[(5, 0.5), (5, 0.6)]), None);
-        assert_eq!(mean_height(&[(5, 0.5), (9, 0.6), (7, 0.6)]), None);
-        assert_eq!(mean_height(&[(10, 0.5), (20, 1.0)]), Some(0.75));
+    fn a_curve_of_no_span_has_no_area() {
+        assert_eq!(area_under_learning_curve(&[]), None);
+        assert_eq!(area_under_learning_curve(&[(5, 0.5)]), None);
+        assert_eq!(area_under_learning_curve(&[(5, 0.5), (5, 0.6)]), None);
+        assert_eq!(area_under_learning_curve(&[(5, 0.5), (9, 0.6), (7, 0.6)]), None);
+        assert_eq!(area_under_learning_curve(&[(10, 0.5), (20, 1.0)]), Some(0.75));
     }
 }

@@ -77,7 +77,7 @@ golden = {
     "cases": [case(400, (0.6, 0.9)), case(90, (1.5, 0.4))],
     "curve": {
         "points": curve,
-        "height": float(np.trapezoid([y for _, y in curve], [x for x, _ in curve]) / (curve[-1][0] - curve[0][0])),
+        "area": float(np.trapezoid([y for _, y in curve], [x for x, _ in curve]) / (curve[-1][0] - curve[0][0])),
     },
 }
 Path(__file__).with_name("comparison.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")

@@ -147,7 +147,7 @@ fn start_until(home: &Path, args: &[&str], file: &Path, ready: impl Fn(&str) -> 
     child
 }
 
-fn interrupt(child: &Child) {
+pub(super) fn interrupt(child: &Child) {
     kill_process(Pid::from_child(child), Signal::INT).unwrap();
 }
 

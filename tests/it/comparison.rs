@@ -1,7 +1,7 @@
 //! Comparisons of two runs against SciPy, statsmodels and DeLong's variance.
 
 use approx::assert_abs_diff_eq;
-use penumbra::learn::comparison::{Arm, McNemar, Run, mean_height};
+use penumbra::learn::comparison::{Arm, McNemar, Run, area_under_learning_curve};
 use serde_json::Value;
 
 fn golden() -> Value {
@@ -70,7 +70,7 @@ fn two_runs_differ_as_scipy_and_statsmodels_say() {
 }
 
 #[test]
-fn mean_height_agrees_with_numpys_trapezoid() {
+fn area_agrees_with_numpys_trapezoid() {
     let curve = &golden()["curve"];
     let points: Vec<(usize, f64)> = curve["points"]
         .as_array()
@@ -78,6 +78,6 @@ fn mean_height_agrees_with_numpys_trapezoid() {
         .iter()
         .map(|point| (count(&point[0]), point[1].as_f64().unwrap()))
         .collect();
-    let height = mean_height(&points).unwrap();
-    assert_abs_diff_eq!(height, curve["height"].as_f64().unwrap(), epsilon = 1e-12);
+    let area = area_under_learning_curve(&points).unwrap();
+    assert_abs_diff_eq!(area, curve["area"].as_f64().unwrap(), epsilon = 1e-12);
 }

@@ -4,6 +4,7 @@
 //! trusted unless it is of that description, whole, and of the evaluation films.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -58,7 +59,10 @@ impl Cells {
         let build = match out {
             Some(_) => {
                 let program = std::env::current_exe().context("the program is not found")?;
-                blake3::hash(&fsutil::read(&program)?).to_hex()[..16].to_owned()
+                let bytes = File::open(&program).context("the program cannot be read")?;
+                let mut hasher = blake3::Hasher::new();
+                hasher.update_reader(bytes).context("the program cannot be read")?;
+                hasher.finalize().to_hex()[..16].to_owned()
             }
             None => String::new(),
         };
@@ -74,8 +78,10 @@ impl Cells {
         let key = key(of);
         if !self.known.contains_key(&key) {
             let Some(path) = self.path(&key).filter(|path| path.exists()) else { return Ok(None) };
-            let outcome =
-                read(&path, of, probabilities).with_context(|| format!("{}", path.display()))?;
+            let outcome = fsutil::read(&path)
+                .map_err(anyhow::Error::from)
+                .and_then(|bytes| decode(&bytes, of, probabilities))
+                .with_context(|| format!("{}", path.display()))?;
             self.known.insert(key.clone(), outcome);
         }
         Ok(self.known.get(&key))
@@ -88,8 +94,7 @@ impl Cells {
     pub fn keep(&mut self, outcome: Outcome) -> anyhow::Result<()> {
         let key = key(&outcome.of);
         if let Some(path) = self.path(&key) {
-            let stored = Stored { hash: digest(&outcome)?, cell: outcome.clone() };
-            fsutil::write_atomic(&path, &serde_json::to_vec(&stored)?)?;
+            fsutil::write_atomic(&path, &encode(&outcome)?)?;
         }
         self.known.insert(key, outcome);
         Ok(())
@@ -108,8 +113,13 @@ fn digest(outcome: &Outcome) -> anyhow::Result<String> {
     Ok(blake3::hash(&serde_json::to_vec(outcome)?).to_hex().to_string())
 }
 
-fn read(path: &Path, of: &str, probabilities: usize) -> anyhow::Result<Outcome> {
-    let stored: Stored = serde_json::from_slice(&fsutil::read(path)?)?;
+fn encode(outcome: &Outcome) -> anyhow::Result<Vec<u8>> {
+    let stored = Stored { hash: digest(outcome)?, cell: outcome.clone() };
+    Ok(serde_json::to_vec(&stored)?)
+}
+
+fn decode(bytes: &[u8], of: &str, probabilities: usize) -> anyhow::Result<Outcome> {
+    let stored: Stored = serde_json::from_slice(bytes)?;
     let cell = stored.cell;
     anyhow::ensure!(digest(&cell)? == stored.hash, "its hash is another");
     anyhow::ensure!(cell.of == of, "it is of another cell");
@@ -139,13 +149,9 @@ mod tests {
         fn a_cell_is_read_as_it_was_written_to_the_last_bit(
             bits in prop::collection::vec(0u32..=0x3f80_0000, 0..40)
         ) {
-            let folder = tempfile::tempdir().unwrap();
             let written = outcome(bits.iter().map(|&bits| f32::from_bits(bits)).collect());
-            let mut cells = Cells::open(Some(folder.path())).unwrap();
-            cells.keep(written.clone()).unwrap();
-            cells.known.clear();
-            let read = cells.find(&written.of, bits.len()).unwrap().unwrap();
-            prop_assert_eq!(read, &written);
+            let read = decode(&encode(&written).unwrap(), &written.of, bits.len()).unwrap();
+            prop_assert_eq!(&read, &written);
             let read: Vec<u32> = read.probabilities.iter().map(|p| p.to_bits()).collect();
             prop_assert_eq!(read, bits);
         }
@@ -155,7 +161,8 @@ mod tests {
     fn what_is_not_the_cell_as_written_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let written = outcome(vec![0.25, 0.75]);
-        let mut cells = Cells::open(Some(folder.path())).unwrap();
+        let (out, build) = (Some(folder.path().to_owned()), String::new());
+        let mut cells = Cells { folder: out, build, known: BTreeMap::new() };
         cells.keep(written.clone()).unwrap();
         let path = cells.path(&key(&written.of)).unwrap();
         let text = String::from_utf8(fsutil::read(&path).unwrap()).unwrap();

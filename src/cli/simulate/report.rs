@@ -68,7 +68,7 @@ impl Report {
             "seconds_per_film": args.seconds_per_film,
             "warnings": parts.warnings,
             "table": lines,
-            "heights_of_curves": areas,
+            "areas_under_learning_curves": areas,
             "comparisons": comparisons,
             "cells": cells.iter().map(cell).collect::<Vec<_>>(),
         });

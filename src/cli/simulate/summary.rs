@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::cells::Outcome;
 use super::plan::{ArmName, Slot};
-use crate::learn::comparison::mean_height;
+use crate::learn::comparison::area_under_learning_curve;
 use crate::learn::metrics::Metrics;
 
 /// A cell with its figures.
@@ -18,6 +18,24 @@ pub struct Cell {
     pub outcome: Outcome,
     /// How good that is on the evaluation films.
     pub metrics: Metrics,
+}
+
+/// The labels that a cell learnt from: draws that bought the same films of the same split are one draw, as all are of a
+/// strategy that takes no seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Drawn {
+    split: usize,
+    films: [u8; 32],
+}
+
+impl Drawn {
+    fn of(cell: &Cell) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for film in &cell.outcome.bought {
+            hasher.update(film.to_string().as_bytes());
+        }
+        Self { split: cell.slot.split, films: *hasher.finalize().as_bytes() }
+    }
 }
 
 /// Mean and spread of a figure over draws, each the mean of its seeds; over seeds if there is one draw only.
@@ -43,7 +61,7 @@ pub struct Line {
     pub arm: ArmName,
     /// The most labels that a cell looked at.
     pub labels_looked_at: usize,
-    /// Draws, over all splits.
+    /// Draws that differ, over all splits.
     pub draws: usize,
     /// Cells.
     pub runs: usize,
@@ -69,16 +87,16 @@ pub struct Line {
     pub seconds: f64,
 }
 
-/// Mean height of an arm's learning curve over a linear axis of labels.
+/// Area under an arm's learning curve over a linear axis of labels, divided by its span.
 #[derive(Clone, Debug, Serialize)]
 pub struct Area {
     /// The arm.
     pub arm: ArmName,
     /// First and last budget.
     pub labels: [usize; 2],
-    /// Mean height of the accuracy.
+    /// Of the accuracy.
     pub accuracy: Spread,
-    /// Mean height of the AUROC.
+    /// Of the AUROC.
     pub auroc: Option<Spread>,
 }
 
@@ -106,18 +124,18 @@ pub fn lines(cells: &[Cell], seconds_per_film: f64) -> Vec<Line> {
 
 fn line(group: &[&Cell], seconds_per_film: f64) -> Line {
     let of = |figure: fn(&Metrics) -> f64| {
-        spread(group.iter().map(|cell| (cell.slot, figure(&cell.metrics))))
+        spread(group.iter().map(|cell| (Drawn::of(cell), figure(&cell.metrics))))
     };
     let perhaps = |figure: fn(&Metrics) -> Option<f64>| {
-        let values: Option<Vec<(Slot, f64)>> =
-            group.iter().map(|cell| Some((cell.slot, figure(&cell.metrics)?))).collect();
+        let value = |cell: &&Cell| Some((Drawn::of(cell), figure(&cell.metrics)?));
+        let values: Option<Vec<(Drawn, f64)>> = group.iter().map(value).collect();
         values.map(spread)
     };
     let arm = group[0].slot.arm;
     let largest =
         |figure: fn(&Cell) -> usize| group.iter().map(|cell| figure(cell)).max().unwrap_or(0);
     let labels_looked_at = largest(|cell| cell.outcome.labels_looked_at);
-    let accuracies = group.iter().map(|cell| (cell.slot, cell.metrics.accuracy.value));
+    let accuracies = group.iter().map(|cell| (Drawn::of(cell), cell.metrics.accuracy.value));
     Line {
         labels: largest(|cell| cell.slot.labels),
         strategy: arm.strategy_name(),
@@ -150,35 +168,35 @@ pub fn areas(cells: &[Cell]) -> Vec<Area> {
             None => of_arm.push((arm, vec![group])),
         }
     }
-    let area = |(arm, groups): (ArmName, Vec<Vec<&Cell>>)| {
+    let of_one = |(arm, groups): (ArmName, Vec<Vec<&Cell>>)| {
         // All groups of an arm have the same draws and seeds in the same order.
-        let heights = |figure: fn(&Metrics) -> Option<f64>| -> Option<Spread> {
+        let area = |figure: fn(&Metrics) -> Option<f64>| -> Option<Spread> {
             let run = |run: usize| {
                 let point = |group: &Vec<&Cell>| {
                     let cell = group.get(run)?;
                     Some((cell.slot.labels, figure(&cell.metrics)?))
                 };
                 let curve: Option<Vec<(usize, f64)>> = groups.iter().map(point).collect();
-                Some((groups[0][run].slot, mean_height(&curve?)?))
+                Some((Drawn::of(groups.last()?[run]), area_under_learning_curve(&curve?)?))
             };
-            let values: Option<Vec<(Slot, f64)>> = (0..groups[0].len()).map(run).collect();
+            let values: Option<Vec<(Drawn, f64)>> = (0..groups[0].len()).map(run).collect();
             values.map(spread)
         };
         Some(Area {
             arm,
             labels: [groups.first()?[0].slot.labels, groups.last()?[0].slot.labels],
-            accuracy: heights(|metrics| Some(metrics.accuracy.value))?,
-            auroc: heights(|metrics| Some(metrics.auroc?.value)),
+            accuracy: area(|metrics| Some(metrics.accuracy.value))?,
+            auroc: area(|metrics| Some(metrics.auroc?.value)),
         })
     };
-    of_arm.into_iter().filter_map(area).collect()
+    of_arm.into_iter().filter_map(of_one).collect()
 }
 
 /// Values of the seeds of each draw of each split.
-fn by_draw(values: impl IntoIterator<Item = (Slot, f64)>) -> Vec<Vec<f64>> {
-    let mut draws: BTreeMap<(usize, u64), Vec<f64>> = BTreeMap::new();
-    for (slot, value) in values {
-        draws.entry((slot.split, slot.draw)).or_default().push(value);
+fn by_draw(values: impl IntoIterator<Item = (Drawn, f64)>) -> Vec<Vec<f64>> {
+    let mut draws: BTreeMap<Drawn, Vec<f64>> = BTreeMap::new();
+    for (drawn, value) in values {
+        draws.entry(drawn).or_default().push(value);
     }
     draws.into_values().collect()
 }
@@ -192,7 +210,7 @@ fn squares(values: &[f64]) -> f64 {
     values.iter().map(|value| (value - mean).powi(2)).sum()
 }
 
-fn spread(values: impl IntoIterator<Item = (Slot, f64)>) -> Spread {
+fn spread(values: impl IntoIterator<Item = (Drawn, f64)>) -> Spread {
     let draws = by_draw(values);
     let values: Vec<f64> = match draws.as_slice() {
         [seeds] => seeds.clone(),
@@ -202,7 +220,7 @@ fn spread(values: impl IntoIterator<Item = (Slot, f64)>) -> Spread {
     Spread { mean: mean(&values), sd: (squares(&values) / free).sqrt() }
 }
 
-fn sd_between_seeds(values: impl IntoIterator<Item = (Slot, f64)>) -> Option<f64> {
+fn sd_between_seeds(values: impl IntoIterator<Item = (Drawn, f64)>) -> Option<f64> {
     let draws = by_draw(values);
     let free: usize = draws.iter().map(|seeds| seeds.len() - 1).sum();
     (free > 0).then(|| (draws.iter().map(|seeds| squares(seeds)).sum::<f64>() / free as f64).sqrt())
@@ -211,41 +229,25 @@ fn sd_between_seeds(values: impl IntoIterator<Item = (Slot, f64)>) -> Option<f64
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::simulate::Method;
 
-    fn slot(split: usize, draw: u64, seed: u64) -> Slot {
-        let arm = ArmName { strategy: None, method: Method::Head };
-        Slot { split, draw, arm, labels: 5, seed }
+    fn drawn(split: usize, draw: u8) -> Drawn {
+        Drawn { split, films: [draw; 32] }
     }
 
     #[test]
     fn spread_is_over_draws_and_over_seeds_if_there_is_one_draw() {
-        let two = [
-            (slot(0, 0, 0), 0.1),
-            (slot(0, 0, 1), 0.3),
-            (slot(0, 1, 0), 0.5),
-            (slot(0, 1, 1), 0.7),
-        ];
+        let two = [(drawn(0, 0), 0.1), (drawn(0, 0), 0.3), (drawn(0, 1), 0.5), (drawn(0, 1), 0.7)];
+        let close = |found: f64, expected| {
+            approx::assert_abs_diff_eq!(found, expected, epsilon = 1e-12);
+        };
         // NumPy: np.std([.2, .6], ddof=1); np.sqrt((.02 + .02) / 2).
-        let found = spread(two);
-        approx::assert_abs_diff_eq!(found.mean, 0.4, epsilon = 1e-12);
-        approx::assert_abs_diff_eq!(found.sd, 0.282_842_712_474_619, epsilon = 1e-12);
-        approx::assert_abs_diff_eq!(
-            sd_between_seeds(two).unwrap(),
-            0.141_421_356_237_309_5,
-            epsilon = 1e-12
-        );
-        approx::assert_abs_diff_eq!(
-            spread(two[..2].to_vec()).sd,
-            0.141_421_356_237_309_5,
-            epsilon = 1e-12
-        );
+        close(spread(two).mean, 0.4);
+        close(spread(two).sd, 0.282_842_712_474_619);
+        close(sd_between_seeds(two).unwrap(), 0.141_421_356_237_309_5);
+        close(spread(two[..2].to_vec()).sd, 0.141_421_356_237_309_5);
         assert_eq!(spread([two[0]]), Spread { mean: 0.1, sd: 0.0 });
         assert_eq!(sd_between_seeds([two[0], two[2]]), None);
-        assert_eq!(
-            by_draw([two[0], (slot(1, 0, 0), 0.2)]).len(),
-            2,
-            "a draw of another split is another"
-        );
+        let other_split = (drawn(1, 0), 0.2);
+        assert_eq!(by_draw([two[0], other_split]).len(), 2);
     }
 }

@@ -8,7 +8,7 @@ use super::compare::Comparison;
 use super::summary::{Area, Cell, Line, Spread};
 use crate::learn::metrics::Estimate;
 
-/// Writes the table, the heights of the curves, and each arm against the first one of its budget.
+/// Writes the table, the areas under the curves, and each arm against the first one of its budget.
 pub fn markdown(
     lines: &[Line],
     areas: &[Area],
@@ -61,14 +61,16 @@ fn write_lines(text: &mut String, lines: &[Line]) {
 }
 
 fn write_areas(text: &mut String, areas: &[Area]) {
-    text.push_str("\n| arm | labels | height of accuracy | height of AUROC |\n|---|---|---|---|\n");
+    text.push_str(
+        "\n| arm | labels | area under accuracy | area under AUROC |\n|---|---|---|---|\n",
+    );
     for area in areas {
         let [first, last] = area.labels;
         let (accuracy, auroc) = (figure(area.accuracy), perhaps(area.auroc));
         writeln!(text, "| {} | {first} to {last} | {accuracy} | {auroc} |", area.arm).ok();
     }
     text.push_str(
-        "\nMean height of the learning curve: the area under it over a linear axis of labels, divided by its span.\n",
+        "\nAreas under the learning curves, over a linear axis of labels, divided by its span.\n",
     );
 }
 
