@@ -11,6 +11,7 @@ mod evaluate;
 mod export;
 mod films;
 mod import;
+mod interrupt;
 mod learn;
 mod model;
 mod predict;

@@ -4,6 +4,7 @@
 //! step and that may pause it (by not returning) or stop it. Gradients are cleared by each `backward`; batches are made
 //! on the autodiff device, because batch norm takes a plain input for evaluation.
 
+pub mod comparison;
 pub mod distill;
 pub mod ema;
 pub mod finetune;

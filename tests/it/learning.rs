@@ -236,21 +236,6 @@ impl FewLabels {
         pairs.filter(|(row, p)| (p[1] > 0.5) == (*row % 2 == 1)).count()
     }
 
-    fn supervised(&self, seed: u64) -> SupervisedConfig {
-        let fixmatch = self.fixmatch(seed);
-        SupervisedConfig {
-            steps: fixmatch.steps,
-            batch: fixmatch.batch,
-            recipe: fixmatch.recipe,
-            augment: fixmatch.weak,
-            ..SupervisedConfig::from_scratch(SIZE, seed)
-        }
-    }
-
-    fn fixmatch(&self, seed: u64) -> FixMatchConfig {
-        FixMatchConfig { steps: 150, batch: 8, ..FixMatchConfig::from_scratch(SIZE, seed) }
-    }
-
     fn learn(&self, config: &FixMatchConfig) -> Result<(Classifier, Vec<f32>), LearnError> {
         let rows: Vec<usize> = (0..self.store.len()).collect();
         let go_on = &mut |_: &StepReport| Flow::Continue;
@@ -259,12 +244,22 @@ impl FewLabels {
     }
 }
 
+fn fixmatch_config(seed: u64) -> FixMatchConfig {
+    FixMatchConfig { steps: 150, batch: 8, ..FixMatchConfig::from_scratch(SIZE, seed) }
+}
+
+/// The same from labels alone.
+fn supervised_config(seed: u64) -> SupervisedConfig {
+    let FixMatchConfig { steps, batch, recipe, weak: augment, .. } = fixmatch_config(seed);
+    SupervisedConfig { size: SIZE, steps, batch, recipe, augment, seed }
+}
+
 #[test]
 fn unlabelled_films_help_where_labels_are_few() {
     let few = FewLabels::new(6, 0.06);
     let go_on = &mut |_: &StepReport| Flow::Continue;
-    let alone = supervised(&few.setting(), &few.labelled, &few.supervised(2), go_on).unwrap();
-    let (together, taken) = few.learn(&few.fixmatch(2)).unwrap();
+    let alone = supervised(&few.setting(), &few.labelled, &supervised_config(2), go_on).unwrap();
+    let (together, taken) = few.learn(&fixmatch_config(2)).unwrap();
     let wrong = |network| few.store.len() - few.labelled.rows.len() - few.right(network);
     let (alone, together) = (wrong(&alone), wrong(&together));
     assert!(together < alone && together <= 5, "wrong about {together}, without them {alone}");
@@ -307,25 +302,24 @@ fn fixmatch_repeats_and_keeps_the_statistics_of_an_encoder() {
 #[test]
 fn learning_from_few_labels_ends_early_with_the_reason() {
     let few = FewLabels::new(6, 0.15);
-    let fixmatch_config = few.fixmatch(0);
-    let mut huge = fixmatch_config.clone();
+    let config = fixmatch_config(0);
+    let mut huge = config.clone();
     huge.recipe.rate = 1e30;
     assert!(matches!(few.learn(&huge), Err(LearnError::NotANumber { .. })));
     let rows: Vec<usize> = (0..few.store.len()).collect();
     let mut steps = 0;
-    let stopped =
-        fixmatch(&few.setting(), &rows, &few.labelled, None, &fixmatch_config, &mut |_| {
-            steps += 1;
-            if steps == 2 { Flow::Stop } else { Flow::Continue }
-        });
+    let stopped = fixmatch(&few.setting(), &rows, &few.labelled, None, &config, &mut |_| {
+        steps += 1;
+        if steps == 2 { Flow::Stop } else { Flow::Continue }
+    });
     assert!(matches!(stopped, Err(LearnError::Stopped)) && steps == 2);
     let one_class = Labelled { rows: vec![0, 2], classes: vec![0, 0] };
     let go_on = &mut |_: &StepReport| Flow::Continue;
-    let missing = fixmatch(&few.setting(), &rows, &one_class, None, &fixmatch_config, go_on);
+    let missing = fixmatch(&few.setting(), &rows, &one_class, None, &config, go_on);
     assert!(matches!(missing, Err(LearnError::TooLittle(_))));
-    let nothing = fixmatch(&few.setting(), &[], &few.labelled, None, &fixmatch_config, go_on);
+    let nothing = fixmatch(&few.setting(), &[], &few.labelled, None, &config, go_on);
     assert!(matches!(nothing, Err(LearnError::TooLittle(_))));
-    let alone = supervised(&few.setting(), &one_class, &few.supervised(0), go_on);
+    let alone = supervised(&few.setting(), &one_class, &supervised_config(0), go_on);
     assert!(matches!(alone, Err(LearnError::TooLittle(_))));
 }
 
