@@ -10,20 +10,24 @@ use parking_lot::Mutex;
 
 use super::cache;
 use super::message::{Event, Progress, Stage};
-use super::ranking::{Embedded, ToRanking};
+use super::ranking::{Embedded, FOLDS, ToRanking};
 use super::{Options, ReferenceSet, Shared, Source};
 use crate::dataset::Stopped;
 use crate::dataset::planes::PlaneStore;
 use crate::device;
 use crate::imaging::Preprocess;
-use crate::learn::distill::{DistillConfig, distill};
-use crate::learn::finetune::{FineTuned, FinetuneConfig, Labelled, ensemble, finetune};
+use crate::learn::distill::{DistillConfig, Teacher, distill};
+use crate::learn::finetune::{
+    FineTuned, FinetuneConfig, FoldAssigner, Labelled, ensemble, finetune,
+};
 use crate::learn::metrics::log_loss;
-use crate::learn::{Flow, LearnError, Pace, Setting, StepReport};
+use crate::learn::{Flow, HeadFit, LearnError, Pace, Setting, StepReport};
 use crate::model::folder::{self, Kind, ModelCard, load_pretrained};
-use crate::model::{Classifier, Pretrained, release_buffers};
+use crate::model::{Classifier, LinearHead, Pretrained, release_buffers};
 use crate::predict::{Predictor, embed};
-use crate::query::{Embeddings, L2_GRID, Regularisation, Standardisation, choose_l2, out_of_fold};
+use crate::query::{
+    Embeddings, Head, L2_GRID, Regularisation, Standardisation, choose_l2, out_of_fold,
+};
 
 /// Edge of a plane in memory, over the edge of the network's input: crops keep detail without each film staying whole.
 const SOURCE_SCALE: f32 = 1.5;
@@ -51,8 +55,11 @@ struct Worker {
     /// Rows of the pool that cannot be read: neither ranked nor learnt from.
     unreadable: Vec<usize>,
     reference: Option<(Arc<PlaneStore>, ReferenceSet)>,
-    /// Standardised features of the pool from the pretrained encoder: what fine-tuning has to beat.
-    base_embeddings: Option<Embeddings>,
+    /// Features of the pool from the pretrained encoder, standardised, and how: what fine-tuning starts from and has to
+    /// beat.
+    base_features: Option<(Embeddings, Standardisation)>,
+    /// What the last fine-tuning made: the next one starts from it.
+    tuned: Option<FineTuned>,
 }
 
 /// Runs until the flags close or the job channel ends.
@@ -131,14 +138,15 @@ impl Worker {
             pool,
             unreadable,
             reference,
-            base_embeddings: None,
+            base_features: None,
+            tuned: None,
         };
         let name = worker.options.base_name.clone();
         let hash = worker.base_card.weights_hash.clone();
         let embedded = worker
             .embed_all(None, &name, &hash, &mut |done, total| worker.preparing(done, total))?;
         let scale = Standardisation::measure(&embedded.pool);
-        worker.base_embeddings = Some(scale.apply(&embedded.pool));
+        worker.base_features = Some((scale.apply(&embedded.pool), scale));
         worker.to_ranking.send(ToRanking::Embedded(embedded)).ok();
         let current = worker.options.current_model.as_ref();
         let taken_up = current.filter(|(name, path)| worker.take_up(name, path));
@@ -254,22 +262,86 @@ impl Worker {
         seen
     }
 
-    fn learn_stages(&self) -> anyhow::Result<Ended> {
+    fn learn_stages(&mut self) -> anyhow::Result<Ended> {
         let size = self.base_card.preprocess.size;
-        let classes = self.options.classes.len();
-        let device = &self.options.compute.device;
-        let setting = Setting { start: &self.base, classes, store: &self.pool, device };
         let config = FinetuneConfig::standard(size, self.options.seed);
+        let earlier = self.tuned.take();
+        let tuned = self.finetune(&config, earlier.as_ref())?;
+        let ended = self.judge_and_distill(&config, &tuned);
+        self.tuned = Some(tuned);
+        ended
+    }
+
+    /// Fine-tunes on the labels as they arrive, beside the head that serves now.
+    fn finetune(
+        &self,
+        config: &FinetuneConfig,
+        earlier: Option<&FineTuned>,
+    ) -> anyhow::Result<FineTuned> {
+        let l2 = self.head_penalty(&self.labelled())?;
+        let fit = |labelled: &Labelled| self.fit_head(labelled, l2);
+        let setting = self.setting(&fit);
         let tuned = finetune(
             &setting,
             &self.options.pool.patients,
-            &mut || self.shared.labelled().without(&self.unreadable),
-            &config,
+            &mut || self.labelled(),
+            config,
+            earlier,
             &mut |report| self.observe(Stage::FineTuning, report),
         )?;
+        Ok(tuned)
+    }
+
+    /// The labels of films that can be read.
+    fn labelled(&self) -> Labelled {
+        self.shared.labelled().without(&self.unreadable)
+    }
+
+    fn setting<'a>(&'a self, fit: &'a HeadFit<'a>) -> Setting<'a> {
+        Setting {
+            start: &self.base,
+            classes: self.options.classes.len(),
+            store: &self.pool,
+            device: &self.options.compute.device,
+            head: self.base_features.is_some().then_some(fit),
+        }
+    }
+
+    /// Fits the tier-1 head on the pretrained features.
+    fn fit_head(&self, Labelled { rows, classes }: &Labelled, l2: f32) -> LinearHead {
+        let count = self.options.classes.len();
+        let fitted = self.base_features.as_ref().map(|(features, scale)| {
+            Head::fit(features, rows, classes, count, l2, None).linear(scale.mean())
+        });
+        fitted.unwrap_or_default()
+    }
+
+    /// Chooses the penalty of the head on the pretrained features.
+    fn head_penalty(&self, labelled: &Labelled) -> Result<f32, LearnError> {
+        let Some((features, _)) = &self.base_features else {
+            return Ok(Regularisation::default().l2());
+        };
+        let Labelled { rows, classes: truth } = labelled;
+        let folds =
+            FoldAssigner::new(FOLDS).assign_all(labelled, &self.options.pool.patients);
+        let (classes, observe) = (self.options.classes.len(), &mut || self.shared.flags.check());
+        let l2 = choose_l2(features, rows, truth, classes, &folds, &L2_GRID, observe)
+            .unwrap_or_else(|| Regularisation::default().l2());
+        match self.shared.flags.check() {
+            Flow::Continue => Ok(l2),
+            // Then the penalty was not chosen, and what starts from the head or is compared with it would be worse.
+            Flow::Stop => Err(LearnError::Stopped),
+        }
+    }
+
+    fn judge_and_distill(
+        &self,
+        config: &FinetuneConfig,
+        tuned: &FineTuned,
+    ) -> anyhow::Result<Ended> {
+        let (size, device) = (config.size, &self.options.compute.device);
         let mut observe = |_| self.shared.flags.check();
-        let unseen = tuned.out_of_fold(&setting, size, &mut observe)?;
-        let verdict = self.compare(&tuned, &unseen)?;
+        let verdict = self.compare(tuned)?;
         let labelled = tuned.labelled.clone();
         let name = self.free_name(labelled.rows.len());
         if !verdict.better {
@@ -281,12 +353,15 @@ impl Worker {
         let rows: Vec<usize> = (0..self.pool.len()).filter(usable).collect();
         let teacher = ensemble(&tuned.models, &self.pool, &rows, size, device, &mut observe)?;
         let distilling = DistillConfig::standard(size, self.options.seed);
+        let l2 = self.head_penalty(&labelled)?;
+        let fit = |labelled: &Labelled| self.fit_head(labelled, l2);
+        let (setting, teacher) = (self.setting(&fit), Teacher::Probabilities(&teacher));
         let student =
-            distill(&setting, &rows, teacher, &tuned.labelled, &distilling, &mut |report| {
+            distill(&setting, &rows, teacher, &labelled, &distilling, None, &mut |report| {
                 self.observe(Stage::Distilling, report)
             })?;
         let path = self.options.models.join(&name);
-        self.save(&path, &student, &tuned, (&config, &distilling), &verdict)?;
+        self.save(&path, &student, tuned, (config, &distilling), &verdict)?;
         let embedded = self.embed_student(&name, &path).inspect_err(|_| {
             // Nothing would ever speak of it.
             std::fs::remove_dir_all(&path).ok();
@@ -309,22 +384,16 @@ impl Worker {
         self.embed_all(Some(&student), name, &student.card.weights_hash, &mut observe)
     }
 
-    /// Compares fine-tuning, by its probabilities of films `unseen` by the network asked, with the linear head on the
+    /// Compares fine-tuning, by its probabilities of films unseen by the network asked, with the linear head on the
     /// pretrained features, likewise on films that it has not seen.
-    fn compare(&self, tuned: &FineTuned, unseen: &[f32]) -> Result<Verdict, LearnError> {
+    fn compare(&self, tuned: &FineTuned) -> Result<Verdict, LearnError> {
         let Labelled { rows, classes: truth } = &tuned.labelled;
         let classes = self.options.classes.len();
-        let before = self.base_embeddings.as_ref().map_or(f64::INFINITY, |features| {
-            let observe = &mut || self.shared.flags.check();
-            let l2 = choose_l2(features, rows, truth, classes, &tuned.folds, &L2_GRID, observe)
-                .unwrap_or_else(|| Regularisation::default().l2());
+        let l2 = self.head_penalty(&tuned.labelled)?;
+        let before = self.base_features.as_ref().map_or(f64::INFINITY, |(features, _)| {
             log_loss(&out_of_fold(features, rows, truth, classes, &tuned.folds, l2), truth, classes)
         });
-        // Then the penalty was not chosen, and the comparison would be with a worse head.
-        if self.shared.flags.check() == Flow::Stop {
-            return Err(LearnError::Stopped);
-        }
-        let after = log_loss(unseen, truth, classes);
+        let after = log_loss(&tuned.out_of_fold, truth, classes);
         let n = rows.len();
         let relation = if after < before { "better than" } else { "not better than" };
         Ok(Verdict {

@@ -15,6 +15,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::lars::ModuleLars;
+use super::sgd::ModuleSgd;
 
 /// Which optimiser, and its parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,13 @@ pub enum OptimizerConfig {
         /// Momentum in 0..1; the reference's is .9.
         momentum: f32,
     },
+    /// [`ModuleSgd`], FixMatch's.
+    Sgd {
+        /// Decay of all but batch norms and biases, at least 0.
+        weight_decay: f32,
+        /// Nesterov's momentum in 0..1; the reference's is .9.
+        momentum: f32,
+    },
 }
 
 /// One of the optimisers with its state.
@@ -40,6 +48,8 @@ pub enum Optimizer {
     Adamw(ModuleAdamW),
     /// LARS and the steps that it has taken.
     Lars(ModuleLars, usize),
+    /// Gradient descent with momentum and the steps that it has taken.
+    Sgd(ModuleSgd, usize),
 }
 
 impl Optimizer {
@@ -57,6 +67,9 @@ impl Optimizer {
             OptimizerConfig::Lars { weight_decay, momentum } => {
                 Self::Lars(ModuleLars::new(weight_decay, momentum), 0)
             }
+            OptimizerConfig::Sgd { weight_decay, momentum } => {
+                Self::Sgd(ModuleSgd::new(weight_decay, momentum, rates), 0)
+            }
         }
     }
 
@@ -68,15 +81,22 @@ impl Optimizer {
                 *steps += 1;
                 lars.step(rate, model, gradients)
             }
+            Self::Sgd(sgd, steps) => {
+                *steps += 1;
+                sgd.step(rate, model, gradients)
+            }
         }
     }
 
-    /// Copies the state in the shape of `model`. LARS has one moment, its velocity; the second is the model itself.
+    /// Copies the state in the shape of `model`. Where there is one moment, the velocity, the second is the model itself.
     pub fn moments<M: Module>(&self, model: &M) -> Moments<M> {
         match self {
             Self::Adamw(adamw) => adamw.moments(model),
             Self::Lars(lars, steps) => {
                 Moments { first: lars.velocities(model), second: model.valid(), steps: *steps }
+            }
+            Self::Sgd(sgd, steps) => {
+                Moments { first: sgd.velocities(model), second: model.valid(), steps: *steps }
             }
         }
     }
@@ -87,6 +107,10 @@ impl Optimizer {
             Self::Adamw(adamw) => adamw.restore(moments),
             Self::Lars(lars, steps) => {
                 lars.restore(&moments.first);
+                *steps = moments.steps;
+            }
+            Self::Sgd(sgd, steps) => {
+                sgd.restore(&moments.first);
                 *steps = moments.steps;
             }
         }
@@ -112,7 +136,7 @@ impl LayerRates {
     pub const EVEN: Self = Self { head: 1.0, decay: 1.0, blocks: 0 };
 
     /// Returns the factor of a parameter by the names of the modules that it is in, outermost first.
-    fn of(&self, path: &[String]) -> f64 {
+    pub(super) fn of(&self, path: &[String]) -> f64 {
         if path.iter().any(|name| name == "head" || name == "probe") {
             return self.head;
         }

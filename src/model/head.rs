@@ -104,7 +104,7 @@ impl ClassifierHead {
 
 /// A linear classifier of embeddings, as plain numbers: `scores = weights · x + bias`, with `x` the embedding less `centre`,
 /// brought to a length of √dim.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LinearHead {
     /// What is taken from an embedding first, `dim` numbers.
     pub centre: Vec<f32>,

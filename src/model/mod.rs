@@ -22,6 +22,7 @@ pub use head::{ClassifierHead, LinearHead, Probe, ProjectionHead};
 pub use resnet::Encoder;
 
 use burn::module::{Module, ModuleVisitor, Param};
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use parking_lot::Mutex;
 
@@ -99,6 +100,14 @@ impl Classifier {
         Self::from_pretrained(Pretrained::init(architecture, 0, device), classes, device)
     }
 
+    /// Multiplies all logits, as calibration asks for.
+    #[must_use]
+    pub fn scaled(mut self, factor: f32) -> Self {
+        self.head.scores = scaled(self.head.scores, factor);
+        self.probe = self.probe.map(|probe| Probe { scores: scaled(probe.scores, factor), ..probe });
+        self
+    }
+
     /// Scores films.
     ///
     /// # Shapes
@@ -111,5 +120,13 @@ impl Classifier {
         let (width, features) = (pyramid.dims()[1], self.head.features());
         let last = pyramid.clone().narrow(1, width - features, features);
         self.head.forward(last) + probe.forward(pyramid)
+    }
+}
+
+/// Multiplies what a linear layer gives.
+fn scaled(layer: Linear, factor: f32) -> Linear {
+    Linear {
+        weight: layer.weight.map(|weight| weight.mul_scalar(factor)),
+        bias: layer.bias.map(|bias| bias.map(|bias| bias.mul_scalar(factor))),
     }
 }

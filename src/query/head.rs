@@ -2,6 +2,7 @@
 
 use super::embeddings::{Embeddings, dot};
 use super::lbfgs::{inner, minimise};
+use crate::model::LinearHead;
 
 /// Relative accuracy to which the weights are solved; see [`Head::fit`].
 const TOLERANCE: f64 = 1e-4;
@@ -114,6 +115,30 @@ impl Head {
     /// Returns the bias of each logit.
     pub fn bias(&self) -> &[f32] {
         &self.bias
+    }
+
+    /// Returns the regression as a row of weights a class, for features that were standardised about `centre`.
+    ///
+    /// A class without a label has no weights and a bias ten below the lowest: practically never.
+    pub fn linear(&self, centre: &[f32]) -> LinearHead {
+        let mut weights = vec![0.0; self.class_count * self.dim];
+        let lowest = self.bias.iter().copied().fold(0.0, f32::min);
+        let mut bias = vec![lowest - 10.0; self.class_count];
+        let row = |k: usize| &self.weights[k * self.dim..][..self.dim];
+        if let [negative, positive] = self.present[..] {
+            // One logit: half of it for one class, and half of its opposite for the other.
+            for (class, share) in [(negative, -0.5), (positive, 0.5)] {
+                let to = &mut weights[class * self.dim..][..self.dim];
+                to.iter_mut().zip(row(0)).for_each(|(to, w)| *to = share * w);
+                bias[class] = share * self.bias[0];
+            }
+        } else if self.present.len() > 2 {
+            for (k, &class) in self.present.iter().enumerate() {
+                weights[class * self.dim..][..self.dim].copy_from_slice(row(k));
+                bias[class] = self.bias[k];
+            }
+        }
+        LinearHead { centre: centre.to_vec(), weights, bias }
     }
 
     fn push_probabilities(&self, features: &[f32], out: &mut Vec<f32>) {

@@ -7,9 +7,13 @@
 
 mod cluster;
 mod embeddings;
+mod handmade;
 mod head;
 mod k_center;
 mod lbfgs;
+mod nearest;
+mod pca;
+pub mod propagation;
 mod regularisation;
 mod strategy;
 mod typiclust;
@@ -18,7 +22,9 @@ mod uncertainty;
 
 pub use cluster::{ClusterCache, Clusters, k_means, lloyd};
 pub use embeddings::{Embeddings, RaggedEmbeddings, Standardisation};
+pub use handmade::HandMade;
 pub use head::Head;
+pub use pca::Pca;
 pub use regularisation::{L2_GRID, Regularisation, choose_l2, out_of_fold};
 pub use strategy::{Pool, Ranked, Reason, Strategy, UnknownStrategy, rank};
 pub use typiclust::select as typiclust_select;

@@ -8,11 +8,15 @@ use penumbra::dataset::planes::PlaneStore;
 use penumbra::imaging::{Augment, Fit, Plane, Preprocess};
 use penumbra::learn::distill::{DistillConfig, distill};
 use penumbra::learn::finetune::{FinetuneConfig, Labelled, ensemble, finetune};
+use penumbra::learn::fixmatch::{FixMatchConfig, fixmatch};
 use penumbra::learn::objective::ObjectiveConfig;
 use penumbra::learn::optimizer::OptimizerConfig;
 use penumbra::learn::pretrain::{PretrainConfig, Watch, pretrain};
 use penumbra::learn::schedule::Scaling;
-use penumbra::learn::{EVAL_BATCH, Flow, LearnError, Setting, StepReport, probabilities, read};
+use penumbra::learn::supervised::{SupervisedConfig, supervised};
+use penumbra::learn::{
+    EVAL_BATCH, Flow, LearnError, Recipe, Setting, StepReport, probabilities, read,
+};
 use penumbra::model::folder::{self, Kind, ModelCard, load_classifier, load_pretrained};
 use penumbra::model::{Architecture, Classifier, Pretrained, Stem};
 use penumbra::rng;
@@ -25,12 +29,17 @@ fn small() -> Architecture {
 
 /// Films of two kinds, brighter above or brighter below, each with waves of its own; a mirror image is of the same kind.
 fn films(count: usize) -> Arc<PlaneStore> {
+    films_of_contrast(count, 0.15)
+}
+
+/// The same with another difference between above and below.
+fn films_of_contrast(count: usize, contrast: f32) -> Arc<PlaneStore> {
     let edge: u32 = 24;
     let planes = (0..count).map(|index| {
         let mut random = rng::stream(11, "film", &[index as u64]);
         let (across, down) =
             (rng::uniform(&mut random, 0.2, 1.2), rng::uniform(&mut random, -1.2, 1.2));
-        let lower = if index % 2 == 1 { 0.15 } else { -0.15 };
+        let lower = if index % 2 == 1 { contrast } else { -contrast };
         let pixels = (0..edge * edge).map(|i| {
             let (x, y) = ((i % edge) as f32, (i / edge) as f32);
             let shade = if i / edge >= edge / 2 { lower } else { -lower };
@@ -191,6 +200,127 @@ fn fine_tuning_and_distillation_learn_two_kinds_of_films() {
         distill(&setting, &rows, teacher, &none, &distilling, &mut |_| Flow::Continue).unwrap();
     let found = probabilities(&student, &store, &rows, SIZE, &device, go_on).unwrap();
     assert!(right(&found) >= 57, "the student is right on {} of 60", right(&found));
+}
+
+/// Few labels and many films, and how either way of learning takes them.
+struct FewLabels {
+    store: Arc<PlaneStore>,
+    start: Pretrained,
+    labelled: Labelled,
+    device: Device,
+}
+
+impl FewLabels {
+    fn new(labels: usize, contrast: f32) -> Self {
+        let rows: Vec<usize> = (0..labels).collect();
+        let labelled = Labelled { classes: rows.iter().map(|row| row % 2).collect(), rows };
+        let device = Device::flex();
+        Self {
+            store: films_of_contrast(160, contrast),
+            start: Pretrained::init(&small(), 7, &device),
+            labelled,
+            device,
+        }
+    }
+
+    fn setting(&self) -> Setting<'_> {
+        Setting { start: &self.start, classes: 2, store: &self.store, device: &self.device }
+    }
+
+    /// Films without a label that a network is right about.
+    fn right(&self, network: &Classifier) -> usize {
+        let rows: Vec<usize> = (self.labelled.rows.len()..self.store.len()).collect();
+        let go_on = &mut |_| Flow::Continue;
+        let found = probabilities(network, &self.store, &rows, SIZE, &self.device, go_on).unwrap();
+        let pairs = rows.iter().zip(found.chunks(2));
+        pairs.filter(|(row, p)| (p[1] > 0.5) == (*row % 2 == 1)).count()
+    }
+
+    fn learn(&self, config: &FixMatchConfig) -> Result<(Classifier, Vec<f32>), LearnError> {
+        let rows: Vec<usize> = (0..self.store.len()).collect();
+        let go_on = &mut |_: &StepReport| Flow::Continue;
+        let found = fixmatch(&self.setting(), &rows, &self.labelled, None, config, go_on)?;
+        Ok((found.model, found.taken))
+    }
+}
+
+fn fixmatch_config(seed: u64) -> FixMatchConfig {
+    FixMatchConfig { steps: 150, batch: 8, ..FixMatchConfig::from_scratch(SIZE, seed) }
+}
+
+/// The same from labels alone.
+fn supervised_config(seed: u64) -> SupervisedConfig {
+    let FixMatchConfig { steps, batch, recipe, weak: augment, .. } = fixmatch_config(seed);
+    SupervisedConfig { size: SIZE, steps, batch, recipe, augment, seed }
+}
+
+#[test]
+fn unlabelled_films_help_where_labels_are_few() {
+    let few = FewLabels::new(6, 0.06);
+    let go_on = &mut |_: &StepReport| Flow::Continue;
+    let alone = supervised(&few.setting(), &few.labelled, &supervised_config(2), go_on).unwrap();
+    let (together, taken) = few.learn(&fixmatch_config(2)).unwrap();
+    let wrong = |network| few.store.len() - few.labelled.rows.len() - few.right(network);
+    let (alone, together) = (wrong(&alone), wrong(&together));
+    assert!(together < alone && together <= 5, "wrong about {together}, without them {alone}");
+    // Near the end most films are sure, of either class.
+    assert!(
+        taken.iter().all(|&share| share > 0.3) && taken.iter().sum::<f32>() <= 1.0,
+        "{taken:?}"
+    );
+}
+
+#[test]
+fn fixmatch_repeats_and_keeps_the_statistics_of_an_encoder() {
+    let few = FewLabels::new(6, 0.15);
+    let short = FixMatchConfig { steps: 4, ..FixMatchConfig::from_encoder(SIZE, 3) };
+    let statistics = |encoder: &penumbra::model::Encoder| -> Vec<Vec<f32>> {
+        struct Unmoved(Vec<Vec<f32>>);
+        impl burn::module::ModuleVisitor for Unmoved {
+            fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
+                self.0.push(read(param.val()).unwrap());
+            }
+        }
+        let mut all = Unmoved(Vec::new());
+        encoder.valid().visit(&mut all);
+        all.0
+    };
+    let before = statistics(&few.start.encoder);
+    let kept = |config: &FixMatchConfig| {
+        let after = statistics(&few.learn(config).unwrap().0.encoder);
+        let same = before.iter().zip(&after).filter(|(before, after)| before == after).count();
+        (same, after)
+    };
+    let (frozen, once) = kept(&short);
+    assert_eq!(once, kept(&short).1, "the same seed gave another network");
+    let recipe = Recipe { freeze_statistics: false, ..short.recipe.clone() };
+    let (free, _) = kept(&FixMatchConfig { recipe, ..short });
+    // Running means and variances alone stay, two of each batch norm.
+    assert!(frozen > 0 && frozen % 2 == 0 && free == 0, "{frozen} and {free} tensors stayed");
+}
+
+#[test]
+fn learning_from_few_labels_ends_early_with_the_reason() {
+    let few = FewLabels::new(6, 0.15);
+    let config = fixmatch_config(0);
+    let mut huge = config.clone();
+    huge.recipe.rate = 1e30;
+    assert!(matches!(few.learn(&huge), Err(LearnError::NotANumber { .. })));
+    let rows: Vec<usize> = (0..few.store.len()).collect();
+    let mut steps = 0;
+    let stopped = fixmatch(&few.setting(), &rows, &few.labelled, None, &config, &mut |_| {
+        steps += 1;
+        if steps == 2 { Flow::Stop } else { Flow::Continue }
+    });
+    assert!(matches!(stopped, Err(LearnError::Stopped)) && steps == 2);
+    let one_class = Labelled { rows: vec![0, 2], classes: vec![0, 0] };
+    let go_on = &mut |_: &StepReport| Flow::Continue;
+    let missing = fixmatch(&few.setting(), &rows, &one_class, None, &config, go_on);
+    assert!(matches!(missing, Err(LearnError::TooLittle(_))));
+    let nothing = fixmatch(&few.setting(), &[], &few.labelled, None, &config, go_on);
+    assert!(matches!(nothing, Err(LearnError::TooLittle(_))));
+    let alone = supervised(&few.setting(), &one_class, &supervised_config(0), go_on);
+    assert!(matches!(alone, Err(LearnError::TooLittle(_))));
 }
 
 #[test]

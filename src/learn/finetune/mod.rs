@@ -13,21 +13,20 @@
 //! films gives poor ones.
 
 mod folds;
-mod network;
 #[cfg(test)]
 mod tests;
-
-use std::sync::Arc;
+mod trainer;
 
 use burn::module::Module;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 pub use self::folds::{FoldAssigner, Labelled};
-use self::network::Trainer;
-use super::calibration::{apply_temperature, fit_temperature};
+use self::trainer::Trainer;
+use super::calibration::fit_temperature;
 use super::metrics::log_loss;
 use super::optimizer::OptimizerConfig;
+use super::trainee::{Recipe, Trainee};
 use super::{Flow, LearnError, Setting, StepReport, probabilities};
 use crate::dataset::planes::PlaneStore;
 use crate::imaging::Augment;
@@ -39,22 +38,14 @@ use crate::model::Classifier;
 pub struct FinetuneConfig {
     /// Edge of a film in pixels.
     pub size: u32,
-    /// The most passes over the labelled films; the learning rate falls to zero over as many.
+    /// The most passes over the labelled films, over which the learning rate would fall to zero.
     pub epochs: u32,
     /// Passes without a lower cross-validated log-loss after which training stops.
     pub patience: u32,
     /// Films in a step.
     pub batch: usize,
-    /// What moves the weights.
-    pub optimizer: OptimizerConfig,
-    /// Peak learning rate of the last block.
-    pub rate: f64,
-    /// The classifier learns this many times as fast; not with LARS.
-    pub head_factor: f64,
-    /// Each block learns this many times as fast as the one after it, in 0..=1; not with LARS, which scales layers itself.
-    pub layer_decay: f64,
-    /// Decay of the average of weights.
-    pub ema: f64,
+    /// How the weights move; the rate rises over the first pass and falls by half a cosine.
+    pub recipe: Recipe,
     /// Cross-validation folds, patient by patient, at least 2.
     pub folds: usize,
     /// Networks trained on all labels afterwards, each with a seed of its own; 0: the fold networks serve.
@@ -73,11 +64,7 @@ impl FinetuneConfig {
             epochs: 40,
             patience: 10,
             batch: 16,
-            optimizer: OptimizerConfig::Adamw { weight_decay: 0.0 },
-            rate: 5e-4,
-            head_factor: 1.0,
-            layer_decay: 1.0,
-            ema: 0.98,
+            recipe: Recipe { rate: 5e-4, head_factor: 1.0, ema: 0.98, ..Recipe::from_encoder() },
             folds: 3,
             members: 2,
             augment: Augment::moderate(),
@@ -92,8 +79,11 @@ impl FinetuneConfig {
             epochs: 60,
             patience: 60,
             batch,
-            optimizer: OptimizerConfig::Lars { weight_decay: 0.0, momentum: 0.9 },
-            rate: 0.005 * (batch as f64).sqrt(),
+            recipe: Recipe {
+                optimizer: OptimizerConfig::Lars { weight_decay: 0.0, momentum: 0.9 },
+                rate: 0.005 * (batch as f64).sqrt(),
+                ..Recipe::from_encoder()
+            },
             augment: Augment { flip: 0.5, ..Augment::none() },
             ..Self::standard(size, seed)
         }
@@ -103,7 +93,7 @@ impl FinetuneConfig {
 /// What fine-tuning made, and what is known of it.
 #[derive(Debug)]
 pub struct FineTuned {
-    /// The networks whose mean is the classifier, on the plain device.
+    /// The networks whose mean is the classifier, on the plain device; the temperature is in their weights.
     pub models: Vec<Classifier>,
     /// One network a fold, at the pass where training stopped: a later run starts from them.
     fold_models: Vec<Classifier>,
@@ -117,34 +107,29 @@ pub struct FineTuned {
     pub out_of_fold: Vec<f32>,
     /// Passes after which training stopped.
     pub epochs: u32,
-    /// What logits are divided by.
+    /// What logits have been divided by; those behind `out_of_fold` have not.
     pub temperature: f64,
 }
 
-impl FineTuned {
-    /// Class probabilities of `rows`: the mean over networks and mirror images, calibrated; row-major.
-    ///
-    /// # Errors
-    /// Fails if the device failed, or as stopped when `observe`, which is told the films done of a network, says so.
-    pub fn probabilities(
-        &self,
-        store: &PlaneStore,
-        rows: &[usize],
-        size: u32,
-        device: &Device,
-        observe: &mut dyn FnMut(usize) -> Flow,
-    ) -> Result<Vec<f32>, LearnError> {
-        let mut mean: Vec<f32> = Vec::new();
-        for model in &self.models {
-            let one = probabilities(model, store, rows, size, device, observe)?;
-            mean.resize(one.len(), 0.0);
-            let share = 1.0 / self.models.len() as f32;
-            mean.iter_mut().zip(one).for_each(|(sum, value)| *sum += value * share);
-        }
-        let classes = mean.len() / rows.len().max(1);
-        apply_temperature(&mut mean, classes, self.temperature as f32);
-        Ok(mean)
+/// Class probabilities of `rows`, the mean over networks and mirror images, row-major.
+///
+/// # Errors
+/// Fails if the device failed, or as stopped when `observe`, which is told the films done of a network, says so.
+pub fn ensemble(
+    models: &[Classifier],
+    store: &PlaneStore,
+    rows: &[usize],
+    size: u32,
+    device: &Device,
+    observe: &mut dyn FnMut(usize) -> Flow,
+) -> Result<Vec<f32>, LearnError> {
+    let mut mean: Vec<f32> = Vec::new();
+    for model in models {
+        let one = probabilities(model, store, rows, size, device, observe)?;
+        mean.resize(one.len(), 0.0);
+        mean.iter_mut().zip(one).for_each(|(sum, value)| *sum += value / models.len() as f32);
     }
+    Ok(mean)
 }
 
 /// Fine-tunes from `setting.start`, or from the networks of an `earlier` run, which needs fewer passes.
@@ -168,19 +153,20 @@ pub fn finetune(
     let earlier = earlier.filter(usable);
     let mut trainer = Trainer::new(setting, config, observe);
     let mut tuned = cross_validate(&mut trainer, patients, labels, earlier)?;
-    let logits = &tuned.out_of_fold;
-    tuned.temperature = fit_temperature(logits, &tuned.labelled.classes, setting.classes);
+    let Labelled { classes, .. } = &tuned.labelled;
+    tuned.temperature = fit_temperature(&tuned.out_of_fold, classes, setting.classes);
+    let calibrated = |model: Classifier| model.scaled((1.0 / tuned.temperature) as f32);
     if config.members == 0 {
-        tuned.models = tuned.fold_models.iter().map(Module::valid).collect();
+        tuned.models = tuned.fold_models.iter().map(|model| calibrated(model.valid())).collect();
     }
     for member in 0..config.members {
-        let start = earlier.and_then(|earlier| earlier.models.get(member));
+        let start = earlier.and_then(|run| run.models.get(member));
         let mut network = trainer.begin(&tuned.labelled, start);
         for epoch in 0..tuned.epochs {
             // Streams of their own, apart from the folds'.
             trainer.pass(&mut network, &tuned.labelled, epoch, config.folds + member)?;
         }
-        tuned.models.extend(network.into_model());
+        tuned.models.extend(network.into_average().map(calibrated));
     }
     Ok(tuned)
 }
@@ -237,7 +223,7 @@ fn cross_validate(
         }
         let log_loss = log_loss(&out_of_fold, &labelled.classes, setting.classes);
         if best.as_ref().is_none_or(|best| log_loss < best.log_loss) {
-            let models = networks.iter().filter_map(|network| network.model()).collect();
+            let models = networks.iter().filter_map(Trainee::average).map(Module::valid).collect();
             let labelled = labelled.clone();
             best = Some(Best { log_loss, epoch, models, out_of_fold, labelled, folds });
         } else if best.as_ref().is_some_and(|best| epoch - best.epoch >= config.patience) {
