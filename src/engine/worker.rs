@@ -322,8 +322,7 @@ impl Worker {
             return Ok(Regularisation::default().l2());
         };
         let Labelled { rows, classes: truth } = labelled;
-        let folds =
-            FoldAssigner::new(FOLDS).assign_all(labelled, &self.options.pool.patients);
+        let folds = FoldAssigner::new(FOLDS).assign_all(labelled, &self.options.pool.patients);
         let (classes, observe) = (self.options.classes.len(), &mut || self.shared.flags.check());
         let l2 = choose_l2(features, rows, truth, classes, &folds, &L2_GRID, observe)
             .unwrap_or_else(|| Regularisation::default().l2());

@@ -67,3 +67,55 @@ fn golden_section(function: impl Fn(f64) -> f64, mut low: f64, mut high: f64) ->
     }
     f64::midpoint(low, high)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng;
+
+    /// A network that is 1 / T times too sure is cooled by T: 4,000 films whose classes are drawn from the probabilities.
+    #[test]
+    fn finds_the_temperature_that_was_applied() {
+        for temperature in [0.5_f32, 2.0, 3.0] {
+            let mut random = rng::stream(9, "films", &[]);
+            let mut probabilities = Vec::new();
+            let mut truth = Vec::new();
+            for _ in 0..4000 {
+                let p = rng::uniform(&mut random, 0.02, 0.98);
+                truth.push(usize::from(rng::unit(&mut random) < p));
+                probabilities.extend([1.0 - p, p]);
+            }
+            apply_temperature(&mut probabilities, 2, temperature.recip());
+            let found = fit_temperature(&probabilities, &truth, 2) as f32;
+            assert!((found / temperature - 1.0).abs() < 0.08, "{found} and not {temperature}");
+        }
+    }
+
+    /// The minimum that `scipy.optimize.minimize_scalar` (SciPy 1.17.1) finds for the same loss over log T.
+    #[test]
+    fn agrees_with_scipy() {
+        let probabilities = [
+            0.7, 0.2, 0.1, 0.05, 0.9, 0.05, 0.3, 0.3, 0.4, 0.6, 0.3, 0.1, 0.1, 0.1, 0.8, 0.25, 0.5,
+            0.25,
+        ];
+        let found = fit_temperature(&probabilities, &[0, 1, 0, 1, 2, 1], 3);
+        assert!((found - 1.351_426_2).abs() < 1e-4, "{found}");
+    }
+
+    /// Without the smoothed targets the temperature would be at its lower bound.
+    #[test]
+    fn a_few_films_told_apart_do_not_make_it_certain() {
+        let found = fit_temperature(&[0.9, 0.1, 0.1, 0.9, 0.8, 0.2, 0.2, 0.8], &[0, 1, 0, 1], 2);
+        assert!(found > 0.5, "{found}");
+        assert_eq!(fit_temperature(&[], &[], 2), 1.0);
+    }
+
+    #[test]
+    fn a_temperature_follows_the_closed_form() {
+        let mut probabilities = vec![0.8, 0.2, 0.5, 0.5];
+        apply_temperature(&mut probabilities, 2, 0.5);
+        for (found, expected) in probabilities.iter().zip([0.64 / 0.68, 0.04 / 0.68, 0.5, 0.5]) {
+            assert!((found - expected).abs() < 1e-6);
+        }
+    }
+}

@@ -162,13 +162,13 @@ mod tests {
     fn ten_steps_match_pytorch() {
         let device = Device::flex().autodiff();
         let mut model = layers(&device);
-        let mut optimizer = ModuleSgd::new(0.1, 0.9, 10.0);
+        let mut optimizer = ModuleSgd::new(0.1, 0.9, LayerRates { head: 10.0, ..LayerRates::EVEN });
         for step in 0..10 {
             let found = gradients(&model, step);
             model = optimizer.step(0.02, model, found);
             if step == 3 {
                 let saved = optimizer.velocities(&model);
-                optimizer = ModuleSgd::new(0.1, 0.9, 10.0);
+                optimizer = ModuleSgd::new(0.1, 0.9, LayerRates { head: 10.0, ..LayerRates::EVEN });
                 optimizer.restore(&saved);
             }
         }

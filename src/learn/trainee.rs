@@ -127,7 +127,8 @@ impl Trainee {
         let targets = TensorData::new(targets, logits.dims());
         let targets = Tensor::<2>::from_data(targets, &self.training);
         let scale = self.temperature;
-        let loss = weighted_cross_entropy(logits.div_scalar(scale), targets).mul_scalar(scale * scale);
+        let loss =
+            weighted_cross_entropy(logits.div_scalar(scale), targets).mul_scalar(scale * scale);
         let value = read(loss.clone().inner())?[0];
         if !value.is_finite() {
             return Err(LearnError::NotANumber { step: self.step });

@@ -104,7 +104,8 @@ impl Classifier {
     #[must_use]
     pub fn scaled(mut self, factor: f32) -> Self {
         self.head.scores = scaled(self.head.scores, factor);
-        self.probe = self.probe.map(|probe| Probe { scores: scaled(probe.scores, factor), ..probe });
+        self.probe =
+            self.probe.map(|probe| Probe { scores: scaled(probe.scores, factor), ..probe });
         self
     }
 

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use penumbra::dataset::planes::PlaneStore;
 use penumbra::imaging::{Augment, Fit, Plane, Preprocess};
-use penumbra::learn::distill::{DistillConfig, distill};
+use penumbra::learn::distill::{DistillConfig, Teacher, distill};
 use penumbra::learn::finetune::{FinetuneConfig, Labelled, ensemble, finetune};
 use penumbra::learn::fixmatch::{FixMatchConfig, fixmatch};
 use penumbra::learn::objective::ObjectiveConfig;
@@ -156,7 +156,8 @@ fn fine_tuning_and_distillation_learn_two_kinds_of_films() {
         pretrain(&config(6), &store, &devices, 1, None, watch)
     });
     let start = trained.unwrap().network;
-    let setting = Setting { start: &start, classes: 2, store: &store, device: &device };
+    let (store_of, head) = (&store, None);
+    let setting = Setting { start: &start, classes: 2, store: store_of, device: &device, head };
     let patients: Vec<String> = (0..60).map(|row| format!("p{}", row / 2)).collect();
     let asked = std::cell::Cell::new(0);
     let mut labels = || {
@@ -165,41 +166,48 @@ fn fine_tuning_and_distillation_learn_two_kinds_of_films() {
         let rows: Vec<usize> = (0..if asked.get() > 4 { 24 } else { 16 }).collect();
         Labelled { classes: rows.iter().map(|row| row % 2).collect(), rows }
     };
+    let recipe = Recipe { rate: 2e-3, ema: 0.9, head_factor: 10.0, ..Recipe::from_encoder() };
     let config = FinetuneConfig {
         epochs: 12,
         batch: 4,
-        rate: 2e-3,
-        ema: 0.9,
+        recipe: recipe.clone(),
+        augment: Augment::weak(),
         ..FinetuneConfig::standard(SIZE, 1)
     };
-    let tuned =
-        finetune(&setting, &patients, &mut labels, &config, &mut |_| Flow::Continue).unwrap();
+    let go_on = &mut |_: &StepReport| Flow::Continue;
+    let tuned = finetune(&setting, &patients, &mut labels, &config, None, go_on).unwrap();
     assert_eq!(tuned.labelled.rows.len(), 24);
-    assert_eq!(tuned.models.len(), 3);
+    assert_eq!(tuned.models.len(), config.members);
     for (row, fold) in tuned.folds.iter().enumerate() {
         assert_eq!(*fold, tuned.folds[row ^ 1], "a patient is in two folds");
     }
     let right = |found: &[f32]| {
         found.chunks(2).enumerate().filter(|(row, p)| (p[1] > 0.5) == (row % 2 == 1)).count()
     };
-    let go_on = &mut |_| Flow::Continue;
-    let unseen = tuned.out_of_fold(&setting, SIZE, go_on).unwrap();
-    assert!(right(&unseen) >= 22, "{} of 24 unseen films are right", right(&unseen));
+    let unseen = &tuned.out_of_fold;
+    assert!(right(unseen) >= 22, "{} of 24 unseen films are right", right(unseen));
     let rows: Vec<usize> = (0..60).collect();
-    let teacher = ensemble(&tuned.models, &store, &rows, SIZE, &device, go_on).unwrap();
+    let done = &mut |_: usize| Flow::Continue;
+    let teacher = ensemble(&tuned.models, &store, &rows, SIZE, &device, done).unwrap();
     assert!(right(&teacher) >= 57, "the teacher is right on {} of 60", right(&teacher));
     let distilling = DistillConfig {
         epochs: 20,
         batch: 12,
-        rate: 2e-3,
-        ema: 0.9,
+        recipe,
+        augment: Augment::weak(),
         ..DistillConfig::standard(SIZE, 1)
     };
     let none = Labelled::default();
-    let student =
-        distill(&setting, &rows, teacher, &none, &distilling, &mut |_| Flow::Continue).unwrap();
-    let found = probabilities(&student, &store, &rows, SIZE, &device, go_on).unwrap();
+    let taught = Teacher::Probabilities(&teacher);
+    let student = distill(&setting, &rows, taught, &none, &distilling, None, go_on).unwrap();
+    let found = probabilities(&student, &store, &rows, SIZE, &device, done).unwrap();
     assert!(right(&found) >= 57, "the student is right on {} of 60", right(&found));
+    // The teachers themselves, asked about every view.
+    let asked = Teacher::Networks(&tuned.models);
+    let mixed = DistillConfig { mixup: 0.5, ..distilling };
+    let student = distill(&setting, &rows, asked, &none, &mixed, None, go_on).unwrap();
+    let found = probabilities(&student, &store, &rows, SIZE, &device, done).unwrap();
+    assert!(right(&found) >= 56, "the student is right on {} of 60", right(&found));
 }
 
 /// Few labels and many films, and how either way of learning takes them.
@@ -224,7 +232,8 @@ impl FewLabels {
     }
 
     fn setting(&self) -> Setting<'_> {
-        Setting { start: &self.start, classes: 2, store: &self.store, device: &self.device }
+        let (start, store, device) = (&self.start, &self.store, &self.device);
+        Setting { start, classes: 2, store, device, head: None }
     }
 
     /// Films without a label that a network is right about.

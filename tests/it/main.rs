@@ -16,3 +16,4 @@ mod query;
 mod session;
 mod simulate;
 mod stages;
+mod stages_from_a_head;

@@ -9,8 +9,9 @@ use serde_json::json;
 
 use super::progress::Progress;
 use super::{Embedded, Lesson, Made, Start, finish, new_folder};
+use crate::cli::Answer;
+use crate::cli::interrupt::stop_on_ctrl_c;
 use crate::cli::stage_args::{DistillArgs, StartArgs};
-use crate::cli::{Answer, interrupt};
 use crate::config::Home;
 use crate::dataset::planes::PlaneStore;
 use crate::device::Compute;
@@ -69,7 +70,8 @@ pub fn run(
             checkpoint.display()
         );
     }
-    let stop = interrupt::flag()?;
+    let stop =
+        stop_on_ctrl_c("stopping; a checkpoint is written first, Ctrl-C again ends at once")?;
     let (rows, mut progress) = (lesson.rows(), Progress::new());
     let labelled = &lesson.labelled;
     let checkpointed = Some(checkpoint.as_path());
@@ -128,7 +130,9 @@ fn teachers(
 fn same_size(teachers: Vec<Predictor>, preprocess: Preprocess) -> anyhow::Result<Vec<Classifier>> {
     let network = |teacher: Predictor| match teacher.model {
         Model::Classifier(network) if teacher.card.preprocess == preprocess => Ok(*network),
-        _ => bail!("a teacher that is asked about the student's views sees films in its size and fit"),
+        _ => bail!(
+            "a teacher that is asked about the student's views sees films in its size and fit"
+        ),
     };
     teachers.into_iter().map(network).collect()
 }

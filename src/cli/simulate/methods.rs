@@ -108,9 +108,7 @@ impl Method {
                 Recipe::new(settings, |bench, bought, _| Ok(head(bench, bought)))
             }
             Self::Finetune => Recipe::new(FinetuneConfig::standard(size, seed), fine_tuned),
-            Self::FinetuneSimclr => {
-                Recipe::new(FinetuneConfig::simclr(size, 32, seed), fine_tuned)
-            }
+            Self::FinetuneSimclr => Recipe::new(FinetuneConfig::simclr(size, 32, seed), fine_tuned),
             Self::Distill => Recipe::new(
                 (FinetuneConfig::standard(size, seed), DistillConfig::standard(size, seed)),
                 distilled,

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use burn::module::Module;
-use burn::tensor::activation::softmax;
 use burn::tensor::Tensor;
+use burn::tensor::activation::softmax;
 use serde::{Deserialize, Serialize};
 
 use super::calibration::apply_temperature;
@@ -136,12 +136,13 @@ pub fn distill(
     }
     let targets = match teacher {
         Teacher::Probabilities(known) => {
-            Some(targets(setting, rows, known, labelled, config.temperature))
+            let mut known = known.to_vec();
+            apply_temperature(&mut known, setting.classes, config.temperature);
+            Some(targets(setting.store.len(), setting.classes, rows, &known, labelled))
         }
         Teacher::Networks(_) => None,
     };
-    let mut trainee =
-        Trainee::new(&setting.classifier(labelled), &config.recipe, setting.device);
+    let mut trainee = Trainee::new(&setting.classifier(labelled), &config.recipe, setting.device);
     trainee.temperature = config.temperature;
     if let Some(folder) = folder
         && checkpoint::exists(folder)?
@@ -168,7 +169,8 @@ pub fn distill(
             wanted.iter_mut().for_each(|p| *p /= count as f32);
             let rate = plan.schedule.rate(trainee.step + 1);
             let loss = trainee.learn(films, wanted, rate)?;
-            let report = plan.report(trainee.step, loss, pace.after(count, trainee.step, plan.total));
+            let report =
+                plan.report(trainee.step, loss, pace.after(count, trainee.step, plan.total));
             let flow = pace.tell(observe, &report);
             let due = flow.is_err()
                 || trainee.step.is_multiple_of(plan.per_epoch)
@@ -263,18 +265,16 @@ impl Mixed {
         let of = |i: usize| &targets[indices[i % indices.len()] * classes..][..classes];
         let mut taught = Vec::with_capacity(indices.len() * classes);
         for (i, share) in self.shares.iter().enumerate() {
-            taught.extend(of(i).iter().zip(of(i + 1)).map(|(own, other)| own + share * (other - own)));
+            taught.extend(
+                of(i).iter().zip(of(i + 1)).map(|(own, other)| own + share * (other - own)),
+            );
         }
         taught
     }
 }
 
 /// Asks the teachers about films: the mean of their probabilities at a temperature, row-major.
-fn ask(
-    models: &[Classifier],
-    films: &Tensor<4>,
-    temperature: f32,
-) -> Result<Vec<f32>, LearnError> {
+fn ask(models: &[Classifier], films: &Tensor<4>, temperature: f32) -> Result<Vec<f32>, LearnError> {
     let films = films.clone().inner();
     let mut mean: Vec<f32> = Vec::new();
     for model in models {
@@ -286,18 +286,15 @@ fn ask(
     Ok(mean)
 }
 
-/// Lays the teacher's rows out by row of the store, at a temperature, with labels in their place where there are any.
+/// Lays the teacher's rows out by row of the store, with labels in their place where there are any.
 fn targets(
-    setting: &Setting<'_>,
+    films: usize,
+    classes: usize,
     rows: &[usize],
     teacher: &[f32],
     labelled: &Labelled,
-    temperature: f32,
 ) -> Vec<f32> {
-    let classes = setting.classes;
-    let mut teacher = teacher.to_vec();
-    apply_temperature(&mut teacher, classes, temperature);
-    let mut targets = vec![0.0; setting.store.len() * classes];
+    let mut targets = vec![0.0; films * classes];
     for (&row, probabilities) in rows.iter().zip(teacher.chunks_exact(classes)) {
         targets[row * classes..][..classes].copy_from_slice(probabilities);
     }

@@ -13,8 +13,6 @@
 //! films gives poor ones.
 
 mod folds;
-#[cfg(test)]
-mod tests;
 mod trainer;
 
 use burn::module::Module;

@@ -16,9 +16,9 @@ use prost::Message as _;
 use self::graph::{Graph, float, int, ints, value};
 use self::proto::{ModelProto, OperatorSetIdProto, StringStringEntryProto};
 use super::block::{Block, ConvNorm};
+use super::head::{LENGTH_OFFSET, ROOT_OFFSET};
 use super::resnet::IMAGENET;
 use super::selective_kernel::{AveragePool, SelectiveKernel};
-use super::head::{LENGTH_OFFSET, ROOT_OFFSET};
 use super::{Classifier, ClassifierHead, Encoder, Probe};
 
 /// Most bytes that a protobuf message can have.
