@@ -2,8 +2,9 @@
 //! alone.
 //!
 //! First one network a cross-validation fold is trained, all in step. After each pass every labelled film is predicted by
-//! the network that has not seen its patient: the pass with the least log-loss is where training stops, its predictions
-//! tell without any further label whether fine-tuning helped, and a temperature is fitted to them. Then networks are
+//! the network that has not seen its patient, and a temperature is fitted to these predictions: the pass with the least
+//! log-loss at its temperature is where training stops, and its predictions tell without any further label whether
+//! fine-tuning helped. Then networks are
 //! trained on all labels for as many passes; their mean over seeds and mirror images is the classifier, and the teacher
 //! of distillation.
 //!
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::folds::{FoldAssigner, Labelled};
 use self::trainer::Trainer;
-use super::calibration::fit_temperature;
+use super::calibration::{apply_temperature, fit_temperature};
 use super::metrics::log_loss;
 use super::optimizer::OptimizerConfig;
 use super::trainee::{Recipe, Trainee};
@@ -36,13 +37,14 @@ use crate::model::Classifier;
 pub struct FinetuneConfig {
     /// Edge of a film in pixels.
     pub size: u32,
-    /// The most passes over the labelled films, over which the learning rate would fall to zero.
+    /// The most passes over the labelled films.
     pub epochs: u32,
     /// Passes without a lower cross-validated log-loss after which training stops.
     pub patience: u32,
     /// Films in a step.
     pub batch: usize,
-    /// How the weights move; the rate rises over the first pass and falls by half a cosine.
+    /// How the weights move. The rate rises over the first pass and then stays: what a falling rate does the average of
+    /// weights does too, and training may stop after any pass.
     pub recipe: Recipe,
     /// Cross-validation folds, patient by patient, at least 2.
     pub folds: usize,
@@ -60,9 +62,9 @@ impl FinetuneConfig {
         Self {
             size,
             epochs: 40,
-            patience: 10,
+            patience: 15,
             batch: 16,
-            recipe: Recipe { rate: 5e-4, head_factor: 1.0, ema: 0.98, ..Recipe::from_encoder() },
+            recipe: Recipe { rate: 3e-4, head_factor: 1.0, ema: 0.98, ..Recipe::from_encoder() },
             folds: 3,
             members: 2,
             augment: Augment::moderate(),
@@ -100,12 +102,12 @@ pub struct FineTuned {
     pub labelled: Labelled,
     /// Fold of each labelled film.
     pub folds: Vec<usize>,
-    /// Class probabilities of each labelled film by the network that has not seen its patient, row-major, at the pass
-    /// with the least log-loss; as that pass is chosen with them, the log-loss is a little too good.
+    /// Class probabilities of each labelled film by the network that has not seen its patient, row-major, calibrated; as
+    /// pass and temperature are chosen with them, their log-loss is a little too good.
     pub out_of_fold: Vec<f32>,
     /// Passes after which training stopped.
     pub epochs: u32,
-    /// What logits have been divided by; those behind `out_of_fold` have not.
+    /// What logits have been divided by.
     pub temperature: f64,
 }
 
@@ -151,8 +153,6 @@ pub fn finetune(
     let earlier = earlier.filter(usable);
     let mut trainer = Trainer::new(setting, config, observe);
     let mut tuned = cross_validate(&mut trainer, patients, labels, earlier)?;
-    let Labelled { classes, .. } = &tuned.labelled;
-    tuned.temperature = fit_temperature(&tuned.out_of_fold, classes, setting.classes);
     let calibrated = |model: Classifier| model.scaled((1.0 / tuned.temperature) as f32);
     if config.members == 0 {
         tuned.models = tuned.fold_models.iter().map(|model| calibrated(model.valid())).collect();
@@ -172,6 +172,7 @@ pub fn finetune(
 /// The best pass so far.
 struct Best {
     log_loss: f64,
+    temperature: f64,
     epoch: u32,
     models: Vec<Classifier>,
     out_of_fold: Vec<f32>,
@@ -219,11 +220,14 @@ fn cross_validate(
                 out_of_fold[place * setting.classes..][..setting.classes].copy_from_slice(values);
             }
         }
+        let temperature = fit_temperature(&out_of_fold, &labelled.classes, setting.classes);
+        apply_temperature(&mut out_of_fold, setting.classes, temperature as f32);
         let log_loss = log_loss(&out_of_fold, &labelled.classes, setting.classes);
         if best.as_ref().is_none_or(|best| log_loss < best.log_loss) {
             let models = networks.iter().filter_map(Trainee::average).map(Module::valid).collect();
             let labelled = labelled.clone();
-            best = Some(Best { log_loss, epoch, models, out_of_fold, labelled, folds });
+            best =
+                Some(Best { log_loss, temperature, epoch, models, out_of_fold, labelled, folds });
         } else if best.as_ref().is_some_and(|best| epoch - best.epoch >= config.patience) {
             break;
         }
@@ -238,6 +242,6 @@ fn cross_validate(
         folds: best.folds,
         out_of_fold: best.out_of_fold,
         epochs: best.epoch + 1,
-        temperature: 1.0,
+        temperature: best.temperature,
     })
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::super::schedule::WarmupCosine;
 use super::super::trainee::{Trainee, label_targets};
 use super::super::{Flow, LearnError, Pace, Setting, StepReport, films, probabilities};
 use super::{FinetuneConfig, Labelled};
@@ -63,11 +62,6 @@ impl<'a> Trainer<'a> {
         rng::shuffle(&mut rng::stream(config.seed, "finetune order", &keys), &mut rows);
         let batches: Vec<Vec<usize>> = rows.chunks(config.batch).map(<[usize]>::to_vec).collect();
         let per_pass = batches.len() as u64;
-        let schedule = WarmupCosine {
-            peak: config.recipe.rate,
-            warmup: per_pass,
-            total: per_pass * u64::from(config.epochs),
-        };
         let drawn = Epoch {
             batches,
             views: vec![config.augment.clone()],
@@ -80,7 +74,8 @@ impl<'a> Trainer<'a> {
             let (count, classes) = (batch.count, self.setting.classes);
             let weight = (count as f32).recip();
             let targets = label_targets(labelled, &batch.indices, classes, weight);
-            let rate = schedule.rate(u64::from(epoch) * per_pass + index as u64 + 1);
+            let risen = (u64::from(epoch) * per_pass + index as u64 + 1) as f64 / per_pass as f64;
+            let rate = config.recipe.rate * risen.min(1.0);
             let loss = network.learn(films(batch, network.device()), targets, rate)?;
             self.report(count, epoch, loss)?;
         }
