@@ -1,4 +1,4 @@
-//! Learning: contrastive pretraining, fine-tuning, distillation, and how well they do.
+//! Learning: pretraining without labels, fine-tuning, distillation, FixMatch, labels alone, and how well they do.
 //!
 //! A stage takes planes in memory, a configuration with a seed, a device, and an observer that it calls after every
 //! step and that may pause it (by not returning) or stop it. Gradients are cleared by each `backward`; batches are made

@@ -1,6 +1,8 @@
 //! Which film next: the tier-1 head on cached embeddings and the strategies that rank the pool.
 //!
-//! Plain loops over `f32` slices, no tensors: the ranking thread runs beside training and owns one core.
+//! Plain loops over `f32` slices, no tensors: the ranking thread runs beside training and owns one core. Label propagation
+//! and hand-made features, what the head is measured against, are no part of ranking and take all threads of the pool that
+//! they run in.
 //!
 //! A label goes through here like this: [`Regularisation::refresh`] now and then chooses the penalty, [`Head::fit`]
 //! refits, [`Head::probabilities`] re-scores the pool, [`rank`] orders it.

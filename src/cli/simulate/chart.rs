@@ -78,9 +78,11 @@ impl Figure {
 impl Axis {
     fn title(self) -> String {
         match self {
-            Self::Labels => "labels".to_owned(),
+            Self::Labels => "labels bought, logarithmic axis".to_owned(),
             Self::Minutes { seconds_per_film } => {
-                format!("minutes of reading, assuming {seconds_per_film} s a film")
+                format!(
+                    "minutes of reading, assuming {seconds_per_film} s a film, logarithmic axis"
+                )
             }
         }
     }
@@ -90,13 +92,13 @@ impl Axis {
             Self::Labels => format!("{labels:.0}"),
             Self::Minutes { seconds_per_film } => {
                 let minutes = labels * seconds_per_film / 60.0;
-                if minutes < 10.0 { format!("{minutes:.1}") } else { format!("{minutes:.0}") }
+                if minutes < 100.0 { format!("{minutes:.1}") } else { format!("{minutes:.0}") }
             }
         }
     }
 }
 
-/// One arm's line, or its level where it has all labels.
+/// One arm's line, or its level where it looks at more labels than are bought one by one: the whole pool's, mostly.
 struct Curve {
     name: String,
     colour: RGBColor,
@@ -130,9 +132,9 @@ fn curves(lines: &[Line], figure: Figure) -> Vec<Curve> {
             curves.len() - 1
         });
         let curve = &mut curves[place].1;
-        if line.arm.strategy.is_none() {
+        if line.arm.strategy.is_none() || line.labels_looked_at > line.labels {
             curve.level = Some(spread.mean);
-            curve.name = format!("all {} labels, {}", line.labels, line.method);
+            curve.name = format!("{} labels, {}", line.labels_looked_at, line.arm);
         } else {
             curve.points.push((line.labels as f64, spread.mean, spread.sd));
         }
@@ -289,4 +291,38 @@ fn ends(curves: &[Curve]) -> (f64, f64) {
     }
     let margin = ((high - low) / 20.0).max(0.005);
     (low - margin, high + margin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curve(labels: &[f64]) -> Curve {
+        let points = labels.iter().map(|&labels| (labels, 0.9, 0.0)).collect();
+        Curve { name: String::new(), colour: COLOURS[0], points, level: None }
+    }
+
+    #[test]
+    fn labels_are_placed_by_their_logarithm() {
+        let axis = LogAxis::over(&[curve(&[10.0, 1000.0])]);
+        let at = |labels| axis.map(&labels, (0, 1000));
+        assert_eq!(at(100.0), 500);
+        assert!(at(10.0) > 0 && at(1000.0) < 1000);
+        assert_eq!(at(10.0) + at(1000.0), 1000);
+    }
+
+    #[test]
+    fn ticks_that_would_be_written_over_each_other_are_left_out() {
+        let axis = LogAxis::over(&[curve(&[52.0, 53.0, 104.0, 1000.0]), curve(&[104.0])]);
+        assert_eq!(axis.ticks, [52.0, 104.0, 1000.0]);
+        assert_eq!(LogAxis::over(&[curve(&[5.0])]).ticks, [5.0]);
+        assert!(LogAxis::over(&[]).ticks.is_empty());
+    }
+
+    #[test]
+    fn minutes_are_labels_by_another_name() {
+        let axis = Axis::Minutes { seconds_per_film: 6.0 };
+        assert_eq!((axis.label(52.0), axis.label(4708.0)), ("5.2".to_owned(), "471".to_owned()));
+        assert_eq!(Axis::Labels.label(52.0), "52");
+    }
 }

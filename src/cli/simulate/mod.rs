@@ -113,7 +113,7 @@ fn setup(
     Ok(Setup {
         weights,
         size: card.preprocess.size,
-        preprocess: serde_json::to_value(card.preprocess)?,
+        encoder: serde_json::to_value((&card.architecture, card.preprocess))?,
         device: if is_cpu(&compute.device) { "CPU".to_owned() } else { compute.name.clone() },
         digests: digests
             .map(|split| [parts.digest(&split.pool), parts.digest(&split.evaluation)])

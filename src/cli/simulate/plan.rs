@@ -163,8 +163,8 @@ pub struct Setup {
     pub weights: String,
     /// Edge of the encoder's input in pixels.
     pub size: u32,
-    /// How a film becomes the encoder's input.
-    pub preprocess: serde_json::Value,
+    /// The encoder's shape, and how a film becomes its input.
+    pub encoder: serde_json::Value,
     /// What computes: GPUs give other last digits than the CPU, any number of whose threads gives the same.
     pub device: String,
     /// Digests of the pool and the evaluation films of each split.
@@ -188,7 +188,7 @@ impl Setup {
             "program": env!("CARGO_PKG_VERSION"),
             "device": self.device,
             "weights": self.weights,
-            "preprocess": self.preprocess,
+            "encoder": self.encoder,
             "classes": classes,
             "pool": pool,
             "evaluation": evaluation,

@@ -28,7 +28,8 @@ impl Progress {
         self.left.pop_front();
         self.done.push((slot.arm.method, slot.labels, self.last.elapsed().as_secs_f64()));
         self.last = Instant::now();
-        let seconds: f64 = self.left.iter().map(|slot| self.expected(slot)).sum();
+        // A sum of nothing would be -0.
+        let seconds = self.left.iter().fold(0.0, |sum, slot| sum + self.expected(slot));
         let left = if seconds < 90.0 {
             format!("{seconds:.0} s")
         } else {

@@ -131,7 +131,7 @@ fn cell(Cell { slot, outcome, metrics }: &Cell) -> serde_json::Value {
 fn notes(args: &SimulateArgs, parts: &Parts) -> Vec<String> {
     let films = parts.splits.first().map_or((0, 0), |s| (s.pool.len(), s.evaluation.len()));
     let mut notes = vec![format!(
-        "{} to buy labels of and {} to measure on, cut {}{}; always guessing the majority class scores {:.3}. Model {}.",
+        "{} films to buy labels of and {} to measure on, cut {}{}; always guessing the majority class scores {:.3}. Model {}.",
         films.0,
         films.1,
         args.splits,

@@ -37,7 +37,7 @@ fn write_lines(text: &mut String, lines: &[Line]) {
     for line in lines {
         writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.0} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.1} |",
             line.labels,
             line.strategy,
             line.method,
