@@ -31,7 +31,7 @@ use crate::learn::metrics::Metrics;
 use crate::learn::{Flow, Setting, probabilities};
 use crate::model::Pretrained;
 use crate::model::folder::load_pretrained;
-use crate::predict::embed;
+use crate::predict::{embed, embed_views};
 use crate::query::{
     ClusterCache, Embeddings, Head, Pool, Regularisation, Standardisation, Strategy, rank,
 };
@@ -49,6 +49,8 @@ struct Bench<'a> {
     ids: Vec<FilmId>,
     features: Embeddings,
     directions: Embeddings,
+    /// Features of further views of the pool, if a strategy asks for them.
+    views: Option<Vec<Embeddings>>,
     eval_features: Embeddings,
 }
 
@@ -172,11 +174,22 @@ impl<'a> Bench<'a> {
         };
         let (embedded, eval_embedded) = (all(&pool_store)?, all(&eval_store)?);
         let scale = Standardisation::measure(&embedded);
+        let ids = identities(&pool)?;
+        let views = args
+            .strategy
+            .contains(&Strategy::AugmentationVariance)
+            .then(|| {
+                let go_on = &mut |_, _| Flow::Continue;
+                embed_views(&base.encoder, &pool_store, &ids, size, &plain, go_on)
+            })
+            .transpose()?
+            .map(|views| views.iter().map(|view| scale.apply(view)).collect());
         Ok(Self {
             args,
             compute,
             size,
-            ids: identities(&pool)?,
+            ids,
+            views,
             features: scale.apply(&embedded),
             directions: embedded.normalised(),
             eval_features: scale.apply(&eval_embedded),
@@ -211,10 +224,9 @@ impl<'a> Bench<'a> {
         for budget in budgets {
             while bought.rows.len() < budget {
                 let fitted = self.fit(&bought, &mut regularisation, head.as_ref());
-                let probabilities = fitted.probabilities(&self.features);
-                head = Some(fitted);
                 let count = self.args.round.max(1).min(budget - bought.rows.len());
-                self.buy(strategy, &probabilities, count, seed, &mut bought, &mut clusters);
+                self.buy(strategy, &fitted, count, seed, &mut bought, &mut clusters);
+                head = Some(fitted);
             }
             self.measure(strategy, seed, &bought, &mut regularisation, head.as_ref(), cells)?;
         }
@@ -238,7 +250,7 @@ impl<'a> Bench<'a> {
     fn buy(
         &self,
         strategy: Strategy,
-        probabilities: &[f32],
+        head: &Head,
         count: usize,
         seed: u64,
         bought: &mut Labelled,
@@ -250,7 +262,10 @@ impl<'a> Bench<'a> {
         let pool = Pool {
             ids: &self.ids,
             embeddings: &self.directions,
-            probabilities,
+            features: &self.features,
+            views: self.views.as_deref(),
+            head,
+            probabilities: &head.probabilities(&self.features),
             class_count: self.classes(),
             labelled: &bought.rows,
             classes: &bought.classes,

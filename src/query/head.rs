@@ -13,6 +13,7 @@ const BLOCK: usize = 32;
 pub struct Head {
     dim: usize,
     class_count: usize,
+    l2: f32,
     /// Classes with at least one label, ascending.
     present: Vec<usize>,
     /// How many labelled films have each class.
@@ -55,6 +56,7 @@ impl Head {
         let mut head = Self {
             dim: x.dim(),
             class_count,
+            l2,
             present,
             counts,
             weights: Vec::new(),
@@ -104,6 +106,11 @@ impl Head {
             self.push_probabilities(x.row(row), &mut out);
         }
         out
+    }
+
+    /// Returns the penalty that it was fitted with.
+    pub fn l2(&self) -> f32 {
+        self.l2
     }
 
     /// Returns the weights: one row of the embedding's width per logit.

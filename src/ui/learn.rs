@@ -260,12 +260,15 @@ fn strategy(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
     widgets::section(ui, "Strategy");
     let current = reading.learning.strategy;
     let text = current.map_or_else(|| "Not yet ranked".to_owned(), |strategy| strategy.to_string());
-    let chooser =
-        ComboBox::from_id_salt("strategy").width(ui.available_width()).selected_text(text);
+    let chooser = ComboBox::from_id_salt("strategy")
+        .width(ui.available_width())
+        .height(ui.ctx().content_rect().height() / 2.0)
+        .selected_text(text);
     let response = chooser.show_ui(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = 0.0;
         for (index, strategy) in Strategy::ALL.iter().enumerate() {
-            let choice = ui.selectable_label(current == Some(*strategy), strategy.to_string());
-            if choice.on_hover_text(strategy.describe()).clicked() {
+            let selected = current == Some(*strategy);
+            if widgets::choice(ui, selected, strategy.name(), strategy.describe()).clicked() {
                 commands.push(UiCommand::Strategy(index));
             }
         }
@@ -273,6 +276,10 @@ fn strategy(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
     response.response.accessible_name("Strategy");
     if let Some(strategy) = current {
         ui.weak(strategy.describe());
+    }
+    if let Some(stand_in) = reading.learning.stand_in {
+        let text = format!("Ranked by {stand_in} until views of all films are embedded");
+        widgets::notice(ui, Notice::Warning, &text);
     }
 }
 

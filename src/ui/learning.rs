@@ -17,6 +17,8 @@ pub struct Learning {
     pub device: Option<String>,
     /// Strategy in force or asked for.
     pub strategy: Option<Strategy>,
+    /// Strategy that ranked in its place, as what it needs was not there.
+    pub stand_in: Option<Strategy>,
     /// Milliseconds that the last ranking took.
     pub ranked_in: Option<f32>,
     /// Why the running job started.
@@ -68,7 +70,8 @@ impl Learning {
     pub fn ranked(&mut self, ranking: &Ranking) {
         self.preparing = None;
         self.model = Some(ranking.model.clone());
-        self.strategy = Some(ranking.strategy);
+        self.strategy = Some(ranking.asked);
+        self.stand_in = Some(ranking.strategy).filter(|&made_it| made_it != ranking.asked);
         self.ranked_in = Some(ranking.milliseconds);
     }
 

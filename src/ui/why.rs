@@ -32,7 +32,16 @@ impl Why {
             Reason::LeastConfidence { .. }
             | Reason::Margin { .. }
             | Reason::Entropy { .. }
+            | Reason::BalancedMargin { .. }
             | Reason::MarginInCluster { .. } => "The model is unsure",
+            Reason::DenseEntropy { .. } => "The model is unsure, and of many alike",
+            Reason::ViewVariance { .. } => "The model is unsteady when the film is cropped",
+            Reason::Disagreement { .. } | Reason::JointDisagreement { .. } => {
+                "Models of the same labels disagree"
+            }
+            Reason::PredictiveInformation { .. } => "Tells most about the other films",
+            Reason::Gradient { .. } => "Would change the model in a new way",
+            Reason::Coverage { .. } => "Stands for films without a label",
             Reason::Typical { labelled: 0, .. } => "Typical of a group without a label",
             Reason::Typical { .. } => "Typical of a group with few labels",
             Reason::Distance { .. } => "Unlike any labelled film",
