@@ -30,13 +30,8 @@ pub enum FixedView {
 
 impl FixedView {
     /// All views.
-    pub const ALL: [Self; 5] = [
-        Self::WithoutLeft,
-        Self::WithoutRight,
-        Self::WithoutTop,
-        Self::WithoutBottom,
-        Self::Noise,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::WithoutLeft, Self::WithoutRight, Self::WithoutTop, Self::WithoutBottom, Self::Noise];
 
     /// Makes the view of `size` squared pixels; `key` is the film's, so that each has its own noise.
     pub fn apply(self, plane: Plane, size: u32, key: u64) -> Plane {
@@ -85,7 +80,10 @@ mod tests {
 
     fn view(view: FixedView, size: u32) -> Vec<f32> {
         let made = view.apply(slope(60), size, 7);
-        assert_eq!((made.width, made.height, made.pixels.len()), (size, size, (size * size) as usize));
+        assert_eq!(
+            (made.width, made.height, made.pixels.len()),
+            (size, size, (size * size) as usize)
+        );
         made.pixels
     }
 
@@ -93,7 +91,8 @@ mod tests {
     fn a_crop_takes_a_tenth_off_its_edge() {
         // Unresized: 54 of 60 columns to 54, the rows shrink.
         let whole = slope(60).pixels;
-        let row = |pixels: &[f32], row: usize, width: usize| pixels[row * width..][..width].to_vec();
+        let row =
+            |pixels: &[f32], row: usize, width: usize| pixels[row * width..][..width].to_vec();
         let close = |a: &[f32], b: &[f32], what: &str| {
             for (a, b) in a.iter().zip(b) {
                 assert!((a - b).abs() < 0.02, "{what}: {a} {b}");
@@ -105,7 +104,11 @@ mod tests {
             pixels.iter().copied().step_by(width).collect()
         };
         close(&column(&view(FixedView::WithoutTop, 54), 54), &column(&whole, 60)[6..], "top");
-        close(&column(&view(FixedView::WithoutBottom, 54), 54), &column(&whole, 60)[..54], "bottom");
+        close(
+            &column(&view(FixedView::WithoutBottom, 54), 54),
+            &column(&whole, 60)[..54],
+            "bottom",
+        );
     }
 
     #[test]
@@ -124,7 +127,8 @@ mod tests {
     #[test]
     fn the_smallest_planes_have_all_views() {
         for side in 1..4 {
-            let plane = Plane { width: side, height: side, pixels: vec![0.5; (side * side) as usize] };
+            let plane =
+                Plane { width: side, height: side, pixels: vec![0.5; (side * side) as usize] };
             for view in FixedView::ALL {
                 assert_eq!(view.apply(plane.clone(), 4, 0).pixels.len(), 16);
             }

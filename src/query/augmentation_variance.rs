@@ -10,10 +10,8 @@ use super::reason::Reason;
 
 /// Ranks all candidates, the largest variance first; `views` are those besides the whole film.
 pub(crate) fn rank(pool: &Pool<'_>, views: &[Embeddings]) -> Vec<Ranked> {
-    let probabilities: Vec<Vec<f32>> = views
-        .iter()
-        .map(|view| pool.head.probabilities_of(view, pool.candidates))
-        .collect();
+    let probabilities: Vec<Vec<f32>> =
+        views.iter().map(|view| pool.head.probabilities_of(view, pool.candidates)).collect();
     let ranked = pool.candidates.iter().enumerate().map(|(place, &index)| {
         let of_view = |p: &Vec<f32>| p[place * pool.class_count..][..pool.class_count].to_vec();
         let mut rows = vec![pool.probabilities_of(index).to_vec()];

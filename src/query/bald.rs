@@ -72,11 +72,7 @@ pub(crate) fn rank_batch(pool: &Pool<'_>, count: usize, seed: u64) -> Vec<Ranked
 /// entropies are estimated from 512 configurations sampled from the members in turn (the authors' `batchbald_redux`).
 /// Information is submodular: what a film adds only shrinks as others are chosen, so a film whose gain was smaller before
 /// than the best one's is now need not be looked at again (Minoux 1978). No film is left out beforehand.
-pub fn batch_bald(
-    opinions: &Opinions,
-    count: usize,
-    draws: &mut ChaCha8Rng,
-) -> Vec<(usize, f64)> {
+pub fn batch_bald(opinions: &Opinions, count: usize, draws: &mut ChaCha8Rng) -> Vec<(usize, f64)> {
     let conditional: Vec<f64> =
         (0..opinions.films()).map(|film| member_entropy(opinions, film)).collect();
     let mut heap: BinaryHeap<Bound> = bald(opinions)
@@ -157,7 +153,8 @@ impl<'a> Joint<'a> {
                     / self.opinions.members() as f64;
                 mixture.iter_mut().zip(likelihoods).for_each(|(m, l)| *m += share * l);
             }
-            entropy += mixture.iter().zip(&self.weights).map(|(&m, w)| w * surprise(m)).sum::<f64>();
+            entropy +=
+                mixture.iter().zip(&self.weights).map(|(&m, w)| w * surprise(m)).sum::<f64>();
         }
         entropy
     }

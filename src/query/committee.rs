@@ -144,8 +144,11 @@ mod tests {
         }
         // scipy.stats.poisson(1): pmf(0..3), sf(3). Chi-square with 4 degrees of freedom: 18.47 is its 99.9th percentile.
         let expected = [0.367_879_44, 0.367_879_44, 0.183_939_72, 0.061_313_24, 0.018_988_16];
-        let chi: f64 =
-            seen.iter().zip(expected).map(|(s, p)| (s - p * n as f64).powi(2) / (p * n as f64)).sum();
+        let chi: f64 = seen
+            .iter()
+            .zip(expected)
+            .map(|(s, p)| (s - p * n as f64).powi(2) / (p * n as f64))
+            .sum();
         assert!(chi < 18.47, "{seen:?}");
         assert!(poisson(0) == 0 && (15..=20).contains(&poisson(u64::MAX)));
     }
@@ -153,7 +156,10 @@ mod tests {
     /// The labels of each member's resample, by film.
     fn counts(films: &[(usize, usize)], member: u64) -> Vec<(usize, usize)> {
         let ids: Vec<FilmId> = (0..50usize).map(|i| FilmId::of(&i.to_le_bytes())).collect();
-        let x = Embeddings::new(1, (0..50).map(|v| if v == 49 { f32::NAN } else { v as f32 }).collect());
+        let x = Embeddings::new(
+            1,
+            (0..50).map(|v| if v == 49 { f32::NAN } else { v as f32 }).collect(),
+        );
         let x = x.unwrap();
         let (labelled, classes): (Vec<_>, Vec<_>) = films.iter().copied().unzip();
         let pool = Pool {

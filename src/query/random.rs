@@ -16,6 +16,7 @@ pub(crate) fn rank(pool: &Pool<'_>, seed: u64) -> Vec<Ranked> {
     films.sort_unstable();
     // The first 24 bits, which a single-precision number holds exactly.
     let score = |number: u64| (number >> 40) as f32 / (1u32 << 24) as f32;
-    let ranked = |(number, _, index)| Ranked { index, score: score(number), reason: Reason::Random };
+    let ranked =
+        |(number, _, index)| Ranked { index, score: score(number), reason: Reason::Random };
     films.into_iter().map(ranked).collect()
 }

@@ -136,6 +136,28 @@ mod tests {
     }
 
     #[test]
+    fn a_strategy_that_cannot_rank_yet_stays_the_one_that_was_asked_for() {
+        let mut learning = Learning::default();
+        let mut ranking = Ranking {
+            version: 0,
+            labels: 0,
+            model: "demo".to_owned(),
+            asked: Strategy::AugmentationVariance,
+            strategy: Strategy::Margin,
+            order: Vec::new(),
+            probabilities: Vec::new(),
+            reference: None,
+            milliseconds: 1.0,
+        };
+        learning.ranked(&ranking);
+        let asked = Some(Strategy::AugmentationVariance);
+        assert_eq!((learning.strategy, learning.stand_in), (asked, Some(Strategy::Margin)));
+        ranking.strategy = ranking.asked;
+        learning.ranked(&ranking);
+        assert_eq!((learning.strategy, learning.stand_in), (asked, None));
+    }
+
+    #[test]
     fn a_job_that_made_no_model_leaves_the_model_in_use() {
         let mut learning = Learning::default();
         learning.take(Event::Ready { model: "demo".to_owned(), device: "CPU".to_owned() });

@@ -2,8 +2,8 @@
 
 use egui::text::LayoutJob;
 use egui::{
-    Align, Button, Color32, FontSelection, Rect, Response, RichText, Sense, Shape, Stroke, Ui, Vec2,
-    vec2,
+    Align, Button, Color32, FontSelection, Rect, Response, RichText, Sense, Shape, Stroke, Ui,
+    Vec2, vec2,
 };
 
 use super::command::{UiCommand, key_name, sentence};
