@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
 use super::message::{Event, Progress, Stage};
-use super::ranking::{Embedded, ToRanking};
+use super::ranking::ToRanking;
 use super::{Options, ReferenceSet, Shared, Source};
 use crate::dataset::Stopped;
 use crate::dataset::planes::PlaneStore;

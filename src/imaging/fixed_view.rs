@@ -74,7 +74,7 @@ mod tests {
 
     /// Brightness that grows to the right and, more slowly, to the bottom.
     fn slope(size: u32) -> Plane {
-        let value = |i: u32| ((i % size) as f32 / size as f32 + (i / size) as f32 / 256.0) / 2.0;
+        let value = |i: u32| 0.5 * (i % size) as f32 / size as f32 + (i / size) as f32 / 512.0;
         Plane { width: size, height: size, pixels: (0..size * size).map(value).collect() }
     }
 

@@ -40,8 +40,9 @@ pub fn select(pool: &Pool<'_>, count: usize, draw: &mut dyn FnMut() -> f64) -> V
         left[place] = false;
         for (other, nearest) in nearest.iter_mut().enumerate() {
             let first = selected.len() == 1;
-            // What is at distance zero stays there.
-            if first || *nearest > 0.0 {
+            // No nearer than the lengths differ; what is at distance zero stays there too.
+            let apart = gradients.lengths[place] - gradients.lengths[other];
+            if first || apart * apart < *nearest {
                 let squared = usable(gradients.squared_distance(place, other));
                 *nearest = if first { squared } else { nearest.min(squared) };
             }
@@ -78,8 +79,8 @@ struct Gradients<'a> {
     /// Films x classes: probabilities less one for the likeliest.
     residuals: Vec<f32>,
     classes: usize,
-    /// Squared lengths.
     squares: Vec<f64>,
+    lengths: Vec<f64>,
 }
 
 impl<'a> Gradients<'a> {
@@ -101,7 +102,8 @@ impl<'a> Gradients<'a> {
             let row = features.row(film);
             squares.push(f64::from(dot(residual, residual)) * f64::from(dot(row, row)));
         }
-        Self { films, features, residuals, classes: pool.class_count, squares }
+        let lengths = squares.iter().map(|square| square.sqrt()).collect();
+        Self { films, features, residuals, classes: pool.class_count, squares, lengths }
     }
 
     fn squared_distance(&self, a: usize, b: usize) -> f64 {

@@ -2,13 +2,14 @@
 
 use rand_core::Rng;
 
-use super::embeddings::Embeddings;
 use super::head::Head;
 use super::pool::Pool;
 use crate::rng;
 
 /// Heads of a committee.
 const MEMBERS: usize = 10;
+/// Films whose features fit into a small cache, 64 KiB at a width of 512.
+const CACHED: usize = 32;
 
 /// Class probabilities of films by each member of a committee.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,8 +80,14 @@ impl Committee {
 
     /// Returns the members' probabilities of the films `rows` of a pool.
     pub(crate) fn opinions(&self, pool: &Pool<'_>, rows: &[usize]) -> Opinions {
-        let of_head = |head: &Head| head.probabilities_of(pool.features, rows);
-        Opinions::new(pool.class_count, self.heads.iter().map(of_head).collect())
+        let mut members = vec![Vec::with_capacity(rows.len() * pool.class_count); self.heads.len()];
+        // A few films at a time, which all members then find in the cache.
+        for rows in rows.chunks(CACHED) {
+            for (member, head) in members.iter_mut().zip(&self.heads) {
+                member.extend(head.probabilities_of(pool.features, rows));
+            }
+        }
+        Opinions::new(pool.class_count, members)
     }
 }
 
@@ -133,6 +140,7 @@ fn poisson(bits: u64) -> usize {
 mod tests {
     use super::*;
     use crate::dataset::FilmId;
+    use crate::query::Embeddings;
 
     #[test]
     fn counts_are_those_of_poisson() {

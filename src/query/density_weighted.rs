@@ -22,11 +22,11 @@ pub(crate) fn rank(pool: &Pool<'_>) -> Vec<Ranked> {
 
 /// Returns the mean of the candidates' embeddings, those that are not finite left out.
 fn mean_direction(pool: &Pool<'_>) -> Vec<f32> {
-    let mut sum = vec![0.0f64; pool.embeddings.dim()];
+    let mut sum = vec![0.0f32; pool.embeddings.dim()];
     let rows = pool.candidates.iter().map(|&film| pool.embeddings.row(film));
-    for row in rows.filter(|row| row.iter().all(|v| v.is_finite())) {
-        sum.iter_mut().zip(row).for_each(|(s, &v)| *s += f64::from(v));
+    for row in rows.filter(|row| dot(row, row).is_finite()) {
+        sum.iter_mut().zip(row).for_each(|(s, v)| *s += v);
     }
-    let films = pool.candidates.len().max(1) as f64;
-    sum.into_iter().map(|s| (s / films) as f32).collect()
+    let films = pool.candidates.len().max(1) as f32;
+    sum.into_iter().map(|s| s / films).collect()
 }

@@ -308,7 +308,7 @@ mod tests {
         );
         harness.run();
         assert!(harness.query_by_label_contains("Ranked by margin until views").is_some());
-        harness.get_by_label("Strategy").click();
+        harness.get_by_role(egui::Role::ComboBox).click();
         harness.run();
         for strategy in Strategy::ALL {
             let entry = harness.get_by_label(strategy.name()).rect();

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 from skactiveml.base import SkactivemlClassifier
-from skactiveml.pool import Badge, ProbCover, _prob_cover, uncertainty_scores
+from skactiveml.pool import Badge, ProbCover, _badge, _prob_cover, uncertainty_scores
 from skactiveml.pool._bald import batch_bald
+from skactiveml.utils import check_random_state
 from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances
 
 # Rows of probabilities sum to one only to single precision.
@@ -99,6 +100,21 @@ class Known(SkactivemlClassifier):
         return np.array([Known.probabilities[row.tobytes()] for row in X])
 
 
+def distances_without_origin():
+    """scikit-activeml counts the origin as a centre from the second film on; neither paper nor authors' code do."""
+    original, first = _badge._d_2, []
+
+    def d_2(gradients, selected, latest=None):
+        if latest is None:
+            first.append(original(gradients, selected))
+            return first[-1]
+        if any(latest is lengths for lengths in first):
+            latest = np.full(len(gradients), np.inf)
+        return original(gradients, selected, latest)
+
+    _badge._d_2 = d_2
+
+
 def badge(x, classes, batch):
     p = committee(1, len(x), classes)[0]
     Known.probabilities = {row.tobytes(): value for row, value in zip(x, p)}
@@ -106,10 +122,10 @@ def badge(x, classes, batch):
     y = np.full(len(x), np.nan)
     y[labelled] = 0
     clf = Known(classes=list(range(classes)))
-    query = Badge(random_state=np.random.RandomState(5))
-    selected = query.query(x, y, clf, fit_clf=False, batch_size=batch)
-    # One number a film but the first, as numpy's choice draws it.
-    draws = np.random.RandomState(5).random(batch - 1)
+    selected = Badge(random_state=5).query(x, y, clf, fit_clf=False, batch_size=batch)
+    # One number a film but the first, as numpy's choice draws it from what scikit-activeml makes of its seed.
+    state = check_random_state(5, len(x) - len(labelled) + 1)
+    draws = state.random(batch - 1)
     # What scikit-activeml saw of the distances, written out slowly.
     factor = p - np.eye(classes)[p.argmax(axis=1)]
     gradients = (factor[:, :, None] * x[:, None, :]).reshape(len(x), -1)
@@ -174,6 +190,7 @@ def density_weighted(x):
     }
 
 
+distances_without_origin()
 x, centres = blobs([40, 55, 45, 60, 50, 50], 16)
 answers = {
     "width": 16,
