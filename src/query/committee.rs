@@ -8,6 +8,8 @@ use crate::rng;
 
 /// Heads of a committee.
 const MEMBERS: usize = 10;
+/// Relative accuracy of their weights: resampling moves them by far more.
+const TOLERANCE: f64 = 1e-2;
 /// Films whose features fit into a small cache, 64 KiB at a width of 512.
 const CACHED: usize = 32;
 
@@ -72,8 +74,8 @@ impl Committee {
     pub(crate) fn fit(pool: &Pool<'_>, seed: u64) -> Self {
         let fit = |member| {
             let (rows, classes) = resample(pool, member, seed);
-            let (l2, warm) = (pool.head.l2(), Some(pool.head));
-            Head::fit(pool.features, &rows, &classes, pool.class_count, l2, warm)
+            let (count, l2, warm) = (pool.class_count, pool.head.l2(), Some(pool.head));
+            Head::fit_within(TOLERANCE, pool.features, (&rows, &classes), count, l2, warm)
         };
         Self { heads: (0..MEMBERS as u64).map(fit).collect() }
     }

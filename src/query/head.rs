@@ -40,6 +40,18 @@ impl Head {
         l2: f32,
         warm: Option<&Self>,
     ) -> Self {
+        Self::fit_within(TOLERANCE, x, (rows, classes), class_count, l2, warm)
+    }
+
+    /// Fits the head as [`Self::fit`] does, but with weights that are off by up to the relative error `tolerance`.
+    pub(crate) fn fit_within(
+        tolerance: f64,
+        x: &Embeddings,
+        (rows, classes): (&[usize], &[usize]),
+        class_count: usize,
+        l2: f32,
+        warm: Option<&Self>,
+    ) -> Self {
         let mut counts = vec![0; class_count];
         let mut values = Vec::with_capacity(rows.len() * x.dim());
         let mut targets = Vec::with_capacity(rows.len());
@@ -79,7 +91,7 @@ impl Head {
             |point, gradient| problem.evaluate(point, gradient),
             |point, gradient| {
                 let weight_scale = inner(&point[..split], &point[..split]).sqrt().max(1e-3);
-                inner(gradient, gradient).sqrt() <= TOLERANCE * l2 * weight_scale
+                inner(gradient, gradient).sqrt() <= tolerance * l2 * weight_scale
             },
             start,
         );
