@@ -113,11 +113,13 @@ impl Strategy {
             Self::Entropy => {
                 "Films whose probabilities are most even; with two classes the same as margin"
             }
-            Self::ClassBalanced => "Unsure films, from the class with fewer labels as it seems",
+            Self::ClassBalanced => "Unsure films that look like the class with fewer labels",
             Self::DensityWeighted => "Unsure films that many others resemble",
             Self::AugmentationVariance => "Films judged otherwise when they are cropped a little",
             Self::Bald => "Films on which models of the same labels disagree",
-            Self::BatchBald => "The same, ten at a time that do not repeat one another",
+            Self::BatchBald => {
+                "Films on which models of the same labels disagree, each on something else"
+            }
             Self::Epig => "Films whose label tells most about the other films",
             Self::Badge => "Films that would change the model most, each in another way",
             Self::KCenter => "The film least like any labelled one",

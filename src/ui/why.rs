@@ -72,6 +72,16 @@ mod tests {
                 Some("Cluster 12 of 40, 2 labels, typicality 3.1"),
             ),
             (
+                Reason::Coverage { films: 3 },
+                "Stands for films without a label",
+                Some("Stands for 3 films that no label does"),
+            ),
+            (
+                Reason::ViewVariance { deviation: 0.21 },
+                "The model is unsteady when the film is cropped",
+                Some("Probability ± 0.21 over its views"),
+            ),
+            (
                 Reason::Distance { distance: 0.5 },
                 "Unlike any labelled film",
                 Some("Distance 0.50 to the nearest label"),

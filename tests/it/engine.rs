@@ -179,6 +179,27 @@ fn views_are_embedded_when_a_strategy_asks_for_them_and_margin_stands_in_until_t
 }
 
 #[test]
+fn views_that_wait_for_learning_come_when_it_is_cancelled() {
+    let room = room();
+    let engine = start(room.options(0));
+    engine.send(Command::Labels(room.labels(30)));
+    ranking_of(&engine, 30);
+    engine.send(Command::TrainNow);
+    wait(&engine, "learning", |event| matches!(event, Event::LearningStarted { .. }).then_some(()));
+    engine.pause(true);
+    engine.send(Command::Strategy(Strategy::AugmentationVariance));
+    wait(&engine, "a ranking in its place", |event| match event {
+        Event::Ranking(ranking) => (ranking.asked != ranking.strategy).then_some(()),
+        _ => None,
+    });
+    engine.cancel();
+    wait(&engine, "a ranking by views", |event| match event {
+        Event::Ranking(ranking) => (ranking.asked == ranking.strategy).then_some(()),
+        _ => None,
+    });
+}
+
+#[test]
 fn background_learning_weighs_a_student_and_says_so() {
     let room = room();
     let engine = start(room.options(10));
