@@ -1,5 +1,7 @@
 //! Disagreement of a committee: BALD (Houlsby, Huszár, Ghahramani and Lengyel, arXiv 1112.5745) and `BatchBALD` (Kirsch,
 //! van Amersfoort and Gal, `NeurIPS` 2019). All information is in nats.
+//!
+//! The first film of a batch is the same by both; they differ where several are read before the next ranking.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
