@@ -315,12 +315,12 @@ mod tests {
             let (left, right) = (entry.left(), entry.right());
             assert!(left >= 0.0 && right <= WINDOW_MIN.x, "{strategy} from {left} to {right}");
         }
-        harness.get_by_label("bald").click();
+        harness.get_by_label("prob-cover").click();
         harness.run();
         let [UiCommand::Strategy(index)] = harness.state()[..] else {
             panic!("{:?}", harness.state())
         };
-        assert_eq!(Strategy::ALL[index], Strategy::Bald);
+        assert_eq!(Strategy::ALL[index], Strategy::ProbCover);
     }
 
     #[test]
