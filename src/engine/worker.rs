@@ -1,5 +1,7 @@
 //! The compute thread: embeds the pool, fine-tunes, distils.
 
+mod embedding;
+
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -8,9 +10,8 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
-use super::cache;
 use super::message::{Event, Progress, Stage};
-use super::ranking::{Embedded, FOLDS, ToRanking};
+use super::ranking::{FOLDS, ToRanking};
 use super::{Options, ReferenceSet, Shared, Source};
 use crate::dataset::Stopped;
 use crate::dataset::planes::PlaneStore;
@@ -21,10 +22,10 @@ use crate::learn::finetune::{
     FineTuned, FinetuneConfig, FoldAssigner, Labelled, ensemble, finetune,
 };
 use crate::learn::metrics::log_loss;
-use crate::learn::{Flow, HeadFit, LearnError, Pace, Setting, StepReport};
+use crate::learn::{Flow, HeadFit, LearnError, Setting, StepReport};
 use crate::model::folder::{self, Kind, ModelCard, load_pretrained};
 use crate::model::{Classifier, LinearHead, Pretrained, release_buffers};
-use crate::predict::{Predictor, embed};
+use crate::predict::Predictor;
 use crate::query::{
     Embeddings, Head, L2_GRID, Regularisation, Standardisation, choose_l2, out_of_fold,
 };
@@ -42,6 +43,8 @@ pub enum Job {
         /// Whether somebody asked for it, new labels or not.
         asked: bool,
     },
+    /// Embed further views of the pool with the model in use.
+    EmbedViews,
 }
 
 /// Everything that the compute thread holds.
@@ -60,6 +63,8 @@ struct Worker {
     base_features: Option<(Embeddings, Standardisation)>,
     /// What the last fine-tuning made: the next one starts from it.
     tuned: Option<FineTuned>,
+    /// The student whose features are in use; `None` while the pretrained encoder's are.
+    in_use: Option<String>,
 }
 
 /// Runs until the flags close or the job channel ends.
@@ -74,10 +79,18 @@ pub(super) fn run(
         device::enter_compute_pool(options.compute.threads, true)?;
         let mut worker = Worker::prepare(options, shared, to_ranking)?;
         let mut seen = None;
-        for Job::Learn { why, asked } in jobs {
+        let mut put_back = None;
+        while let Some(job) = put_back.take().or_else(|| jobs.recv().ok()) {
             if worker.shared.flags.closing() {
                 break;
             }
+            let (why, asked) = match job {
+                Job::Learn { why, asked } => (why, asked),
+                Job::EmbedViews => {
+                    worker.embed_views();
+                    continue;
+                }
+            };
             let now = worker.shared.labelled().without(&worker.unreadable);
             // The job before may have taken these labels in while this one waited.
             if !asked && seen.as_ref() == Some(&now) {
@@ -85,8 +98,8 @@ pub(super) fn run(
             }
             seen = worker.learn(why);
             if seen.is_none() {
-                // Cancelled or failed: what waited behind it is not to start at once.
-                jobs.try_iter().for_each(drop);
+                // Cancelled or failed: learning that waited behind it is not to start at once.
+                put_back = jobs.try_iter().find(|job| matches!(job, Job::EmbedViews));
             }
         }
         Ok(())
@@ -140,6 +153,7 @@ impl Worker {
             reference,
             base_features: None,
             tuned: None,
+            in_use: None,
         };
         let name = worker.options.base_name.clone();
         let hash = worker.base_card.weights_hash.clone();
@@ -150,8 +164,8 @@ impl Worker {
         worker.to_ranking.send(ToRanking::Embedded(embedded)).ok();
         let current = worker.options.current_model.as_ref();
         let taken_up = current.filter(|(name, path)| worker.take_up(name, path));
-        let model =
-            taken_up.map_or_else(|| worker.options.base_name.clone(), |(name, _)| name.clone());
+        worker.in_use = taken_up.map(|(name, _)| name.clone());
+        let model = worker.in_use.clone().unwrap_or_else(|| worker.options.base_name.clone());
         let device = worker.options.compute.name.clone();
         worker.shared.send(Event::Ready { model, device });
         Ok(worker)
@@ -182,57 +196,6 @@ impl Worker {
         }
     }
 
-    /// Embeds pool and reference set, from the cache where this model has embedded these films before; `observe` is told
-    /// the films done, of how many.
-    fn embed_all(
-        &self,
-        student: Option<&Predictor>,
-        model: &str,
-        hash: &str,
-        observe: &mut dyn FnMut(usize, usize) -> Flow,
-    ) -> anyhow::Result<Embedded> {
-        let encoder = student.map_or(&self.base.encoder, |student| student.model.encoder());
-        let total = self.pool.len() + self.reference.as_ref().map_or(0, |(store, _)| store.len());
-        let mut before = 0;
-        let mut part =
-            |store: &Arc<PlaneStore>, source: &Source, whole: bool| -> anyhow::Result<Embeddings> {
-                let key = cache::key(hash, &source.keys);
-                let earlier = before;
-                before += store.len();
-                if let Some(found) = cache::load(&self.options.cache, &key, store.len()) {
-                    return Ok(found);
-                }
-                let rows: Vec<usize> = (0..store.len()).collect();
-                let size = self.base_card.preprocess.size;
-                let device = &self.options.compute.device;
-                // Before the first batch too: with a large network that one takes seconds.
-                observe(earlier, total);
-                let found = embed(encoder, store, &rows, size, device, &mut |done| {
-                    observe(earlier + done, total)
-                })?;
-                // A film that is missing today may be back tomorrow.
-                if whole && let Err(error) = cache::save(&self.options.cache, &key, &found) {
-                    self.shared.send(Event::Warning(format!(
-                        "Embeddings could not be kept for the next start: {error}"
-                    )));
-                }
-                Ok(found)
-            };
-        let pool = part(&self.pool, &self.options.pool, self.unreadable.is_empty())?;
-        let reference = match &self.reference {
-            Some((store, set)) => Some((part(store, &set.source, true)?, set.classes.clone())),
-            None => None,
-        };
-        let unreadable = self.unreadable.clone();
-        Ok(Embedded { model: model.to_owned(), pool, reference, unreadable })
-    }
-
-    /// Says how far embedding is while the session opens.
-    fn preparing(&self, done: usize, total: usize) -> Flow {
-        self.shared.send(Event::Preparing { what: "embedding films", done, total });
-        self.shared.flags.until_closed()
-    }
-
     /// Fine-tunes, and distils if that helped; says what came of it either way. Returns the labels that it learnt from.
     fn learn(&mut self, why: String) -> Option<Labelled> {
         self.shared.flags.begin();
@@ -258,6 +221,9 @@ impl Worker {
                 ),
             ),
         };
+        if accepted {
+            self.in_use.clone_from(&model);
+        }
         self.shared.send(Event::LearningEnded { model, accepted, outcome, labels });
         seen
     }
@@ -367,20 +333,6 @@ impl Worker {
         })?;
         self.to_ranking.send(ToRanking::Embedded(embedded)).ok();
         Ok(Ended { model: name, accepted: true, outcome: verdict.text, labelled })
-    }
-
-    /// Embeds the films with a new student, as it was saved.
-    fn embed_student(&self, name: &str, path: &Path) -> anyhow::Result<Embedded> {
-        let student = Predictor::load(path, &self.options.compute.device)?;
-        let (mut pace, mut before) = (Pace::new(0), 0);
-        let mut observe = |done: usize, total: usize| {
-            let (step, steps) = (done as u64, total as u64);
-            let speed = pace.after(done - before, step, steps);
-            before = done;
-            self.show(Stage::Embedding, (step, steps), speed);
-            pace.ask(|| self.shared.flags.check())
-        };
-        self.embed_all(Some(&student), name, &student.card.weights_hash, &mut observe)
     }
 
     /// Compares fine-tuning, by its probabilities of films unseen by the network asked, with the linear head on the

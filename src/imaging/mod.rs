@@ -2,6 +2,7 @@
 
 mod augment;
 mod decode;
+mod fixed_view;
 mod hog;
 mod preprocess;
 mod rand_augment;
@@ -12,6 +13,7 @@ pub(crate) use decode::read_limited;
 pub use decode::{
     DecodeError, MAX_DECODED_BYTES, MAX_FILE_BYTES, MAX_PIXELS, decode, decode_bytes,
 };
+pub use fixed_view::FixedView;
 pub use hog::{HOG_EDGE, hog};
 pub use preprocess::{Fit, Preprocess, resize};
 pub use rand_augment::RandAugment;

@@ -16,7 +16,9 @@ pub fn fit_temperature(probabilities: &[f32], truth: &[usize], classes: usize) -
     }
     let logs: Vec<f64> = probabilities.iter().map(|&p| f64::from(p).max(1e-12).ln()).collect();
     let mut counts = vec![0usize; classes];
-    truth.iter().for_each(|&class| counts[class] += 1);
+    for &class in truth {
+        counts[class] += 1;
+    }
     let sure = |class: usize| (counts[class] as f64 + 1.0) / (counts[class] as f64 + 2.0);
     let loss = |log_temperature: f64| -> f64 {
         let scale = (-log_temperature).exp();

@@ -23,7 +23,7 @@ impl<M: Module> Ema<M> {
 
     /// Goes on after `updates` steps with the average that there was then.
     pub fn resume(average: M, decay: f64, updates: u64) -> Self {
-        Self { average: Some(average.valid()), decay, updates }
+        Self { average: Some(average), decay, updates }
     }
 
     /// Follows the model by one step. Early steps decay faster, `(1 + t) / (10 + t)`, so that a short run is not

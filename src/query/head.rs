@@ -14,6 +14,7 @@ const BLOCK: usize = 32;
 pub struct Head {
     dim: usize,
     class_count: usize,
+    l2: f32,
     /// Classes with at least one label, ascending.
     present: Vec<usize>,
     /// How many labelled films have each class.
@@ -40,6 +41,18 @@ impl Head {
         l2: f32,
         warm: Option<&Self>,
     ) -> Self {
+        Self::fit_within(TOLERANCE, x, (rows, classes), class_count, l2, warm)
+    }
+
+    /// Fits the head as [`Self::fit`] does, but with weights that are off by up to the relative error `tolerance`.
+    pub(crate) fn fit_within(
+        tolerance: f64,
+        x: &Embeddings,
+        (rows, classes): (&[usize], &[usize]),
+        class_count: usize,
+        l2: f32,
+        warm: Option<&Self>,
+    ) -> Self {
         let mut counts = vec![0; class_count];
         let mut values = Vec::with_capacity(rows.len() * x.dim());
         let mut targets = Vec::with_capacity(rows.len());
@@ -56,6 +69,7 @@ impl Head {
         let mut head = Self {
             dim: x.dim(),
             class_count,
+            l2,
             present,
             counts,
             weights: Vec::new(),
@@ -78,7 +92,7 @@ impl Head {
             |point, gradient| problem.evaluate(point, gradient),
             |point, gradient| {
                 let weight_scale = inner(&point[..split], &point[..split]).sqrt().max(1e-3);
-                inner(gradient, gradient).sqrt() <= TOLERANCE * l2 * weight_scale
+                inner(gradient, gradient).sqrt() <= tolerance * l2 * weight_scale
             },
             start,
         );
@@ -105,6 +119,11 @@ impl Head {
             self.push_probabilities(x.row(row), &mut out);
         }
         out
+    }
+
+    /// Returns the penalty that it was fitted with.
+    pub fn l2(&self) -> f32 {
+        self.l2
     }
 
     /// Returns the weights: one row of the embedding's width per logit.

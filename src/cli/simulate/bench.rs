@@ -19,7 +19,7 @@ use crate::engine::worker::source_preprocess;
 use crate::learn::{Flow, HeadFit, Setting};
 use crate::model::folder::load_pretrained;
 use crate::model::{Architecture, Pretrained};
-use crate::predict::embed;
+use crate::predict::{embed, embed_views};
 use crate::query::propagation::{Graph, NEIGHBOURS};
 use crate::query::{Embeddings, HandMade, Standardisation};
 
@@ -33,6 +33,8 @@ pub struct Loaded {
     size: u32,
     store: PlaneStore,
     embedded: Embeddings,
+    /// Features of further views, if a strategy asks for them.
+    views: Option<Vec<Embeddings>>,
 }
 
 impl Loaded {
@@ -43,7 +45,8 @@ impl Loaded {
     pub fn load(
         home: &Home,
         model: &str,
-        films: &Films,
+        parts: &Parts,
+        views: bool,
         compute: &Compute,
         threads: usize,
         stop: &AtomicBool,
@@ -51,15 +54,20 @@ impl Loaded {
         let plain = compute.device.clone().inner();
         let (base, card) = load_pretrained(&home.model(model), &plain)?;
         let size = card.preprocess.size;
-        let store = films.load(source_preprocess(card.preprocess), threads)?;
+        let store = parts.films.load(source_preprocess(card.preprocess), threads)?;
         let rows: Vec<usize> = (0..store.len()).collect();
         let embedded = embed(&base.encoder, &store, &rows, size, &plain, &mut |_| flow(stop))?;
+        let (encoder, ids) = (&base.encoder, &parts.ids);
+        let ask = &mut |_, _| flow(stop);
+        let views =
+            views.then(|| embed_views(encoder, &store, ids, size, &plain, ask)).transpose()?;
         Ok(Self {
             base,
             architecture: card.architecture,
             size,
             store: PlaneStore::clone(&store),
             embedded,
+            views,
         })
     }
 }
@@ -84,6 +92,8 @@ pub struct Bench<'a> {
     /// Features of the pool, standardised.
     pub features: Embeddings,
     scale: Standardisation,
+    /// Standardised features of further views of the pool, if a strategy asks for them.
+    pub views: Option<Vec<Embeddings>>,
     /// Features of the pool, normalised.
     pub directions: Embeddings,
     /// Features of the evaluation films, standardised as those of the pool.
@@ -112,6 +122,8 @@ impl<'a> Bench<'a> {
         let scale = Standardisation::measure(&pool);
         let evaluation = loaded.embedded.select(&split.evaluation);
         let eval_features = scale.apply(&evaluation);
+        let view = |view: &Embeddings| scale.apply(&view.select(&split.pool));
+        let views = loaded.views.as_ref().map(|views| views.iter().map(view).collect());
         Self {
             compute,
             base: &loaded.base,
@@ -122,6 +134,7 @@ impl<'a> Bench<'a> {
             eval_store: Arc::new(loaded.store.select(&split.evaluation)),
             ids: split.pool.iter().map(|&row| parts.ids[row]).collect(),
             features: scale.apply(&pool),
+            views,
             scale,
             directions: pool.normalised(),
             eval_features,

@@ -58,14 +58,18 @@ impl Draw {
     }
 
     fn buy(&mut self, bench: &Bench<'_>) {
-        let probabilities = self.probabilities(bench);
+        let warm = self.head.as_ref();
+        let head = fit_head(bench, &self.bought, &mut self.regularisation, warm);
         let mut open = vec![true; bench.pool.files.len()];
         self.bought.rows.iter().for_each(|&row| open[row] = false);
         let candidates: Vec<usize> = (0..open.len()).filter(|&row| open[row]).collect();
         let pool = Pool {
             ids: &bench.ids,
             embeddings: &bench.directions,
-            probabilities: &probabilities,
+            features: &bench.features,
+            views: bench.views.as_deref(),
+            head: &head,
+            probabilities: &head.probabilities(&bench.features),
             class_count: bench.classes(),
             labelled: &self.bought.rows,
             classes: &self.bought.classes,
@@ -76,6 +80,7 @@ impl Draw {
             self.bought.rows.push(film.index);
             self.bought.classes.push(bench.pool.labels[film.index]);
         }
+        self.head = Some(head);
     }
 
     /// Labels to buy before the next ranking; a random order is known to its end.
@@ -85,17 +90,6 @@ impl Draw {
             (_, Some(round)) => round,
             _ => (self.bought.rows.len() / LABELS_PER_ROUND).max(1),
         }
-    }
-
-    /// What the head says of the pool, for the strategies that ask it.
-    fn probabilities(&mut self, bench: &Bench<'_>) -> Vec<f32> {
-        if matches!(self.strategy, Strategy::Random | Strategy::Typiclust | Strategy::KCenter) {
-            return Vec::new();
-        }
-        let head = fit_head(bench, &self.bought, &mut self.regularisation, self.head.as_ref());
-        let probabilities = head.probabilities(&bench.features);
-        self.head = Some(head);
-        probabilities
     }
 }
 

@@ -50,6 +50,7 @@ use crate::learn::finetune::Labelled;
 use crate::learn::metrics::Metrics;
 use crate::model::ModelCard;
 use crate::model::folder::{WEIGHTS, load_card};
+use crate::query::Strategy;
 
 /// What the first Ctrl-C is answered with.
 const STOPPING: &str = "stopping after this step; Ctrl-C again ends at once";
@@ -147,8 +148,10 @@ impl Run<'_> {
         if missing.is_empty() {
             return Ok(());
         }
-        let (model, films) = (&self.args.model, &self.parts.films);
-        let loaded = Loaded::load(self.home, model, films, self.compute, self.threads, self.stop)?;
+        let views = self.args.strategy.contains(&Strategy::AugmentationVariance);
+        let (model, parts) = (&self.args.model, self.parts);
+        let loaded =
+            Loaded::load(self.home, model, parts, views, self.compute, self.threads, self.stop)?;
         let mut progress = Progress::new(slots.len(), &missing);
         for missing in missing.chunk_by(|a, b| a.split == b.split) {
             let split = &self.parts.splits[missing[0].split];

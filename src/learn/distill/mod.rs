@@ -32,7 +32,7 @@ use crate::model::Classifier;
 use crate::rng;
 
 /// Time between two checkpoints within a pass.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(300);
+const CHECKPOINT_EVERY: Duration = Duration::from_mins(5);
 
 /// How to distil.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -166,7 +166,9 @@ pub fn distill(
                 (None, Teacher::Networks(models)) => ask(models, &films, config.temperature)?,
                 (None, Teacher::Probabilities(_)) => Vec::new(),
             };
-            wanted.iter_mut().for_each(|p| *p /= count as f32);
+            for wanted in &mut wanted {
+                *wanted /= count as f32;
+            }
             let rate = plan.schedule.rate(trainee.step + 1);
             let loss = trainee.learn(films, wanted, rate)?;
             let report =
