@@ -102,7 +102,7 @@ impl Axis {
 struct Curve {
     name: String,
     colour: RGBColor,
-    /// Labels, mean, and standard deviation where there is a spread.
+    /// Labels, mean, and standard deviation, 0 where there is none.
     points: Vec<(f64, f64, f64)>,
     level: Option<f64>,
 }
@@ -136,7 +136,7 @@ fn curves(lines: &[Line], figure: Figure) -> Vec<Curve> {
             curve.level = Some(spread.mean);
             curve.name = format!("{} labels, {}", line.labels_looked_at, line.arm);
         } else {
-            curve.points.push((line.labels as f64, spread.mean, spread.sd));
+            curve.points.push((line.labels as f64, spread.mean, spread.sd.unwrap_or(0.0)));
         }
     }
     curves.into_iter().map(|(_, curve)| curve).collect()

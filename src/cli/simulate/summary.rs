@@ -43,8 +43,8 @@ impl Drawn {
 pub struct Spread {
     /// The mean.
     pub mean: f64,
-    /// Sample standard deviation; 0 for a single value.
-    pub sd: f64,
+    /// Sample standard deviation; none for a single value.
+    pub sd: Option<f64>,
 }
 
 /// One arm at one budget: a line of the table.
@@ -216,8 +216,9 @@ fn spread(values: impl IntoIterator<Item = (Drawn, f64)>) -> Spread {
         [seeds] => seeds.clone(),
         draws => draws.iter().map(|seeds| mean(seeds)).collect(),
     };
-    let free = values.len().saturating_sub(1).max(1) as f64;
-    Spread { mean: mean(&values), sd: (squares(&values) / free).sqrt() }
+    let free = values.len().saturating_sub(1);
+    let sd = (free > 0).then(|| (squares(&values) / free as f64).sqrt());
+    Spread { mean: mean(&values), sd }
 }
 
 fn sd_between_seeds(values: impl IntoIterator<Item = (Drawn, f64)>) -> Option<f64> {
@@ -242,10 +243,10 @@ mod tests {
         };
         // NumPy: np.std([.2, .6], ddof=1); np.sqrt((.02 + .02) / 2).
         close(spread(two).mean, 0.4);
-        close(spread(two).sd, 0.282_842_712_474_619);
+        close(spread(two).sd.unwrap(), 0.282_842_712_474_619);
         close(sd_between_seeds(two).unwrap(), 0.141_421_356_237_309_5);
-        close(spread(two[..2].to_vec()).sd, 0.141_421_356_237_309_5);
-        assert_eq!(spread([two[0]]), Spread { mean: 0.1, sd: 0.0 });
+        close(spread(two[..2].to_vec()).sd.unwrap(), 0.141_421_356_237_309_5);
+        assert_eq!(spread([two[0]]), Spread { mean: 0.1, sd: None });
         assert_eq!(sd_between_seeds([two[0], two[2]]), None);
         let other_split = (drawn(1, 0), 0.2);
         assert_eq!(by_draw([two[0], other_split]).len(), 2);

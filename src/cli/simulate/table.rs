@@ -106,7 +106,8 @@ fn write_comparisons(text: &mut String, lines: &[Line], comparisons: &[Compariso
 }
 
 fn figure(spread: Spread) -> String {
-    format!("{:.3} ± {:.3}", spread.mean, spread.sd)
+    let sd = spread.sd.map_or_else(String::new, |sd| format!(" ± {sd:.3}"));
+    format!("{:.3}{sd}", spread.mean)
 }
 
 fn perhaps(spread: Option<Spread>) -> String {
