@@ -135,7 +135,7 @@ fn pretrain_embed_and_simulate_run_one_after_the_other() {
 
     let every = penumbra::query::Strategy::ALL.map(penumbra::query::Strategy::name).join(",");
     let cells = ["--budgets", "12", "--strategy", &every, "--round", "6", "--method", "head"];
-    let rest = ["--eval-split", "val", "--model", "tiny", "--seeds", "1", "--json"];
+    let rest = ["--eval-split", "val", "--model", "tiny", "--draws", "1", "--json"];
     let output = penumbra(&home, &[&["simulate"][..], &data, &cells, &rest].concat());
     assert_eq!(code(&output), 0, "{}", text(&output));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
