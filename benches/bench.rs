@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use penumbra::dataset::{FilmId, PatientRule, scan};
+use penumbra::imaging::FixedView;
 use penumbra::query::{ClusterCache, Embeddings, Head, Pool, Strategy, rank};
 use penumbra::rng;
 use penumbra::session::{Answer, Event, Header, Session, Shown, Source};
@@ -72,13 +73,14 @@ fn films(count: usize, dim: usize) -> (Embeddings, Vec<usize>) {
 fn bench_rank() {
     let (features, truth) = films(5_000, 512);
     let directions = features.normalised();
+    let views = vec![features.clone(); FixedView::ALL.len()];
     let ids: Vec<FilmId> = (0..5_000_u32).map(|film| FilmId::of(&film.to_le_bytes())).collect();
     for labels in [10, 100, 1_000] {
         let rows: Vec<usize> = (0..=labels).collect();
         let classes: Vec<usize> = rows.iter().map(|&row| truth[row]).collect();
         let last = Head::fit(&features, &rows[..labels], &classes[..labels], 2, 25.0, None);
         let candidates: Vec<usize> = (labels + 1..5_000).collect();
-        for strategy in [Strategy::Margin, Strategy::TypiclustMargin] {
+        for strategy in Strategy::ALL {
             let mut cache = ClusterCache::default();
             let mut round = |warm: Option<&Head>| {
                 let head = Head::fit(&features, &rows, &classes, 2, 25.0, warm);
@@ -86,6 +88,9 @@ fn bench_rank() {
                 let pool = Pool {
                     ids: &ids,
                     embeddings: &directions,
+                    features: &features,
+                    views: Some(&views),
+                    head: &head,
                     probabilities: &probabilities,
                     class_count: 2,
                     labelled: &rows,
@@ -99,7 +104,7 @@ fn bench_rank() {
             let warm = time(|| round(Some(&last)), 15);
             let cold = time(|| round(None), 5);
             println!(
-                "refit + re-rank 5000 x 512, {labels:>4} labels, {strategy:<16} {:7.2} ms  ({:.2} of a refit from nothing, \
+                "refit + re-rank 5000 x 512, {labels:>4} labels, {strategy:<21} {:7.2} ms  ({:.2} of a refit from nothing, \
                  {:.0} ms the first time)",
                 ms(warm),
                 warm.as_secs_f64() / cold.as_secs_f64(),

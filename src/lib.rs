@@ -17,8 +17,8 @@
 //! | 2 | [`dataset`] | scan, index, labels files, planes in memory, batches | no |
 //! | 3 | [`session`] | event log, its fold into state, export | no |
 //! | 4 | [`model`] | encoder, heads, model folders; kernels of the CPU backend | yes |
-//! | 5 | [`learn`] | losses, schedules, pretraining, fine-tuning, distillation, metrics | yes |
-//! | 6 | [`predict`], [`query`] | inference; tier-1 head and query strategies | `predict` |
+//! | 5 | [`learn`] | losses, optimisers, schedules; pretraining, fine-tuning, distillation, FixMatch, learning from labels; metrics | yes |
+//! | 6 | [`predict`], [`query`] | inference; tier-1 head, query strategies, label propagation, hand-made features | `predict` |
 //! | 7 | [`engine`] | the background worker: commands in, events out | yes |
 //! | 8 | `ui`, [`cli`] | the window; one file per subcommand | no |
 //!

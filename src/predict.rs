@@ -5,8 +5,10 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::Device;
 
-use crate::dataset::batches::eval_batch;
+use crate::dataset::FilmId;
+use crate::dataset::batches::{Batch, eval_batch, view_batch};
 use crate::dataset::planes::PlaneStore;
+use crate::imaging::FixedView;
 use crate::learn::{EVAL_BATCH, Flow, LearnError, films, probabilities, read};
 use crate::model::folder::{Kind, load_classifier, load_pretrained};
 use crate::model::{Classifier, Encoder, ModelCard, ModelError, Pretrained, load_card};
@@ -105,12 +107,49 @@ pub fn embed(
     device: &Device,
     observe: &mut dyn FnMut(usize) -> Flow,
 ) -> Result<Embeddings, LearnError> {
+    let batch = |chunk: &[usize]| eval_batch(store, chunk, size);
+    embed_batches(encoder, rows, &batch, device, observe)
+}
+
+/// Embeds every film of a store in each of [`FixedView::ALL`], as [`embed`] does the whole; `ids` are the films'.
+///
+/// # Errors
+/// Fails if the device failed, or as stopped when `observe`, which is told how many of how many views are done, says so.
+///
+/// # Panics
+/// When there are fewer ids than films.
+pub fn embed_views(
+    encoder: &Encoder,
+    store: &PlaneStore,
+    ids: &[FilmId],
+    size: u32,
+    device: &Device,
+    observe: &mut dyn FnMut(usize, usize) -> Flow,
+) -> Result<Vec<Embeddings>, LearnError> {
+    let rows: Vec<usize> = (0..store.len()).collect();
+    let total = rows.len() * FixedView::ALL.len();
+    let embed_view = |(place, view)| {
+        let batch = |chunk: &[usize]| view_batch(store, ids, chunk, view, size);
+        let before = place * rows.len();
+        embed_batches(encoder, &rows, &batch, device, &mut |done| observe(before + done, total))
+    };
+    FixedView::ALL.into_iter().enumerate().map(embed_view).collect()
+}
+
+/// Embeds the films that `batch` makes of rows.
+fn embed_batches(
+    encoder: &Encoder,
+    rows: &[usize],
+    batch: &dyn Fn(&[usize]) -> Batch,
+    device: &Device,
+    observe: &mut dyn FnMut(usize) -> Flow,
+) -> Result<Embeddings, LearnError> {
     let encoder = encoder.valid();
     let device = device.clone().inner();
     let mut values = Vec::new();
     let mut done = 0;
     for chunk in rows.chunks(EVAL_BATCH) {
-        let films = films(eval_batch(store, chunk, size), &device);
+        let films = films(batch(chunk), &device);
         values.extend(read(encoder.pyramid(films).sqrt())?);
         done += chunk.len();
         if observe(done) == Flow::Stop {

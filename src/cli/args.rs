@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::recipe_args::RecipeArgs;
+use super::simulate::{Budget, Method, SplitKind};
+use super::stage_args::{DistillArgs, FinetuneArgs, FixmatchArgs, SupervisedArgs};
 use super::view_args::ViewArgs;
 use crate::device::DeviceChoice;
 use crate::engine::workspace::{AUDIT_SHARE, LABELS_PER_LEARNING};
@@ -57,6 +59,14 @@ pub enum Command {
     Import(ImportArgs),
     /// Pretrain an encoder without labels (SimCLR v2, VICReg or BYOL)
     Pretrain(PretrainArgs),
+    /// Fine-tune a pretrained encoder on labelled films, and say by cross-validation what that is worth
+    Finetune(FinetuneArgs),
+    /// Teach a student what classifiers say of labelled and unlabelled films
+    Distill(DistillArgs),
+    /// Learn from labelled and unlabelled films (FixMatch)
+    Fixmatch(FixmatchArgs),
+    /// Learn from labels alone
+    Supervised(SupervisedArgs),
     /// Write the features of films as .npy
     Embed(EmbedArgs),
     /// Classify films
@@ -258,17 +268,6 @@ pub struct EvaluateArgs {
     pub json: bool,
 }
 
-/// How a simulation learns from the labels bought so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum Method {
-    /// Logistic head on the pretrained features
-    Head,
-    /// Encoder fine-tuned, one network a cross-validation fold, their mean
-    Finetune,
-    /// Student taught by the fine-tuned networks on the whole pool
-    Distill,
-}
-
 /// Arguments of `simulate`.
 #[derive(Debug, clap::Args)]
 pub struct SimulateArgs {
@@ -296,22 +295,41 @@ pub struct SimulateArgs {
     /// Pretrained model
     #[arg(long, default_value = "demo")]
     pub model: String,
-    /// Numbers of labels to measure at
+    /// Numbers of labels to measure at; all for the whole pool
     #[arg(long, value_delimiter = ',', default_value = "52,104,260")]
-    pub budgets: Vec<usize>,
+    pub budgets: Vec<Budget>,
     /// Query strategies
     #[arg(long, value_delimiter = ',', default_value = "random,typiclust+margin")]
     pub strategy: Vec<Strategy>,
     /// Learning methods
     #[arg(long, value_enum, value_delimiter = ',', default_value = "head")]
     pub method: Vec<Method>,
-    /// Number of seeds, each its own draw and its own optimisation
-    #[arg(long, default_value_t = 3)]
+    /// Draws of labels, each with a seed of its own
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..1 << 32))]
+    pub draws: u64,
+    /// Optimisation seeds for each draw
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: u64,
-    /// Labels bought between two rankings
-    #[arg(long, default_value_t = 1)]
-    pub round: usize,
-    /// Folder for results.json and results.csv
+    /// Labels bought between two rankings [default: 1, and a 250th of the labels from 500 labels on]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub round: Option<usize>,
+    /// How films are cut into the pool and those to measure on; patient and random mix both parts, or all films where
+    /// no second part is given
+    #[arg(long, value_enum, default_value = "file")]
+    pub splits: SplitKind,
+    /// Seed of the cuts
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub split_seed: u64,
+    /// Number of cuts, each with draws of its own
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub repeats: u64,
+    /// Share of films to measure on after a cut [default: as given, else 0.2]
+    #[arg(long, value_name = "S", value_parser = share)]
+    pub eval_share: Option<f32>,
+    /// Seconds that a reader is taken to need for a film
+    #[arg(long, value_name = "S", default_value_t = 6.0, value_parser = seconds)]
+    pub seconds_per_film: f64,
+    /// Folder for the results and for every cell, from which the same command goes on after an interruption
     #[arg(long)]
     pub out: Option<PathBuf>,
     /// Report as JSON
@@ -416,16 +434,31 @@ pub struct VerifyArgs {
     pub session: String,
 }
 
-fn share(text: &str) -> Result<f32, String> {
+pub fn share(text: &str) -> Result<f32, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "a share is between 0 and 1".to_owned())
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|&s: &f64| s.is_finite() && s > 0.0);
+    seconds.ok_or_else(|| "a film takes a number of seconds above 0".to_owned())
+}
+
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "this is a number from 1".to_owned())
 }
 
-fn fit(text: &str) -> Result<Fit, String> {
+pub(super) fn at_least_two(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&n| n > 1).ok_or_else(|| "this is a number from 2".to_owned())
+}
+
+pub(super) fn positive(text: &str) -> Result<f64, String> {
+    let number =
+        text.trim().parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "this is a number above 0".to_owned())
+}
+
+pub(super) fn fit(text: &str) -> Result<Fit, String> {
     match text {
         "pad" => Ok(Fit::Pad),
         "crop" => Ok(Fit::Crop),

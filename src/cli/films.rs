@@ -91,6 +91,21 @@ impl Films {
         })
     }
 
+    /// Returns the films in `rows`, in that order.
+    ///
+    /// # Panics
+    /// When there is no such film, or there are no labels.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let texts = |of: &[String]| rows.iter().map(|&row| of[row].clone()).collect();
+        Self {
+            root: self.root.clone(),
+            files: texts(&self.files),
+            labels: rows.iter().map(|&row| self.labels[row]).collect(),
+            patients: texts(&self.patients),
+            classes: self.classes.clone(),
+        }
+    }
+
     /// Reads the films into memory.
     ///
     /// # Errors

@@ -11,11 +11,14 @@ mod evaluate;
 mod export;
 mod films;
 mod import;
+mod interrupt;
+mod learn;
 mod model;
 mod predict;
 mod pretrain;
 mod recipe_args;
 mod simulate;
+mod stage_args;
 mod verify;
 mod view_args;
 #[cfg(feature = "gui")]
@@ -74,6 +77,26 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Some(Command::Pretrain(pretrain)) => {
             compute(args.device, args.threads, move |compute, threads| {
                 pretrain::run(&home, &pretrain, compute, threads)
+            })
+        }
+        Some(Command::Finetune(finetune)) => {
+            compute(args.device, args.threads, move |compute, threads| {
+                learn::finetune::run(&home, &finetune, compute, threads)
+            })
+        }
+        Some(Command::Distill(distill)) => {
+            compute(args.device, args.threads, move |compute, threads| {
+                learn::distill::run(&home, &distill, compute, threads)
+            })
+        }
+        Some(Command::Fixmatch(fixmatch)) => {
+            compute(args.device, args.threads, move |compute, threads| {
+                learn::fixmatch::run(&home, &fixmatch, compute, threads)
+            })
+        }
+        Some(Command::Supervised(supervised)) => {
+            compute(args.device, args.threads, move |compute, threads| {
+                learn::supervised::run(&home, &supervised, compute, threads)
             })
         }
         Some(Command::Embed(embed)) => {

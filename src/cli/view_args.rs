@@ -131,6 +131,7 @@ mod tests {
             contrast: 0.3,
             blur: 0.1,
             blur_sigma: (0.5, 1.5),
+            strong: None,
         };
         assert_eq!(typed(text).unwrap(), expected);
     }

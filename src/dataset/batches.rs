@@ -10,8 +10,9 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::FilmId;
 use super::planes::PlaneStore;
-use crate::imaging::{Augment, Plane};
+use crate::imaging::{Augment, FixedView, Plane};
 use crate::rng;
 
 /// Batches that are made before they are asked for.
@@ -38,6 +39,24 @@ pub fn eval_batch(store: &PlaneStore, indices: &[usize], size: u32) -> Batch {
     let mut pixels = Vec::with_capacity(indices.len() * size as usize * size as usize);
     for &index in indices {
         pixels.extend_from_slice(&store.resized(index, size).pixels);
+    }
+    Batch { pixels, count: indices.len(), size, indices: indices.to_vec() }
+}
+
+/// Makes the batch of one fixed view of films; `ids` are those of all films of the store.
+///
+/// # Panics
+/// When an index has no film or no id.
+pub fn view_batch(
+    store: &PlaneStore,
+    ids: &[FilmId],
+    indices: &[usize],
+    view: FixedView,
+    size: u32,
+) -> Batch {
+    let mut pixels = Vec::with_capacity(indices.len() * size as usize * size as usize);
+    for &index in indices {
+        pixels.extend(view.apply(store.plane(index), size, ids[index].key()).pixels);
     }
     Batch { pixels, count: indices.len(), size, indices: indices.to_vec() }
 }

@@ -1,4 +1,4 @@
-//! Films on disk as a data set: scan, index, labels files, planes in memory, batches.
+//! Films on disk as a data set: scan, index, labels files, splits, planes in memory, batches.
 
 use std::fmt;
 
@@ -10,6 +10,7 @@ pub mod labels;
 mod patient;
 pub mod planes;
 mod scan;
+pub mod splits;
 
 pub use patient::{InvalidPatientRule, PatientRule};
 pub use scan::{Duplicate, FilmRecord, Refused, Scan, ScanError, scan};

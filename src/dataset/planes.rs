@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
@@ -15,8 +16,9 @@ use crate::imaging::{self, Plane, Preprocess};
 pub struct PlaneStore {
     /// Columns and rows of every plane.
     pub size: u32,
-    pixels: Vec<u8>,
-    count: usize,
+    pixels: Arc<Vec<u8>>,
+    /// Where in the pixels each film stands, counted in planes.
+    places: Vec<usize>,
 }
 
 impl PlaneStore {
@@ -66,30 +68,39 @@ impl PlaneStore {
         }
         let mut refused = refused.into_inner();
         refused.sort_by_key(|(place, _)| *place);
-        let store = Self { size: pre.size, pixels, count: files.len() };
+        let places = (0..files.len()).collect();
+        let store = Self { size: pre.size, pixels: Arc::new(pixels), places };
         Ok((store, refused.into_iter().map(|(_, refused)| refused).collect()))
     }
 
     /// Keeps planes that are already at hand; those of another size are resized.
     pub fn from_planes(size: u32, planes: impl IntoIterator<Item = Plane>) -> Self {
-        let mut store = Self { size: size.max(1), pixels: Vec::new(), count: 0 };
+        let size = size.max(1);
+        let (mut pixels, mut places) = (Vec::new(), Vec::new());
         for plane in planes {
-            store
-                .pixels
-                .extend(imaging::resize(plane, store.size).pixels.into_iter().map(quantise));
-            store.count += 1;
+            pixels.extend(imaging::resize(plane, size).pixels.into_iter().map(quantise));
+            places.push(places.len());
         }
-        store
+        Self { size, pixels: Arc::new(pixels), places }
+    }
+
+    /// Returns the films in `rows`, in that order; the pixels are shared.
+    ///
+    /// # Panics
+    /// When there is no such film.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let places = rows.iter().map(|&row| self.places[row]).collect();
+        Self { size: self.size, pixels: Arc::clone(&self.pixels), places }
     }
 
     /// Returns the number of films.
     pub fn len(&self) -> usize {
-        self.count
+        self.places.len()
     }
 
     /// Says whether there is no film.
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.places.is_empty()
     }
 
     /// Returns the plane of the `i`th film.
@@ -110,9 +121,11 @@ impl PlaneStore {
         let area = self.size as usize * self.size as usize;
         (plane.width, plane.height) = (self.size, self.size);
         plane.pixels.clear();
-        plane
-            .pixels
-            .extend(self.pixels[i * area..][..area].iter().map(|&pixel| f32::from(pixel) / 255.0));
+        plane.pixels.extend(
+            self.pixels[self.places[i] * area..][..area]
+                .iter()
+                .map(|&pixel| f32::from(pixel) / 255.0),
+        );
     }
 
     /// Returns the `i`th film at `size` squared, antialiased: what a network sees outside training.

@@ -85,7 +85,9 @@ pub struct Ranking {
     pub labels: usize,
     /// Name of the model whose embeddings it was made from.
     pub model: String,
-    /// Strategy that made it.
+    /// Strategy that was asked for.
+    pub asked: Strategy,
+    /// Strategy that made it: another one as long as what that needs is not there.
     pub strategy: Strategy,
     /// Rows in reading order, best first; at most a few hundred.
     pub order: Vec<Ranked>,
@@ -106,6 +108,8 @@ pub enum Stage {
     Distilling,
     /// The pool is embedded anew.
     Embedding,
+    /// The pool is embedded in fixed views, for a strategy that compares them.
+    Views,
 }
 
 impl Stage {
@@ -115,6 +119,7 @@ impl Stage {
             Self::FineTuning => "fine-tuning",
             Self::Distilling => "distilling",
             Self::Embedding => "embedding films",
+            Self::Views => "embedding views",
         }
     }
 }

@@ -234,6 +234,7 @@ mod tests {
             version: 0,
             labels: 0,
             model: "test".to_owned(),
+            asked: Strategy::Margin,
             strategy: Strategy::Margin,
             order,
             probabilities: (0..films).flat_map(|row| [row as f32, 1.0 - row as f32]).collect(),

@@ -38,6 +38,13 @@ pub struct Embedded {
 pub enum ToRanking {
     /// New embeddings; everything is ranked anew.
     Embedded(Embedded),
+    /// Features of further views of the pool.
+    Views {
+        /// Name of the model that they are from.
+        model: String,
+        /// Features, view by view.
+        views: Vec<Embeddings>,
+    },
     /// New labels.
     Labels(Arc<LabelSet>),
     /// Another strategy.
@@ -51,13 +58,34 @@ pub enum ToRanking {
 /// Standardised features to fit on, normalised ones to measure distances in.
 struct Space {
     model: String,
+    scale: Standardisation,
     features: Embeddings,
+    views: Views,
     directions: Embeddings,
     reference: Option<(Embeddings, Vec<usize>)>,
     unreadable: Vec<usize>,
     head: Option<Head>,
     regularisation: Regularisation,
     clusters: ClusterCache,
+}
+
+/// Features of further views of the pool.
+enum Views {
+    /// Nobody needed them.
+    Unasked,
+    /// The compute thread makes them.
+    Asked,
+    /// Standardised.
+    There(Vec<Embeddings>),
+}
+
+impl Views {
+    fn get(&self) -> Option<&[Embeddings]> {
+        match self {
+            Self::Unasked | Self::Asked => None,
+            Self::There(views) => Some(views),
+        }
+    }
 }
 
 impl Space {
@@ -74,6 +102,18 @@ impl Space {
             head: None,
             regularisation: Regularisation::default(),
             clusters: ClusterCache::default(),
+            views: Views::Unasked,
+            scale,
+        }
+    }
+
+    /// Takes views in; those of other films or another model are of no use.
+    fn take_views(&mut self, model: &str, views: &[Embeddings]) {
+        let fits = |view: &Embeddings| {
+            (view.len(), view.dim()) == (self.features.len(), self.features.dim())
+        };
+        if model == self.model && views.iter().all(fits) {
+            self.views = Views::There(views.iter().map(|view| self.scale.apply(view)).collect());
         }
     }
 }
@@ -123,6 +163,7 @@ fn serve(options: Options, shared: Shared, inbox: &Receiver<ToRanking>, jobs: Se
             return;
         }
         ranker.rank();
+        ranker.ask_for_views();
         ranker.learn_if_due();
     }
 }
@@ -131,10 +172,35 @@ impl Ranker {
     fn take(&mut self, message: ToRanking) {
         match message {
             ToRanking::Embedded(embedded) => self.space = Some(Space::new(embedded)),
+            ToRanking::Views { model, views } => {
+                if let Some(space) = &mut self.space {
+                    space.take_views(&model, &views);
+                }
+            }
             ToRanking::Labels(labels) => self.labels = labels,
-            ToRanking::Strategy(strategy) => self.strategy = strategy,
+            ToRanking::Strategy(strategy) => self.choose(strategy),
             ToRanking::TrainNow => self.ask("asked for".to_owned(), true),
             ToRanking::Close => {}
+        }
+    }
+
+    fn choose(&mut self, strategy: Strategy) {
+        self.strategy = strategy;
+        // Views that could not be made the last time are asked for again.
+        if let Some(space) = self.space.as_mut().filter(|space| space.views.get().is_none()) {
+            space.views = Views::Unasked;
+        }
+    }
+
+    /// Has further views of the pool embedded if the strategy goes by them and nobody has been asked yet.
+    fn ask_for_views(&mut self) {
+        let Some(space) = &mut self.space else { return };
+        let needed = self.strategy.in_force(false) != self.strategy;
+        if needed && matches!(space.views, Views::Unasked) {
+            // If another job waits already, the next label asks again.
+            if self.jobs.try_send(Job::EmbedViews).is_ok() {
+                space.views = Views::Asked;
+            }
         }
     }
 
@@ -159,6 +225,9 @@ impl Ranker {
         let pool = Pool {
             ids: &self.options.pool.ids,
             embeddings: &space.directions,
+            features: &space.features,
+            views: space.views.get(),
+            head: &head,
             probabilities: &probabilities,
             class_count: classes,
             labelled: &rows,
@@ -175,7 +244,8 @@ impl Ranker {
             version: labels.version,
             labels: labels.rows.len(),
             model: space.model.clone(),
-            strategy: self.strategy,
+            asked: self.strategy,
+            strategy: self.strategy.in_force(space.views.get().is_some()),
             order,
             probabilities,
             reference,

@@ -1,5 +1,7 @@
 //! The compute thread: embeds the pool, fine-tunes, distils.
 
+mod embedding;
+
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -8,22 +10,25 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
-use super::cache;
 use super::message::{Event, Progress, Stage};
-use super::ranking::{Embedded, ToRanking};
+use super::ranking::{FOLDS, ToRanking};
 use super::{Options, ReferenceSet, Shared, Source};
 use crate::dataset::Stopped;
 use crate::dataset::planes::PlaneStore;
 use crate::device;
 use crate::imaging::Preprocess;
-use crate::learn::distill::{DistillConfig, distill};
-use crate::learn::finetune::{FineTuned, FinetuneConfig, Labelled, ensemble, finetune};
+use crate::learn::distill::{DistillConfig, Teacher, distill};
+use crate::learn::finetune::{
+    FineTuned, FinetuneConfig, FoldAssigner, Labelled, ensemble, finetune,
+};
 use crate::learn::metrics::log_loss;
-use crate::learn::{Flow, LearnError, Pace, Setting, StepReport};
+use crate::learn::{Flow, HeadFit, LearnError, Setting, StepReport};
 use crate::model::folder::{self, Kind, ModelCard, load_pretrained};
-use crate::model::{Classifier, Pretrained, release_buffers};
-use crate::predict::{Predictor, embed};
-use crate::query::{Embeddings, L2_GRID, Regularisation, Standardisation, choose_l2, out_of_fold};
+use crate::model::{Classifier, LinearHead, Pretrained, release_buffers};
+use crate::predict::Predictor;
+use crate::query::{
+    Embeddings, Head, L2_GRID, Regularisation, Standardisation, choose_l2, out_of_fold,
+};
 
 /// Edge of a plane in memory, over the edge of the network's input: crops keep detail without each film staying whole.
 const SOURCE_SCALE: f32 = 1.5;
@@ -38,6 +43,8 @@ pub enum Job {
         /// Whether somebody asked for it, new labels or not.
         asked: bool,
     },
+    /// Embed further views of the pool with the model in use.
+    EmbedViews,
 }
 
 /// Everything that the compute thread holds.
@@ -51,8 +58,13 @@ struct Worker {
     /// Rows of the pool that cannot be read: neither ranked nor learnt from.
     unreadable: Vec<usize>,
     reference: Option<(Arc<PlaneStore>, ReferenceSet)>,
-    /// Standardised features of the pool from the pretrained encoder: what fine-tuning has to beat.
-    base_embeddings: Option<Embeddings>,
+    /// Features of the pool from the pretrained encoder, standardised, and how: what fine-tuning starts from and has to
+    /// beat.
+    base_features: Option<(Embeddings, Standardisation)>,
+    /// What the last fine-tuning made: the next one starts from it.
+    tuned: Option<FineTuned>,
+    /// The student whose features are in use; `None` while the pretrained encoder's are.
+    in_use: Option<String>,
 }
 
 /// Runs until the flags close or the job channel ends.
@@ -67,10 +79,18 @@ pub(super) fn run(
         device::enter_compute_pool(options.compute.threads, true)?;
         let mut worker = Worker::prepare(options, shared, to_ranking)?;
         let mut seen = None;
-        for Job::Learn { why, asked } in jobs {
+        let mut put_back = None;
+        while let Some(job) = put_back.take().or_else(|| jobs.recv().ok()) {
             if worker.shared.flags.closing() {
                 break;
             }
+            let (why, asked) = match job {
+                Job::Learn { why, asked } => (why, asked),
+                Job::EmbedViews => {
+                    worker.embed_views();
+                    continue;
+                }
+            };
             let now = worker.shared.labelled().without(&worker.unreadable);
             // The job before may have taken these labels in while this one waited.
             if !asked && seen.as_ref() == Some(&now) {
@@ -78,8 +98,8 @@ pub(super) fn run(
             }
             seen = worker.learn(why);
             if seen.is_none() {
-                // Cancelled or failed: what waited behind it is not to start at once.
-                jobs.try_iter().for_each(drop);
+                // Cancelled or failed: learning that waited behind it is not to start at once.
+                put_back = jobs.try_iter().find(|job| matches!(job, Job::EmbedViews));
             }
         }
         Ok(())
@@ -131,19 +151,21 @@ impl Worker {
             pool,
             unreadable,
             reference,
-            base_embeddings: None,
+            base_features: None,
+            tuned: None,
+            in_use: None,
         };
         let name = worker.options.base_name.clone();
         let hash = worker.base_card.weights_hash.clone();
         let embedded = worker
             .embed_all(None, &name, &hash, &mut |done, total| worker.preparing(done, total))?;
         let scale = Standardisation::measure(&embedded.pool);
-        worker.base_embeddings = Some(scale.apply(&embedded.pool));
+        worker.base_features = Some((scale.apply(&embedded.pool), scale));
         worker.to_ranking.send(ToRanking::Embedded(embedded)).ok();
         let current = worker.options.current_model.as_ref();
         let taken_up = current.filter(|(name, path)| worker.take_up(name, path));
-        let model =
-            taken_up.map_or_else(|| worker.options.base_name.clone(), |(name, _)| name.clone());
+        worker.in_use = taken_up.map(|(name, _)| name.clone());
+        let model = worker.in_use.clone().unwrap_or_else(|| worker.options.base_name.clone());
         let device = worker.options.compute.name.clone();
         worker.shared.send(Event::Ready { model, device });
         Ok(worker)
@@ -174,57 +196,6 @@ impl Worker {
         }
     }
 
-    /// Embeds pool and reference set, from the cache where this model has embedded these films before; `observe` is told
-    /// the films done, of how many.
-    fn embed_all(
-        &self,
-        student: Option<&Predictor>,
-        model: &str,
-        hash: &str,
-        observe: &mut dyn FnMut(usize, usize) -> Flow,
-    ) -> anyhow::Result<Embedded> {
-        let encoder = student.map_or(&self.base.encoder, |student| student.model.encoder());
-        let total = self.pool.len() + self.reference.as_ref().map_or(0, |(store, _)| store.len());
-        let mut before = 0;
-        let mut part =
-            |store: &Arc<PlaneStore>, source: &Source, whole: bool| -> anyhow::Result<Embeddings> {
-                let key = cache::key(hash, &source.keys);
-                let earlier = before;
-                before += store.len();
-                if let Some(found) = cache::load(&self.options.cache, &key, store.len()) {
-                    return Ok(found);
-                }
-                let rows: Vec<usize> = (0..store.len()).collect();
-                let size = self.base_card.preprocess.size;
-                let device = &self.options.compute.device;
-                // Before the first batch too: with a large network that one takes seconds.
-                observe(earlier, total);
-                let found = embed(encoder, store, &rows, size, device, &mut |done| {
-                    observe(earlier + done, total)
-                })?;
-                // A film that is missing today may be back tomorrow.
-                if whole && let Err(error) = cache::save(&self.options.cache, &key, &found) {
-                    self.shared.send(Event::Warning(format!(
-                        "Embeddings could not be kept for the next start: {error}"
-                    )));
-                }
-                Ok(found)
-            };
-        let pool = part(&self.pool, &self.options.pool, self.unreadable.is_empty())?;
-        let reference = match &self.reference {
-            Some((store, set)) => Some((part(store, &set.source, true)?, set.classes.clone())),
-            None => None,
-        };
-        let unreadable = self.unreadable.clone();
-        Ok(Embedded { model: model.to_owned(), pool, reference, unreadable })
-    }
-
-    /// Says how far embedding is while the session opens.
-    fn preparing(&self, done: usize, total: usize) -> Flow {
-        self.shared.send(Event::Preparing { what: "embedding films", done, total });
-        self.shared.flags.until_closed()
-    }
-
     /// Fine-tunes, and distils if that helped; says what came of it either way. Returns the labels that it learnt from.
     fn learn(&mut self, why: String) -> Option<Labelled> {
         self.shared.flags.begin();
@@ -250,26 +221,92 @@ impl Worker {
                 ),
             ),
         };
+        if accepted {
+            self.in_use.clone_from(&model);
+        }
         self.shared.send(Event::LearningEnded { model, accepted, outcome, labels });
         seen
     }
 
-    fn learn_stages(&self) -> anyhow::Result<Ended> {
+    fn learn_stages(&mut self) -> anyhow::Result<Ended> {
         let size = self.base_card.preprocess.size;
-        let classes = self.options.classes.len();
-        let device = &self.options.compute.device;
-        let setting = Setting { start: &self.base, classes, store: &self.pool, device };
         let config = FinetuneConfig::standard(size, self.options.seed);
+        let earlier = self.tuned.take();
+        let tuned = self.finetune(&config, earlier.as_ref())?;
+        let ended = self.judge_and_distill(&config, &tuned);
+        self.tuned = Some(tuned);
+        ended
+    }
+
+    /// Fine-tunes on the labels as they arrive, beside the head that serves now.
+    fn finetune(
+        &self,
+        config: &FinetuneConfig,
+        earlier: Option<&FineTuned>,
+    ) -> anyhow::Result<FineTuned> {
+        let l2 = self.head_penalty(&self.labelled())?;
+        let fit = |labelled: &Labelled| self.fit_head(labelled, l2);
+        let setting = self.setting(&fit);
         let tuned = finetune(
             &setting,
             &self.options.pool.patients,
-            &mut || self.shared.labelled().without(&self.unreadable),
-            &config,
+            &mut || self.labelled(),
+            config,
+            earlier,
             &mut |report| self.observe(Stage::FineTuning, report),
         )?;
+        Ok(tuned)
+    }
+
+    /// The labels of films that can be read.
+    fn labelled(&self) -> Labelled {
+        self.shared.labelled().without(&self.unreadable)
+    }
+
+    fn setting<'a>(&'a self, fit: &'a HeadFit<'a>) -> Setting<'a> {
+        Setting {
+            start: &self.base,
+            classes: self.options.classes.len(),
+            store: &self.pool,
+            device: &self.options.compute.device,
+            head: self.base_features.is_some().then_some(fit),
+        }
+    }
+
+    /// Fits the tier-1 head on the pretrained features.
+    fn fit_head(&self, Labelled { rows, classes }: &Labelled, l2: f32) -> LinearHead {
+        let count = self.options.classes.len();
+        let fitted = self.base_features.as_ref().map(|(features, scale)| {
+            Head::fit(features, rows, classes, count, l2, None).linear(scale.mean())
+        });
+        fitted.unwrap_or_default()
+    }
+
+    /// Chooses the penalty of the head on the pretrained features.
+    fn head_penalty(&self, labelled: &Labelled) -> Result<f32, LearnError> {
+        let Some((features, _)) = &self.base_features else {
+            return Ok(Regularisation::default().l2());
+        };
+        let Labelled { rows, classes: truth } = labelled;
+        let folds = FoldAssigner::new(FOLDS).assign_all(labelled, &self.options.pool.patients);
+        let (classes, observe) = (self.options.classes.len(), &mut || self.shared.flags.check());
+        let l2 = choose_l2(features, rows, truth, classes, &folds, &L2_GRID, observe)
+            .unwrap_or_else(|| Regularisation::default().l2());
+        match self.shared.flags.check() {
+            Flow::Continue => Ok(l2),
+            // Then the penalty was not chosen, and what starts from the head or is compared with it would be worse.
+            Flow::Stop => Err(LearnError::Stopped),
+        }
+    }
+
+    fn judge_and_distill(
+        &self,
+        config: &FinetuneConfig,
+        tuned: &FineTuned,
+    ) -> anyhow::Result<Ended> {
+        let (size, device) = (config.size, &self.options.compute.device);
         let mut observe = |_| self.shared.flags.check();
-        let unseen = tuned.out_of_fold(&setting, size, &mut observe)?;
-        let verdict = self.compare(&tuned, &unseen)?;
+        let verdict = self.compare(tuned)?;
         let labelled = tuned.labelled.clone();
         let name = self.free_name(labelled.rows.len());
         if !verdict.better {
@@ -281,12 +318,15 @@ impl Worker {
         let rows: Vec<usize> = (0..self.pool.len()).filter(usable).collect();
         let teacher = ensemble(&tuned.models, &self.pool, &rows, size, device, &mut observe)?;
         let distilling = DistillConfig::standard(size, self.options.seed);
+        let l2 = self.head_penalty(&labelled)?;
+        let fit = |labelled: &Labelled| self.fit_head(labelled, l2);
+        let (setting, teacher) = (self.setting(&fit), Teacher::Probabilities(&teacher));
         let student =
-            distill(&setting, &rows, teacher, &tuned.labelled, &distilling, &mut |report| {
+            distill(&setting, &rows, teacher, &labelled, &distilling, None, &mut |report| {
                 self.observe(Stage::Distilling, report)
             })?;
         let path = self.options.models.join(&name);
-        self.save(&path, &student, &tuned, (&config, &distilling), &verdict)?;
+        self.save(&path, &student, tuned, (config, &distilling), &verdict)?;
         let embedded = self.embed_student(&name, &path).inspect_err(|_| {
             // Nothing would ever speak of it.
             std::fs::remove_dir_all(&path).ok();
@@ -295,36 +335,16 @@ impl Worker {
         Ok(Ended { model: name, accepted: true, outcome: verdict.text, labelled })
     }
 
-    /// Embeds the films with a new student, as it was saved.
-    fn embed_student(&self, name: &str, path: &Path) -> anyhow::Result<Embedded> {
-        let student = Predictor::load(path, &self.options.compute.device)?;
-        let (mut pace, mut before) = (Pace::new(0), 0);
-        let mut observe = |done: usize, total: usize| {
-            let (step, steps) = (done as u64, total as u64);
-            let speed = pace.after(done - before, step, steps);
-            before = done;
-            self.show(Stage::Embedding, (step, steps), speed);
-            pace.ask(|| self.shared.flags.check())
-        };
-        self.embed_all(Some(&student), name, &student.card.weights_hash, &mut observe)
-    }
-
-    /// Compares fine-tuning, by its probabilities of films `unseen` by the network asked, with the linear head on the
+    /// Compares fine-tuning, by its probabilities of films unseen by the network asked, with the linear head on the
     /// pretrained features, likewise on films that it has not seen.
-    fn compare(&self, tuned: &FineTuned, unseen: &[f32]) -> Result<Verdict, LearnError> {
+    fn compare(&self, tuned: &FineTuned) -> Result<Verdict, LearnError> {
         let Labelled { rows, classes: truth } = &tuned.labelled;
         let classes = self.options.classes.len();
-        let before = self.base_embeddings.as_ref().map_or(f64::INFINITY, |features| {
-            let observe = &mut || self.shared.flags.check();
-            let l2 = choose_l2(features, rows, truth, classes, &tuned.folds, &L2_GRID, observe)
-                .unwrap_or_else(|| Regularisation::default().l2());
+        let l2 = self.head_penalty(&tuned.labelled)?;
+        let before = self.base_features.as_ref().map_or(f64::INFINITY, |(features, _)| {
             log_loss(&out_of_fold(features, rows, truth, classes, &tuned.folds, l2), truth, classes)
         });
-        // Then the penalty was not chosen, and the comparison would be with a worse head.
-        if self.shared.flags.check() == Flow::Stop {
-            return Err(LearnError::Stopped);
-        }
-        let after = log_loss(unseen, truth, classes);
+        let after = log_loss(&tuned.out_of_fold, truth, classes);
         let n = rows.len();
         let relation = if after < before { "better than" } else { "not better than" };
         Ok(Verdict {

@@ -2,7 +2,10 @@
 
 mod augment;
 mod decode;
+mod fixed_view;
+mod hog;
 mod preprocess;
+mod rand_augment;
 mod window;
 
 pub use augment::Augment;
@@ -10,7 +13,10 @@ pub(crate) use decode::read_limited;
 pub use decode::{
     DecodeError, MAX_DECODED_BYTES, MAX_FILE_BYTES, MAX_PIXELS, decode, decode_bytes,
 };
+pub use fixed_view::FixedView;
+pub use hog::{HOG_EDGE, hog};
 pub use preprocess::{Fit, Preprocess, resize};
+pub use rand_augment::RandAugment;
 pub use window::{Window, render};
 
 /// A film as stored: grey values, row by row from the top left.

@@ -21,6 +21,11 @@ impl<M: Module> Ema<M> {
         Self { average: Some(model.valid()), decay, updates: 0 }
     }
 
+    /// Goes on after `updates` steps with the average that there was then.
+    pub fn resume(average: M, decay: f64, updates: u64) -> Self {
+        Self { average: Some(average), decay, updates }
+    }
+
     /// Follows the model by one step. Early steps decay faster, `(1 + t) / (10 + t)`, so that a short run is not
     /// dominated by where it began.
     pub fn update(&mut self, model: &M) {
@@ -31,6 +36,11 @@ impl<M: Module> Ema<M> {
         let decay = self.decay.min((1.0 + t) / (10.0 + t));
         self.average =
             self.average.take().map(|average| average.map(&mut Follow { weights, decay }));
+    }
+
+    /// Returns the averaged model as it is now; none only if an update failed half-way.
+    pub fn model(&self) -> Option<&M> {
+        self.average.as_ref()
     }
 
     /// Returns the averaged model.

@@ -115,10 +115,10 @@ impl Metrics {
         Ok(Self {
             n: truth.len(),
             accuracy: wilson(confusion.correct(), truth.len()),
-            balanced_accuracy: percentile_interval(balance, resampled_balance),
+            balanced_accuracy: percentile_interval(balance, defined(resampled_balance)),
             auroc: roc.area(None).map(|area| {
                 let areas = bootstrap(truth.len(), RESAMPLES, SEED, |times| roc.area(Some(times)));
-                percentile_interval(area, areas)
+                percentile_interval(area, defined(areas))
             }),
             sensitivity: confusion.sensitivity(positive),
             specificity: confusion.specificity(positive),
@@ -149,7 +149,7 @@ impl fmt::Display for Metrics {
     }
 }
 
-fn check(
+pub(super) fn check(
     probabilities: &[f32],
     truth: &[usize],
     class_count: usize,
@@ -236,13 +236,13 @@ impl Confusion {
 }
 
 /// Films in order of score, cut into groups of equal score: sorted once, then resampled in linear time.
-struct RankedScores {
+pub(super) struct RankedScores {
     /// Film and whether it is positive, by ascending score; the last element says whether a tie group ends here.
     films: Vec<(usize, bool, bool)>,
 }
 
 impl RankedScores {
-    fn new(scores: &[f32], positive: &[bool]) -> Self {
+    pub(super) fn new(scores: &[f32], positive: &[bool]) -> Self {
         let mut order: Vec<usize> = (0..scores.len().min(positive.len())).collect();
         order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
         let group_ends =
@@ -254,7 +254,7 @@ impl RankedScores {
 
     /// Returns the area under the ROC curve, each film counted as often as `times` says (once without): the chance that a
     /// positive film scores above a negative one, ties by half. `None` if either kind is absent.
-    fn area(&self, times: Option<&[u32]>) -> Option<f64> {
+    pub(super) fn area(&self, times: Option<&[u32]>) -> Option<f64> {
         let (mut wins, mut positives, mut negatives) = (0.0, 0.0, 0.0);
         let (mut tied_positives, mut tied_negatives) = (0.0, 0.0);
         for &(film, positive, group_ends) in &self.films {
@@ -340,12 +340,12 @@ pub fn wilson(successes: usize, trials: usize) -> Estimate {
 }
 
 /// Evaluates `statistic` on `resamples` resamples of `films` films, each given as how often a film was drawn.
-fn bootstrap(
+pub(super) fn bootstrap<T>(
     films: usize,
     resamples: usize,
     seed: u64,
-    statistic: impl Fn(&[u32]) -> Option<f64>,
-) -> Vec<f64> {
+    mut statistic: impl FnMut(&[u32]) -> T,
+) -> Vec<T> {
     let mut times = vec![0u32; films];
     let draw = |resample: usize| {
         times.fill(0);
@@ -353,13 +353,18 @@ fn bootstrap(
         (0..films).for_each(|_| times[rng::below(&mut draws, films)] += 1);
         statistic(&times)
     };
-    (0..resamples).filter_map(draw).collect()
+    (0..resamples).map(draw).collect()
+}
+
+/// Leaves out the resamples on which a figure is undefined.
+fn defined(resampled: Vec<Option<f64>>) -> Vec<f64> {
+    resampled.into_iter().flatten().collect()
 }
 
 /// Returns `value` with the 2.5 % and 97.5 % points of `resampled`, linearly interpolated.
 ///
 /// The ends are drawn out to `value` should it lie outside, as it can when few resamples are usable.
-fn percentile_interval(value: f64, mut resampled: Vec<f64>) -> Estimate {
+pub(super) fn percentile_interval(value: f64, mut resampled: Vec<f64>) -> Estimate {
     resampled.sort_unstable_by(f64::total_cmp);
     let point = |share: f64| {
         let at = share * resampled.len().saturating_sub(1) as f64;
@@ -383,7 +388,7 @@ fn mean_of_rows(
 }
 
 /// Returns the class of the largest probability, the first of equals.
-fn likeliest(row: &[f32]) -> usize {
+pub(super) fn likeliest(row: &[f32]) -> usize {
     let mut best = 0;
     for (class, &p) in row.iter().enumerate() {
         if p > row[best] {

@@ -1,21 +1,30 @@
-//! Learning: contrastive pretraining, fine-tuning, distillation, and how well they do.
+//! Learning: pretraining without labels, fine-tuning, distillation, FixMatch, labels alone, and how well they do.
 //!
 //! A stage takes planes in memory, a configuration with a seed, a device, and an observer that it calls after every
 //! step and that may pause it (by not returning) or stop it. Gradients are cleared by each `backward`; batches are made
 //! on the autodiff device, because batch norm takes a plain input for evaluation.
 
+pub mod calibration;
+mod checkpoint_files;
+pub mod comparison;
 pub mod distill;
 pub mod ema;
 pub mod finetune;
+pub mod fixmatch;
 pub mod lars;
 pub mod metrics;
 pub mod nt_xent;
 pub mod objective;
 pub mod optimizer;
 pub mod pretrain;
+pub mod pseudo_labels;
 pub mod schedule;
+pub mod sgd;
+pub mod supervised;
 pub mod throughput;
+mod trainee;
 
+pub use self::trainee::Recipe;
 pub use crate::dataset::Flow;
 
 use std::path::PathBuf;
@@ -28,7 +37,8 @@ use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
 use crate::dataset::batches::{Batch, LoaderError, eval_batch};
 use crate::dataset::planes::PlaneStore;
-use crate::model::{Classifier, Pretrained};
+use crate::model::{Classifier, LinearHead, Pretrained};
+use finetune::Labelled;
 
 /// Films in one forward pass where nothing is learnt.
 pub const EVAL_BATCH: usize = 64;
@@ -114,7 +124,7 @@ impl From<ExecutionError> for LearnError {
 }
 
 /// What fine-tuning and distillation start from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Setting<'a> {
     /// The pretrained network.
     pub start: &'a Pretrained,
@@ -124,7 +134,26 @@ pub struct Setting<'a> {
     pub store: &'a Arc<PlaneStore>,
     /// Where to compute.
     pub device: &'a Device,
+    /// Fits a linear head on the start's embeddings to labelled films: what networks start from beside the
+    /// zero-initialised classifier, if at all.
+    pub head: Option<&'a HeadFit<'a>>,
 }
+
+impl Setting<'_> {
+    /// Returns the network that learning from `labelled` starts with: the pretrained one with a zero-initialised
+    /// classifier and, where there is [`Self::head`], a linear head fitted to the films.
+    fn classifier(&self, labelled: &Labelled) -> Classifier {
+        let plain = self.device.clone().inner();
+        let model = Classifier::from_pretrained(self.start.valid(), self.classes, &plain);
+        match self.head {
+            Some(head) => model.with_probe(&head(labelled), &plain),
+            None => model,
+        }
+    }
+}
+
+/// Fits a linear head to labelled films.
+pub type HeadFit<'a> = dyn Fn(&Labelled) -> LinearHead + 'a;
 
 /// Counts steps and keeps the time.
 pub(crate) struct Pace {
@@ -195,6 +224,14 @@ pub fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, LearnError> {
 /// Both `[n, classes]`; rows of `targets` sum to 1. Equals distillation's loss at temperature 1 (SimCLR v2, eq. 2).
 pub fn soft_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
     (log_softmax(logits, 1) * targets).sum_dim(1).mean().neg()
+}
+
+/// Cross-entropy of logits against targets of any weight: the sum over rows and classes.
+///
+/// # Shapes
+/// Both `[n, classes]`; a row of `targets` that sums to `w` counts `w` times, one of zeros not at all.
+pub fn weighted_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    (log_softmax(logits, 1) * targets).sum().neg()
 }
 
 /// Returns class probabilities of the given rows, row-major, averaged over each film and its mirror image.

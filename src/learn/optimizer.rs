@@ -1,6 +1,6 @@
 //! The optimisers of whole networks, with state that can be saved.
 //!
-//! AdamW has no decay of batch norms and biases, and a learning rate of its own for the head. Its arithmetic is burn's
+//! AdamW has no decay of batch norms and biases, and learning rates by layer. Its arithmetic is burn's
 //! `AdamW`; burn's `ModuleOptimizer` is not used, because restoring that one's state makes tensors on the process's
 //! default device, which panics on a machine without a graphics driver.
 
@@ -15,6 +15,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::lars::ModuleLars;
+use super::sgd::ModuleSgd;
 
 /// Which optimiser, and its parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,13 @@ pub enum OptimizerConfig {
         /// Momentum in 0..1; the reference's is .9.
         momentum: f32,
     },
+    /// [`ModuleSgd`], FixMatch's.
+    Sgd {
+        /// Decay of all but batch norms and biases, at least 0.
+        weight_decay: f32,
+        /// Nesterov's momentum in 0..1; the reference's is .9.
+        momentum: f32,
+    },
 }
 
 /// One of the optimisers with its state.
@@ -40,17 +48,27 @@ pub enum Optimizer {
     Adamw(ModuleAdamW),
     /// LARS and the steps that it has taken.
     Lars(ModuleLars, usize),
+    /// Gradient descent with momentum and the steps that it has taken.
+    Sgd(ModuleSgd, usize),
 }
 
 impl Optimizer {
-    /// Starts without state.
+    /// Starts without state, at one rate for all layers.
     pub fn new(config: &OptimizerConfig) -> Self {
+        Self::with_rates(config, LayerRates::EVEN)
+    }
+
+    /// Starts without state. LARS ignores `rates`: it scales layers itself.
+    pub fn with_rates(config: &OptimizerConfig, rates: LayerRates) -> Self {
         match *config {
             OptimizerConfig::Adamw { weight_decay } => {
-                Self::Adamw(ModuleAdamW::new(weight_decay, 1.0))
+                Self::Adamw(ModuleAdamW::new(weight_decay, rates))
             }
             OptimizerConfig::Lars { weight_decay, momentum } => {
                 Self::Lars(ModuleLars::new(weight_decay, momentum), 0)
+            }
+            OptimizerConfig::Sgd { weight_decay, momentum } => {
+                Self::Sgd(ModuleSgd::new(weight_decay, momentum, rates), 0)
             }
         }
     }
@@ -63,15 +81,22 @@ impl Optimizer {
                 *steps += 1;
                 lars.step(rate, model, gradients)
             }
+            Self::Sgd(sgd, steps) => {
+                *steps += 1;
+                sgd.step(rate, model, gradients)
+            }
         }
     }
 
-    /// Copies the state in the shape of `model`. LARS has one moment, its velocity; the second is the model itself.
+    /// Copies the state in the shape of `model`. Where there is one moment, the velocity, the second is the model itself.
     pub fn moments<M: Module>(&self, model: &M) -> Moments<M> {
         match self {
             Self::Adamw(adamw) => adamw.moments(model),
             Self::Lars(lars, steps) => {
                 Moments { first: lars.velocities(model), second: model.valid(), steps: *steps }
+            }
+            Self::Sgd(sgd, steps) => {
+                Moments { first: sgd.velocities(model), second: model.valid(), steps: *steps }
             }
         }
     }
@@ -84,7 +109,41 @@ impl Optimizer {
                 lars.restore(&moments.first);
                 *steps = moments.steps;
             }
+            Self::Sgd(sgd, steps) => {
+                sgd.restore(&moments.first);
+                *steps = moments.steps;
+            }
         }
+    }
+}
+
+/// Learning rates of an encoder's blocks and of what stands on it, relative to the run's.
+///
+/// The last block has the run's rate and each earlier one `decay` times the next one's, the stem that of a block before
+/// the first (layer-wise decay: Howard and Ruder, ACL 2018, section 3.2; Bao et al., `BEiT`, appendix).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LayerRates {
+    /// Factor of what is not in the encoder.
+    pub head: f64,
+    /// Factor from a block to the one before it, in 0..=1.
+    pub decay: f64,
+    /// Blocks of the encoder.
+    pub blocks: usize,
+}
+
+impl LayerRates {
+    /// One rate for all.
+    pub const EVEN: Self = Self { head: 1.0, decay: 1.0, blocks: 0 };
+
+    /// Returns the factor of a parameter by the names of the modules that it is in, outermost first.
+    pub(super) fn of(&self, path: &[String]) -> f64 {
+        if path.iter().any(|name| name == "head" || name == "probe") {
+            return self.head;
+        }
+        let at = path.iter().position(|name| name == "blocks");
+        let block = at.and_then(|at| path.get(at + 1)).and_then(|name| name.parse::<usize>().ok());
+        let depth = block.map_or(0, |block| block + 1);
+        self.decay.powi(self.blocks.saturating_sub(depth) as i32)
     }
 }
 
@@ -92,7 +151,7 @@ impl Optimizer {
 pub struct ModuleAdamW {
     decayed: AdamW,
     undecayed: AdamW,
-    head_factor: f64,
+    rates: LayerRates,
     /// An [`AdamWState`] of the parameter's rank each.
     states: HashMap<ParamId, Box<dyn Any>>,
 }
@@ -108,12 +167,11 @@ pub struct Moments<M> {
 }
 
 impl ModuleAdamW {
-    /// Starts without state. Parameters whose path contains `norm` and biases are not decayed, those whose path contains
-    /// `head` learn `head_factor` times as fast.
-    pub fn new(weight_decay: f32, head_factor: f64) -> Self {
+    /// Starts without state. Parameters whose path contains `norm` and biases are not decayed.
+    pub fn new(weight_decay: f32, rates: LayerRates) -> Self {
         let build = |decay| AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(decay).build();
         let (decayed, undecayed) = (build(weight_decay), build(0.0));
-        Self { decayed, undecayed, head_factor, states: HashMap::new() }
+        Self { decayed, undecayed, rates, states: HashMap::new() }
     }
 
     /// Moves every parameter that has a gradient.
@@ -160,7 +218,7 @@ impl ModuleMapper for Step<'_> {
         let within = |part: &str| self.path.iter().any(|name| name.contains(part));
         let decayed = !within("norm") && self.path.last().is_none_or(|name| name != "bias");
         let optimizer = if decayed { &self.optimizer.decayed } else { &self.optimizer.undecayed };
-        let rate = if within("head") { self.rate * self.optimizer.head_factor } else { self.rate };
+        let rate = self.rate * self.optimizer.rates.of(&self.path);
         let state = self.optimizer.states.remove(&id);
         let state =
             state.and_then(|state| state.downcast::<AdamWState<D>>().ok()).map(|state| *state);
@@ -244,7 +302,7 @@ mod tests {
         let start = LinearConfig::new(2, 3).with_bias(false).init(&device);
         start.weight.val();
         let (mut own, mut peer) = (start.clone(), start.clone());
-        let mut optimizer = ModuleAdamW::new(0.01, 1.0);
+        let mut optimizer = ModuleAdamW::new(0.01, LayerRates::EVEN);
         let mut reference: ModuleOptimizer =
             AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(0.01).init();
         for step in 0..10 {
@@ -255,7 +313,7 @@ mod tests {
             if step == 4 {
                 let saved = optimizer.moments(&own);
                 assert_eq!(saved.steps, 5);
-                optimizer = ModuleAdamW::new(0.01, 1.0);
+                optimizer = ModuleAdamW::new(0.01, LayerRates::EVEN);
                 optimizer.restore(&saved);
             }
             assert_eq!(weights(&own), weights(&peer), "step {step}");
@@ -273,7 +331,7 @@ mod tests {
         let mut gradients = GradientsParams::new();
         gradients.register(model.weight.id, weight.zeros_like());
         gradients.register(bias.unwrap(), Tensor::<1>::zeros([3], &device.clone().inner()));
-        let model = ModuleAdamW::new(0.1, 1.0).step(0.5, model, gradients);
+        let model = ModuleAdamW::new(0.1, LayerRates::EVEN).step(0.5, model, gradients);
         let expected = read(weight.mul_scalar(1.0 - 0.5 * 0.1)).unwrap();
         for (found, expected) in read(model.weight.val().inner()).unwrap().iter().zip(expected) {
             assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");

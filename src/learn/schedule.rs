@@ -53,9 +53,43 @@ impl WarmupCosine {
     }
 }
 
+/// FixMatch's fall from the peak, without warm-up: a cosine up to 7π / 16, where it is a fifth of the peak.
+///
+/// Source: google-research/fixmatch, `fixmatch.py`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SevenSixteenths {
+    /// First learning rate.
+    pub peak: f64,
+    /// Steps in all.
+    pub total: u64,
+}
+
+impl SevenSixteenths {
+    /// Returns the learning rate of step `step`, counted from 0; past the end it stays as it is there.
+    pub fn rate(&self, step: u64) -> f64 {
+        let done = (step as f64 / self.total.max(1) as f64).min(1.0);
+        self.peak * (7.0 * std::f64::consts::PI * done / 16.0).cos()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// .03 cos(7π k / 16 K), worked out in double precision.
+    #[test]
+    fn fixmatch_falls_by_seven_sixteenths() {
+        let schedule = SevenSixteenths { peak: 0.03, total: 1000 };
+        for (step, rate) in [
+            (0, 0.03),
+            (250, 0.028_246_3),
+            (500, 0.023_190_3),
+            (1000, 0.005_852_7),
+            (2000, 0.005_852_7),
+        ] {
+            assert!((schedule.rate(step) - rate).abs() < 5e-8, "{step}: {}", schedule.rate(step));
+        }
+    }
 
     /// Values of the original system's stages, computed by its reference code's formulas.
     #[test]

@@ -180,6 +180,11 @@ impl Architecture {
         self.outputs(3)
     }
 
+    /// Length of [`Encoder::pyramid`]'s rows.
+    pub fn pyramid_features(&self) -> usize {
+        (1..4).map(|group| self.outputs(group)).sum()
+    }
+
     /// Weights of the encoder that training moves; nothing large is allocated for counting them.
     pub fn parameters(&self) -> usize {
         let mut count = Count { total: 0, buffer: false };

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::store::{FloatCastAdapter, HalfPrecisionAdapter, ModuleSnapshot, SafetensorsStore};
+use burn::store::{
+    FloatCastAdapter, HalfPrecisionAdapter, ModuleSnapshot, ModuleStore as _, SafetensorsStore,
+};
 use burn::tensor::{DType, Device};
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, Classifier, Pretrained};
+use super::{Architecture, Classifier, Pretrained, Probe};
 use crate::fsutil::{self, FsError};
 use crate::imaging::Preprocess;
 
@@ -134,7 +136,7 @@ pub fn load_pretrained(
         return Err(ModelError::Kind { found: "is a classifier", path: folder.to_path_buf() });
     }
     let mut model = Pretrained::init(&card.architecture, 0, device);
-    load_weights(&mut model, &card, folder)?;
+    load_weights(&mut model, weights(&card, folder)?, folder.join(WEIGHTS))?;
     Ok((model, card))
 }
 
@@ -150,34 +152,49 @@ pub fn load_classifier(
     if card.kind != Kind::Classifier {
         return Err(ModelError::Kind { found: "does not classify", path: folder.to_path_buf() });
     }
-    let mut model = Classifier::init(&card.architecture, card.classes.len(), device);
-    load_weights(&mut model, &card, folder)?;
+    let classes = card.classes.len();
+    let mut model = Classifier::init(&card.architecture, classes, device);
+    let mut store = weights(&card, folder)?;
+    let path = folder.join(WEIGHTS);
+    let names = store
+        .keys()
+        .map_err(|error| ModelError::Weights { fault: error.to_string(), path: path.clone() })?;
+    if names.iter().any(|name| name.starts_with("probe.")) {
+        let dim = card.architecture.pyramid_features();
+        model.probe = Some(Probe::init(dim, classes, device));
+    }
+    load_weights(&mut model, store, path)?;
     Ok((model, card))
+}
+
+/// Reads the weights file, which must be the one that the card was written for.
+fn weights(card: &ModelCard, folder: &Path) -> Result<SafetensorsStore, ModelError> {
+    let path = folder.join(WEIGHTS);
+    let bytes = fsutil::read(&path)?;
+    if !card.weights_hash.is_empty() && card.weights_hash != blake3::hash(&bytes).to_hex().as_str()
+    {
+        let fault = "they are not the ones that the card was written for".to_owned();
+        return Err(ModelError::Weights { fault, path });
+    }
+    let store = SafetensorsStore::from_bytes(Some(bytes));
+    Ok(store.with_from_adapter(FloatCastAdapter::to(DType::F32)))
 }
 
 fn load_weights<M: ModuleSnapshot>(
     model: &mut M,
-    card: &ModelCard,
-    folder: &Path,
+    mut store: SafetensorsStore,
+    path: PathBuf,
 ) -> Result<(), ModelError> {
-    let path = folder.join(WEIGHTS);
-    let bytes = fsutil::read(&path)?;
-    let fault = |fault: String| ModelError::Weights { fault, path: path.clone() };
-    if !card.weights_hash.is_empty() && card.weights_hash != blake3::hash(&bytes).to_hex().as_str()
-    {
-        return Err(fault("they are not the ones that the card was written for".to_owned()));
-    }
-    let mut store = SafetensorsStore::from_bytes(Some(bytes))
-        .with_from_adapter(FloatCastAdapter::to(DType::F32));
-    let applied = model.load_from(&mut store).map_err(|error| fault(error.to_string()))?;
-    if applied.missing.is_empty() && applied.errors.is_empty() {
-        return Ok(());
-    }
-    Err(fault(format!(
-        "{} tensors are missing and {} do not fit",
-        applied.missing.len(),
-        applied.errors.len()
-    )))
+    let fault = match model.load_from(&mut store) {
+        Err(error) => error.to_string(),
+        Ok(applied) if applied.missing.is_empty() && applied.errors.is_empty() => return Ok(()),
+        Ok(applied) => format!(
+            "{} tensors are missing and {} do not fit",
+            applied.missing.len(),
+            applied.errors.len()
+        ),
+    };
+    Err(ModelError::Weights { fault, path })
 }
 
 /// Saves a model in `folder`, replacing what is there only when the new files are complete and on disk.

@@ -1,9 +1,9 @@
 //! Heads on the encoder (SimCLR v2, reference code `model_util.py`).
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
 /// Length of the projected vector.
 pub const PROJECTION: usize = 128;
@@ -88,11 +88,83 @@ impl ClassifierHead {
         Self { first: projection.first, scores }
     }
 
+    /// Returns the number of features that are scored.
+    pub fn features(&self) -> usize {
+        self.first.linear.weight.lazy_shape()[0]
+    }
+
     /// Scores features.
     ///
     /// # Shapes
     /// `[n, features]` to logits `[n, classes]`.
     pub fn forward(&self, features: Tensor<2>) -> Tensor<2> {
         self.scores.forward(relu(self.first.forward(features)))
+    }
+}
+
+/// A linear classifier of embeddings, as plain numbers: `scores = weights · x + bias`, with `x` the embedding less `centre`,
+/// brought to a length of √dim.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LinearHead {
+    /// What is taken from an embedding first, `dim` numbers.
+    pub centre: Vec<f32>,
+    /// One row of `dim` weights a class.
+    pub weights: Vec<f32>,
+    /// One number a class.
+    pub bias: Vec<f32>,
+}
+
+/// A [`LinearHead`] on the square roots of the encoder's pyramid, as a layer that learns on.
+///
+/// The order is that of LP-FT (Kumar et al., ICLR 2022, <https://arxiv.org/abs/2202.10054>): fine-tuning that begins with a
+/// fitted linear head distorts the features less than one that begins with no head. SimCLR v2 has no such part.
+#[derive(Module, Debug)]
+pub struct Probe {
+    pub(super) centre: Param<Tensor<1>>,
+    pub(super) scores: Linear,
+}
+
+/// Added to features before the square root, whose slope at 0 is infinite.
+pub(super) const ROOT_OFFSET: f32 = 1e-6;
+/// Added to the squared length of a film's features, which may be 0.
+pub(super) const LENGTH_OFFSET: f32 = 1e-9;
+
+impl Probe {
+    /// Starts where `head` is.
+    pub fn new(head: &LinearHead, device: &Device) -> Self {
+        let (dim, classes) = (head.centre.len(), head.bias.len());
+        let vector = |values: &[f32]| {
+            Param::from_tensor(Tensor::from_data(
+                TensorData::new(values.to_vec(), [values.len()]),
+                device,
+            ))
+        };
+        let rows = TensorData::new(head.weights.clone(), [classes, dim]);
+        let weight = Param::from_tensor(Tensor::<2>::from_data(rows, device).transpose());
+        let scores = Linear { weight, bias: Some(vector(&head.bias)) };
+        Self { centre: vector(&head.centre), scores }
+    }
+
+    /// Makes one that adds nothing, to load weights into.
+    pub fn init(dim: usize, classes: usize, device: &Device) -> Self {
+        let nothing = LinearHead {
+            centre: vec![0.0; dim],
+            weights: vec![0.0; dim * classes],
+            bias: vec![0.0; classes],
+        };
+        Self::new(&nothing, device)
+    }
+
+    /// Scores the pyramids of films.
+    ///
+    /// # Shapes
+    /// `[n, dim]`, nothing below 0, to logits `[n, classes]`.
+    pub fn forward(&self, pyramid: Tensor<2>) -> Tensor<2> {
+        let dim = pyramid.dims()[1];
+        // The centre belongs to the features' definition and does not learn.
+        let centre = self.centre.val().detach().reshape([1, dim]);
+        let roots = pyramid.add_scalar(ROOT_OFFSET).sqrt() - centre;
+        let squares = roots.clone().powi_scalar(2).sum_dim(1).add_scalar(LENGTH_OFFSET);
+        self.scores.forward(roots / squares.mul_scalar(1.0 / dim as f32).sqrt())
     }
 }

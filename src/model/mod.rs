@@ -18,10 +18,11 @@ mod selective_kernel;
 pub use architecture::{Architecture, Layout, Network, Normalisation, Stem};
 pub use cpu::release_buffers;
 pub use folder::{ModelCard, ModelError, load_card};
-pub use head::{ClassifierHead, ProjectionHead};
+pub use head::{ClassifierHead, LinearHead, Probe, ProjectionHead};
 pub use resnet::Encoder;
 
 use burn::module::{Module, ModuleVisitor, Param};
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use parking_lot::Mutex;
 
@@ -76,13 +77,22 @@ pub struct Classifier {
     pub encoder: Encoder,
     /// First projection layer and the class scores.
     pub head: ClassifierHead,
+    /// Scores straight from the encoder's pyramid, added to the head's; none in SimCLR v2's own form.
+    pub probe: Option<Probe>,
 }
 
 impl Classifier {
     /// Starts from a pretrained network with a zero-initialised classifier.
     pub fn from_pretrained(pretrained: Pretrained, classes: usize, device: &Device) -> Self {
         let Pretrained { encoder, projection } = pretrained;
-        Self { encoder, head: ClassifierHead::from_projection(projection, classes, device) }
+        let head = ClassifierHead::from_projection(projection, classes, device);
+        Self { encoder, head, probe: None }
+    }
+
+    /// Adds a linear head on the pyramid; with a zero-initialised classifier the network then computes what it does.
+    #[must_use]
+    pub fn with_probe(self, head: &LinearHead, device: &Device) -> Self {
+        Self { probe: Some(Probe::new(head, device)), ..self }
     }
 
     /// Makes a randomly initialised network, to load weights into.
@@ -90,11 +100,34 @@ impl Classifier {
         Self::from_pretrained(Pretrained::init(architecture, 0, device), classes, device)
     }
 
+    /// Multiplies all logits, as calibration asks for.
+    #[must_use]
+    pub fn scaled(mut self, factor: f32) -> Self {
+        self.head.scores = scaled(self.head.scores, factor);
+        self.probe =
+            self.probe.map(|probe| Probe { scores: scaled(probe.scores, factor), ..probe });
+        self
+    }
+
     /// Scores films.
     ///
     /// # Shapes
     /// `[n, 1, size, size]` in 0..=1 to logits `[n, classes]`.
     pub fn forward(&self, films: Tensor<4>) -> Tensor<2> {
-        self.head.forward(self.encoder.forward(films))
+        let Some(probe) = &self.probe else {
+            return self.head.forward(self.encoder.forward(films));
+        };
+        let pyramid = self.encoder.pyramid_of_one_side(films);
+        let (width, features) = (pyramid.dims()[1], self.head.features());
+        let last = pyramid.clone().narrow(1, width - features, features);
+        self.head.forward(last) + probe.forward(pyramid)
+    }
+}
+
+/// Multiplies what a linear layer gives.
+fn scaled(layer: Linear, factor: f32) -> Linear {
+    Linear {
+        weight: layer.weight.map(|weight| weight.mul_scalar(factor)),
+        bias: layer.bias.map(|bias| bias.map(|bias| bias.mul_scalar(factor))),
     }
 }

@@ -79,6 +79,11 @@ impl Encoder {
         }
     }
 
+    /// Returns the number of residual blocks.
+    pub fn block_count(&self) -> usize {
+        self.blocks.len()
+    }
+
     /// Encodes films.
     ///
     /// # Shapes
@@ -98,7 +103,8 @@ impl Encoder {
         (self.pyramid_of_one_side(films) + self.pyramid_of_one_side(mirrored)).mul_scalar(0.5)
     }
 
-    fn pyramid_of_one_side(&self, films: Tensor<4>) -> Tensor<2> {
+    /// [`Self::pyramid`] of the films alone; its last part is what [`Self::forward`] gives.
+    pub(super) fn pyramid_of_one_side(&self, films: Tensor<4>) -> Tensor<2> {
         let format = memory_format(&films);
         let mut groups: Vec<Tensor<2>> = Vec::new();
         self.forward_in(films, format, &mut |map| {

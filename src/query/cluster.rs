@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rand_core::Rng;
 
 use super::embeddings::{Embeddings, dot, dots};
+use super::prob_cover::Cover;
 use crate::rng;
 
 /// Lloyd's iterations for up to [`MANY`] clusters; they mostly stop by themselves before.
@@ -218,7 +219,8 @@ fn means(x: &Embeddings, count: usize, assignment: &[usize], distances: &mut [f3
     centroids
 }
 
-/// What the strategies remember between labels: clusterings, typicalities and distances to the labelled films.
+/// What the strategies remember between labels: clusterings, typicalities, distances to the labelled films, and who stands
+/// for whom.
 ///
 /// Everything in it is a function of embeddings, seed and labels: an empty cache gives the same ranking, later.
 #[derive(Debug, Default)]
@@ -226,6 +228,8 @@ pub struct ClusterCache {
     fingerprint: u64,
     clusterings: BTreeMap<(usize, u64), Clustering>,
     pub(crate) reach: Reach,
+    /// Who stands for whom, with the number of clusters and the seed that the radius was found with.
+    pub(crate) cover: Option<((usize, u64), Cover)>,
 }
 
 /// A clustering and the typicalities computed on it so far.

@@ -54,6 +54,12 @@ impl Embeddings {
         &self.values
     }
 
+    /// Returns the rows of the films in `rows`, in that order; out of range is a defect of the caller and panics.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let values: Vec<f32> = rows.iter().flat_map(|&row| self.row(row)).copied().collect();
+        Self { dim: self.dim, fingerprint: fingerprint(self.dim, &values), values }
+    }
+
     /// Returns a 64-bit digest of the content: what was computed from embeddings is kept under it.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
@@ -95,6 +101,11 @@ impl Standardisation {
             }
         }
         Self { mean: sums.iter().map(|sum| (sum / films.max(1.0)) as f32).collect() }
+    }
+
+    /// Returns the mean of each dimension.
+    pub fn mean(&self) -> &[f32] {
+        &self.mean
     }
 
     /// Returns `x` shifted and brought to the one length; `x` must have the width that was measured. A film at the mean,

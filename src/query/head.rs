@@ -2,6 +2,7 @@
 
 use super::embeddings::{Embeddings, dot};
 use super::lbfgs::{inner, minimise};
+use crate::model::LinearHead;
 
 /// Relative accuracy to which the weights are solved; see [`Head::fit`].
 const TOLERANCE: f64 = 1e-4;
@@ -13,6 +14,7 @@ const BLOCK: usize = 32;
 pub struct Head {
     dim: usize,
     class_count: usize,
+    l2: f32,
     /// Classes with at least one label, ascending.
     present: Vec<usize>,
     /// How many labelled films have each class.
@@ -39,6 +41,18 @@ impl Head {
         l2: f32,
         warm: Option<&Self>,
     ) -> Self {
+        Self::fit_within(TOLERANCE, x, (rows, classes), class_count, l2, warm)
+    }
+
+    /// Fits the head as [`Self::fit`] does, but with weights that are off by up to the relative error `tolerance`.
+    pub(crate) fn fit_within(
+        tolerance: f64,
+        x: &Embeddings,
+        (rows, classes): (&[usize], &[usize]),
+        class_count: usize,
+        l2: f32,
+        warm: Option<&Self>,
+    ) -> Self {
         let mut counts = vec![0; class_count];
         let mut values = Vec::with_capacity(rows.len() * x.dim());
         let mut targets = Vec::with_capacity(rows.len());
@@ -55,6 +69,7 @@ impl Head {
         let mut head = Self {
             dim: x.dim(),
             class_count,
+            l2,
             present,
             counts,
             weights: Vec::new(),
@@ -77,7 +92,7 @@ impl Head {
             |point, gradient| problem.evaluate(point, gradient),
             |point, gradient| {
                 let weight_scale = inner(&point[..split], &point[..split]).sqrt().max(1e-3);
-                inner(gradient, gradient).sqrt() <= TOLERANCE * l2 * weight_scale
+                inner(gradient, gradient).sqrt() <= tolerance * l2 * weight_scale
             },
             start,
         );
@@ -106,6 +121,11 @@ impl Head {
         out
     }
 
+    /// Returns the penalty that it was fitted with.
+    pub fn l2(&self) -> f32 {
+        self.l2
+    }
+
     /// Returns the weights: one row of the embedding's width per logit.
     pub fn weights(&self) -> &[f32] {
         &self.weights
@@ -114,6 +134,30 @@ impl Head {
     /// Returns the bias of each logit.
     pub fn bias(&self) -> &[f32] {
         &self.bias
+    }
+
+    /// Returns the regression as a row of weights a class, for features that were standardised about `centre`.
+    ///
+    /// A class without a label has no weights and a bias ten below the lowest: practically never.
+    pub fn linear(&self, centre: &[f32]) -> LinearHead {
+        let mut weights = vec![0.0; self.class_count * self.dim];
+        let lowest = self.bias.iter().copied().fold(0.0, f32::min);
+        let mut bias = vec![lowest - 10.0; self.class_count];
+        let row = |k: usize| &self.weights[k * self.dim..][..self.dim];
+        if let [negative, positive] = self.present[..] {
+            // One logit: half of it for one class, and half of its opposite for the other.
+            for (class, share) in [(negative, -0.5), (positive, 0.5)] {
+                let to = &mut weights[class * self.dim..][..self.dim];
+                to.iter_mut().zip(row(0)).for_each(|(to, w)| *to = share * w);
+                bias[class] = share * self.bias[0];
+            }
+        } else if self.present.len() > 2 {
+            for (k, &class) in self.present.iter().enumerate() {
+                weights[class * self.dim..][..self.dim].copy_from_slice(row(k));
+                bias[class] = self.bias[k];
+            }
+        }
+        LinearHead { centre: centre.to_vec(), weights, bias }
     }
 
     fn push_probabilities(&self, features: &[f32], out: &mut Vec<f32>) {

@@ -2,7 +2,8 @@
 
 use super::cluster::{ClusterCache, lower_distances};
 use super::embeddings::dot;
-use super::strategy::{Pool, Ranked, Reason};
+use super::pool::{Pool, Ranked};
+use super::reason::Reason;
 
 /// Selects up to `count` candidates, each the farthest from the labelled and the already selected films.
 ///

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::cluster::ClusterCache;
-use super::embeddings::Embeddings;
-use super::{k_center, typiclust, typiclust_margin, uncertainty};
-use crate::dataset::FilmId;
-use crate::rng;
+use super::pool::{Pool, Ranked};
+use super::{
+    augmentation_variance, badge, bald, class_balanced, density_weighted, epig, k_center,
+    prob_cover, random, typiclust, typiclust_margin, uncertainty,
+};
 
 /// How the next films are chosen.
 #[derive(
@@ -26,10 +26,26 @@ pub enum Strategy {
     Margin,
     /// Largest entropy first.
     Entropy,
-    /// The most typical film of each cluster without a label.
-    Typiclust,
+    /// Smallest margin first, as many of each likeliest class as even the labels out.
+    ClassBalanced,
+    /// Largest product of entropy and mean similarity to the unlabelled films first.
+    DensityWeighted,
+    /// Largest variance of the probabilities over fixed views first.
+    AugmentationVariance,
+    /// Largest mutual information of label and head first, by a committee.
+    Bald,
+    /// The batch of largest mutual information of labels and head, by a committee.
+    BatchBald,
+    /// Largest mutual information of the label and those of other films first, by a committee.
+    Epig,
+    /// Films drawn far from one another by their loss gradients.
+    Badge,
     /// The film farthest from all labelled ones.
     KCenter,
+    /// The film whose ball covers most films that no labelled one's does.
+    ProbCover,
+    /// The most typical film of each cluster without a label.
+    Typiclust,
     /// [`Self::Typiclust`] until each class has labels, then [`Self::Margin`] spread over clusters.
     #[default]
     #[serde(rename = "typiclust+margin")]
@@ -45,13 +61,21 @@ pub struct UnknownStrategy {
 
 impl Strategy {
     /// All strategies, in the order in which they are offered.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 15] = [
         Self::TypiclustMargin,
         Self::Typiclust,
+        Self::ProbCover,
+        Self::KCenter,
         Self::Margin,
         Self::LeastConfidence,
         Self::Entropy,
-        Self::KCenter,
+        Self::ClassBalanced,
+        Self::DensityWeighted,
+        Self::AugmentationVariance,
+        Self::Bald,
+        Self::BatchBald,
+        Self::Epig,
+        Self::Badge,
         Self::Random,
     ];
 
@@ -62,8 +86,16 @@ impl Strategy {
             Self::LeastConfidence => "least-confidence",
             Self::Margin => "margin",
             Self::Entropy => "entropy",
-            Self::Typiclust => "typiclust",
+            Self::ClassBalanced => "class-balanced",
+            Self::DensityWeighted => "density-weighted",
+            Self::AugmentationVariance => "augmentation-variance",
+            Self::Bald => "bald",
+            Self::BatchBald => "batch-bald",
+            Self::Epig => "epig",
+            Self::Badge => "badge",
             Self::KCenter => "k-center",
+            Self::ProbCover => "prob-cover",
+            Self::Typiclust => "typiclust",
             Self::TypiclustMargin => "typiclust+margin",
         }
     }
@@ -72,13 +104,35 @@ impl Strategy {
     pub fn describe(self) -> &'static str {
         match self {
             Self::Random => "Any film: the yardstick for the others",
-            Self::LeastConfidence => "Films whose likeliest class is least likely",
-            Self::Margin => "Films whose two likeliest classes are closest",
-            Self::Entropy => "Films whose probabilities are most even",
-            Self::Typiclust => "A typical film of each group that has no label yet",
+            Self::LeastConfidence => {
+                "Films whose likeliest class is least likely; with two classes the same as margin"
+            }
+            Self::Margin => {
+                "Films whose two likeliest classes are closest: those that the model is least sure of"
+            }
+            Self::Entropy => {
+                "Films whose probabilities are most even; with two classes the same as margin"
+            }
+            Self::ClassBalanced => "Unsure films that look like the class with fewer labels",
+            Self::DensityWeighted => "Unsure films that many others resemble",
+            Self::AugmentationVariance => "Films judged otherwise when they are cropped a little",
+            Self::Bald => "Films on which models of the same labels disagree",
+            Self::BatchBald => {
+                "Films on which models of the same labels disagree, each on something else"
+            }
+            Self::Epig => "Films whose label tells most about the other films",
+            Self::Badge => "Films that would change the model most, each in another way",
             Self::KCenter => "The film least like any labelled one",
+            Self::ProbCover => "The film that stands for most films without a label near by",
+            Self::Typiclust => "A typical film of each group that has no label yet",
             Self::TypiclustMargin => "Typical films first, then unsure ones from different groups",
         }
+    }
+
+    /// Returns the strategy that [`rank`] goes by: another than this one only while the views that
+    /// [`Self::AugmentationVariance`] needs are not there, when it is [`Self::Margin`].
+    pub fn in_force(self, views: bool) -> Self {
+        if self == Self::AugmentationVariance && !views { Self::Margin } else { self }
     }
 }
 
@@ -101,113 +155,6 @@ fn known_names() -> String {
     Strategy::ALL.map(Strategy::name).join(", ")
 }
 
-/// The films to choose from and what is known of them; films are numbered by their row in `embeddings`.
-///
-/// All rows take part in clustering, so films kept back for evaluation do not belong in it.
-#[derive(Clone, Copy, Debug)]
-pub struct Pool<'a> {
-    /// The films' identities, which break ties.
-    pub ids: &'a [FilmId],
-    /// The films' [normalised](Embeddings::normalised) embeddings.
-    pub embeddings: &'a Embeddings,
-    /// Films x classes; may be empty for strategies that ask no head.
-    pub probabilities: &'a [f32],
-    /// The number of classes.
-    pub class_count: usize,
-    /// Labelled films, in the order in which they were labelled.
-    pub labelled: &'a [usize],
-    /// The class of each labelled film.
-    pub classes: &'a [usize],
-    /// Films that may be chosen; none of them labelled, none twice.
-    pub candidates: &'a [usize],
-}
-
-/// A film in its place of the ranking.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Ranked {
-    /// The film's row in [`Pool::embeddings`].
-    pub index: usize,
-    /// What the strategy measured: see [`Reason`] for the meaning; not comparable between strategies.
-    pub score: f32,
-    /// Why it stands where it stands; for the reader's eyes only after the label, as it tells the model's opinion.
-    pub reason: Reason,
-}
-
-/// Why a film was ranked where it was.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Reason {
-    /// By chance.
-    Random,
-    /// By one less the largest probability.
-    LeastConfidence {
-        /// The largest probability.
-        confidence: f32,
-    },
-    /// By the gap between the two largest probabilities.
-    Margin {
-        /// The gap.
-        margin: f32,
-    },
-    /// By the entropy.
-    Entropy {
-        /// The entropy in nats.
-        nats: f32,
-    },
-    /// As the typical film of its cluster.
-    Typical {
-        /// The cluster, from zero.
-        cluster: usize,
-        /// How many clusters there are.
-        clusters: usize,
-        /// Labels in the cluster before this film's.
-        labelled: usize,
-        /// The inverse of the mean distance to the film's neighbours.
-        typicality: f32,
-    },
-    /// By the distance to the nearest labelled or earlier ranked film.
-    Distance {
-        /// The distance, 0..=2 between normalised embeddings; 0 for the first of all.
-        distance: f32,
-    },
-    /// By the gap between the two largest probabilities, one film a cluster at a time.
-    MarginInCluster {
-        /// The gap.
-        margin: f32,
-        /// The cluster, from zero.
-        cluster: usize,
-        /// How many clusters there are.
-        clusters: usize,
-    },
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Random => write!(f, "drawn by chance"),
-            Self::LeastConfidence { confidence } => write!(f, "confidence {confidence:.2}"),
-            Self::Margin { margin } => write!(f, "margin {margin:.2}"),
-            Self::Entropy { nats } => write!(f, "entropy {nats:.2}"),
-            Self::Typical { cluster, clusters, labelled, typicality } => {
-                let labels = match labelled {
-                    0 => "no label yet".to_owned(),
-                    1 => "1 label".to_owned(),
-                    more => format!("{more} labels"),
-                };
-                write!(
-                    f,
-                    "cluster {} of {clusters}, {labels}, typicality {typicality:.1}",
-                    cluster + 1
-                )
-            }
-            Self::Distance { distance } => write!(f, "distance {distance:.2} to the nearest label"),
-            Self::MarginInCluster { margin, cluster, clusters } => {
-                write!(f, "margin {margin:.2}, cluster {} of {clusters}", cluster + 1)
-            }
-        }
-    }
-}
-
 /// Ranks the candidates and returns the first `count`, the best first.
 ///
 /// `count` is the number of films that are read before the strategy is asked for the next batch; ranking again sooner
@@ -220,85 +167,25 @@ pub fn rank(
     seed: u64,
     cache: &mut ClusterCache,
 ) -> Vec<Ranked> {
-    match strategy {
-        Strategy::Typiclust => typiclust::rank(pool, count, seed, cache),
-        Strategy::KCenter => k_center::select(pool, count, cache),
-        Strategy::TypiclustMargin => typiclust_margin::rank(pool, count, seed, cache),
-        Strategy::Random => {
-            let mut ranked = pool.at_random(seed);
-            ranked.truncate(count);
-            ranked
+    let mut ranked = match (strategy.in_force(pool.views.is_some()), pool.views) {
+        (Strategy::Random, _) => random::rank(pool, seed),
+        (Strategy::LeastConfidence, _) => uncertainty::rank_by_least_confidence(pool),
+        (Strategy::Margin, _) | (Strategy::AugmentationVariance, None) => {
+            uncertainty::rank_by_margin(pool)
         }
-        Strategy::LeastConfidence | Strategy::Margin | Strategy::Entropy => {
-            let mut ranked = pool.by_uncertainty(strategy);
-            ranked.truncate(count);
-            ranked
-        }
-    }
-}
-
-impl Pool<'_> {
-    /// Returns the probabilities of film `index`; empty when there are none.
-    pub(crate) fn probabilities_of(&self, index: usize) -> &[f32] {
-        self.probabilities
-            .get(index * self.class_count..(index + 1) * self.class_count)
-            .unwrap_or(&[])
-    }
-
-    /// Returns the position in `films` of the largest value; equals by film id, NaN below all else.
-    pub(crate) fn best_of(&self, films: &[usize], value: impl Fn(usize) -> f32) -> usize {
-        let key = |film: usize| {
-            let value = value(film);
-            if value.is_nan() { f32::NEG_INFINITY } else { value }
-        };
-        let better = |a: &(usize, f32, FilmId), b: &(usize, f32, FilmId)| {
-            a.1.total_cmp(&b.1).then_with(|| b.2.cmp(&a.2))
-        };
-        let keyed =
-            films.iter().enumerate().map(|(position, &film)| (position, key(film), self.ids[film]));
-        keyed.max_by(better).map_or(0, |best| best.0)
-    }
-
-    /// Ranks all candidates by least confidence, margin or entropy.
-    pub(crate) fn by_uncertainty(&self, strategy: Strategy) -> Vec<Ranked> {
-        let film = |&index: &usize| {
-            let p = self.probabilities_of(index);
-            let (urgency, score, reason) = match strategy {
-                Strategy::LeastConfidence => {
-                    let score = uncertainty::least_confidence(p);
-                    (score, score, Reason::LeastConfidence { confidence: 1.0 - score })
-                }
-                Strategy::Entropy => {
-                    let nats = uncertainty::entropy(p);
-                    (nats, nats, Reason::Entropy { nats })
-                }
-                _ => {
-                    let margin = uncertainty::margin(p);
-                    (-margin, margin, Reason::Margin { margin })
-                }
-            };
-            let urgency = if urgency.is_nan() { f32::NEG_INFINITY } else { urgency };
-            (urgency, Ranked { index, score, reason })
-        };
-        let mut films: Vec<(f32, Ranked)> = self.candidates.iter().map(film).collect();
-        films.sort_unstable_by(|a, b| {
-            b.0.total_cmp(&a.0).then_with(|| self.ids[a.1.index].cmp(&self.ids[b.1.index]))
-        });
-        films.into_iter().map(|(_, ranked)| ranked).collect()
-    }
-
-    /// Ranks all candidates by a number drawn for each film's id: taking one away leaves the others' order.
-    fn at_random(&self, seed: u64) -> Vec<Ranked> {
-        let draw = |&index: &usize| {
-            let number = rng::stream(seed, "random ranking", &[self.ids[index].key()]).next_u64();
-            (number, self.ids[index], index)
-        };
-        let mut films: Vec<_> = self.candidates.iter().map(draw).collect();
-        films.sort_unstable();
-        // The first 24 bits, which a single-precision number holds exactly.
-        let score = |number: u64| (number >> 40) as f32 / (1u32 << 24) as f32;
-        let ranked =
-            |(number, _, index)| Ranked { index, score: score(number), reason: Reason::Random };
-        films.into_iter().map(ranked).collect()
-    }
+        (Strategy::AugmentationVariance, Some(views)) => augmentation_variance::rank(pool, views),
+        (Strategy::Entropy, _) => uncertainty::rank_by_entropy(pool),
+        (Strategy::ClassBalanced, _) => class_balanced::rank(pool),
+        (Strategy::DensityWeighted, _) => density_weighted::rank(pool),
+        (Strategy::Bald, _) => bald::rank(pool, seed),
+        (Strategy::BatchBald, _) => bald::rank_batch(pool, count, seed),
+        (Strategy::Epig, _) => epig::rank(pool, seed),
+        (Strategy::Badge, _) => badge::rank(pool, count, seed),
+        (Strategy::KCenter, _) => k_center::select(pool, count, cache),
+        (Strategy::ProbCover, _) => prob_cover::rank(pool, count, seed, cache),
+        (Strategy::Typiclust, _) => typiclust::rank(pool, count, seed, cache),
+        (Strategy::TypiclustMargin, _) => typiclust_margin::rank(pool, count, seed, cache),
+    };
+    ranked.truncate(count);
+    ranked
 }

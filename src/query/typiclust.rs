@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::cluster::{ClusterCache, Clusters, Typicality};
 use super::embeddings::{Embeddings, dot, dots};
-use super::strategy::{Pool, Ranked, Reason};
+use super::pool::{Pool, Ranked};
+use super::reason::Reason;
 
 /// Clusters of this size or smaller are outliers, visited only when nothing else is left.
 const MIN_CLUSTER_SIZE: usize = 5;

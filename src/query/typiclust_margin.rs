@@ -6,7 +6,8 @@
 //! wanted, the ones to be read come from different clusters.
 
 use super::cluster::ClusterCache;
-use super::strategy::{Pool, Ranked, Reason, Strategy};
+use super::pool::{Pool, Ranked};
+use super::reason::Reason;
 use super::{typiclust, uncertainty};
 
 /// Labels that the margin needs in all.
@@ -45,7 +46,7 @@ pub(crate) fn rank(
     // The clusters do not depend on the labels: one clustering serves until the embeddings change.
     let cluster_count = count.clamp(CLUSTERS.0, CLUSTERS.1);
     let clusters = &cache.clustering(pool.embeddings, cluster_count, seed).clusters;
-    let mut unsure = pool.by_uncertainty(Strategy::Margin);
+    let mut unsure = uncertainty::rank_by_margin(pool);
     unsure.truncate(count.saturating_mul(BREADTH));
     let mut selected = Vec::with_capacity(count.min(unsure.len()));
     // The round in which a film is due: how many of its cluster are less sure.

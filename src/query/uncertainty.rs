@@ -2,6 +2,33 @@
 //!
 //! In a task of two classes all three order films alike, since each is a monotone function of `|p - 1/2|`.
 
+use super::pool::{Pool, Ranked};
+use super::reason::Reason;
+
+/// Ranks all candidates of `pool`, the least confident first.
+pub(crate) fn rank_by_least_confidence(pool: &Pool<'_>) -> Vec<Ranked> {
+    pool.by_score(|film| {
+        let score = least_confidence(pool.probabilities_of(film));
+        (score, Reason::LeastConfidence { confidence: 1.0 - score })
+    })
+}
+
+/// Ranks all candidates of `pool`, the smallest margin first.
+pub(crate) fn rank_by_margin(pool: &Pool<'_>) -> Vec<Ranked> {
+    pool.by_urgency(pool.candidates.iter().map(|&index| {
+        let margin = margin(pool.probabilities_of(index));
+        (-margin, Ranked { index, score: margin, reason: Reason::Margin { margin } })
+    }))
+}
+
+/// Ranks all candidates of `pool`, the largest entropy first.
+pub(crate) fn rank_by_entropy(pool: &Pool<'_>) -> Vec<Ranked> {
+    pool.by_score(|film| {
+        let nats = entropy(pool.probabilities_of(film));
+        (nats, Reason::Entropy { nats })
+    })
+}
+
 /// Returns one less the largest probability; NaN if any value is NaN.
 pub fn least_confidence(probabilities: &[f32]) -> f32 {
     1.0 - top_two(probabilities).0

@@ -216,7 +216,7 @@ fn engine_card(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
         widgets::fact(ui, "Last ranking", &format!("{milliseconds:.0} ms"));
     }
     if reading.engine.is_some() {
-        strategy(ui, reading, commands);
+        strategy(ui, (learning.strategy, learning.stand_in), commands);
     }
     let warnings = reading.workspace.warnings.iter().chain(&learning.warnings);
     for (place, warning) in warnings.enumerate() {
@@ -256,16 +256,23 @@ fn running(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
     });
 }
 
-fn strategy(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
+/// Offers the strategies; given the one in force or asked for and the one that stands in for it.
+fn strategy(
+    ui: &mut Ui,
+    (current, stand_in): (Option<Strategy>, Option<Strategy>),
+    commands: &mut Vec<UiCommand>,
+) {
     widgets::section(ui, "Strategy");
-    let current = reading.learning.strategy;
     let text = current.map_or_else(|| "Not yet ranked".to_owned(), |strategy| strategy.to_string());
-    let chooser =
-        ComboBox::from_id_salt("strategy").width(ui.available_width()).selected_text(text);
+    let chooser = ComboBox::from_id_salt("strategy")
+        .width(ui.available_width())
+        .height(ui.ctx().content_rect().height() / 2.0)
+        .selected_text(text);
     let response = chooser.show_ui(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = 0.0;
         for (index, strategy) in Strategy::ALL.iter().enumerate() {
-            let choice = ui.selectable_label(current == Some(*strategy), strategy.to_string());
-            if choice.on_hover_text(strategy.describe()).clicked() {
+            let selected = current == Some(*strategy);
+            if widgets::choice(ui, selected, strategy.name(), strategy.describe()).clicked() {
                 commands.push(UiCommand::Strategy(index));
             }
         }
@@ -274,11 +281,47 @@ fn strategy(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
     if let Some(strategy) = current {
         ui.weak(strategy.describe());
     }
+    if let Some(stand_in) = stand_in {
+        let text = format!("Ranked by {stand_in} until views of all films are embedded");
+        widgets::notice(ui, Notice::Warning, &text);
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use egui_kittest::Harness;
+    use egui_kittest::kittest::Queryable as _;
+
     use super::*;
+    use crate::ui::theme::WINDOW_MIN;
+
+    #[test]
+    fn every_strategy_is_offered_with_what_it_means_within_the_smallest_window() {
+        let chosen: Vec<UiCommand> = Vec::new();
+        let mut harness = Harness::builder().with_size(WINDOW_MIN).build_ui_state(
+            |ui, commands: &mut Vec<UiCommand>| {
+                theme::apply(ui.ctx());
+                let asked = Some(Strategy::AugmentationVariance);
+                strategy(ui, (asked, Some(Strategy::Margin)), commands);
+            },
+            chosen,
+        );
+        harness.run();
+        assert!(harness.query_by_label_contains("Ranked by margin until views").is_some());
+        harness.get_by_role(egui::Role::ComboBox).click();
+        harness.run();
+        for strategy in Strategy::ALL {
+            let entry = harness.get_by_label(strategy.name()).rect();
+            let (left, right) = (entry.left(), entry.right());
+            assert!(left >= 0.0 && right <= WINDOW_MIN.x, "{strategy} from {left} to {right}");
+        }
+        harness.get_by_label("prob-cover").click();
+        harness.run();
+        let [UiCommand::Strategy(index)] = harness.state()[..] else {
+            panic!("{:?}", harness.state())
+        };
+        assert_eq!(Strategy::ALL[index], Strategy::ProbCover);
+    }
 
     #[test]
     fn the_band_holds_the_curve_and_narrows_with_n() {

@@ -17,6 +17,8 @@ pub struct Learning {
     pub device: Option<String>,
     /// Strategy in force or asked for.
     pub strategy: Option<Strategy>,
+    /// Strategy that ranked in its place, as what it needs was not there.
+    pub stand_in: Option<Strategy>,
     /// Milliseconds that the last ranking took.
     pub ranked_in: Option<f32>,
     /// Why the running job started.
@@ -68,7 +70,8 @@ impl Learning {
     pub fn ranked(&mut self, ranking: &Ranking) {
         self.preparing = None;
         self.model = Some(ranking.model.clone());
-        self.strategy = Some(ranking.strategy);
+        self.strategy = Some(ranking.asked);
+        self.stand_in = Some(ranking.strategy).filter(|&made_it| made_it != ranking.asked);
         self.ranked_in = Some(ranking.milliseconds);
     }
 
@@ -130,6 +133,28 @@ mod tests {
         progress.paused = true;
         learning.progress = Some(progress);
         assert_eq!(learning.chip().as_deref(), Some("Fine-tuning 7/20 · paused"));
+    }
+
+    #[test]
+    fn a_strategy_that_cannot_rank_yet_stays_the_one_that_was_asked_for() {
+        let mut learning = Learning::default();
+        let mut ranking = Ranking {
+            version: 0,
+            labels: 0,
+            model: "demo".to_owned(),
+            asked: Strategy::AugmentationVariance,
+            strategy: Strategy::Margin,
+            order: Vec::new(),
+            probabilities: Vec::new(),
+            reference: None,
+            milliseconds: 1.0,
+        };
+        learning.ranked(&ranking);
+        let asked = Some(Strategy::AugmentationVariance);
+        assert_eq!((learning.strategy, learning.stand_in), (asked, Some(Strategy::Margin)));
+        ranking.strategy = ranking.asked;
+        learning.ranked(&ranking);
+        assert_eq!((learning.strategy, learning.stand_in), (asked, None));
     }
 
     #[test]

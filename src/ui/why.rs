@@ -32,7 +32,16 @@ impl Why {
             Reason::LeastConfidence { .. }
             | Reason::Margin { .. }
             | Reason::Entropy { .. }
+            | Reason::BalancedMargin { .. }
             | Reason::MarginInCluster { .. } => "The model is unsure",
+            Reason::DenseEntropy { .. } => "The model is unsure, and of many alike",
+            Reason::ViewVariance { .. } => "The model is unsteady when the film is cropped",
+            Reason::Disagreement { .. } | Reason::JointDisagreement { .. } => {
+                "Models of the same labels disagree"
+            }
+            Reason::PredictiveInformation { .. } => "Tells most about the other films",
+            Reason::Gradient { .. } => "Would change the model in a new way",
+            Reason::Coverage { .. } => "Stands for films without a label",
             Reason::Typical { labelled: 0, .. } => "Typical of a group without a label",
             Reason::Typical { .. } => "Typical of a group with few labels",
             Reason::Distance { .. } => "Unlike any labelled film",
@@ -61,6 +70,16 @@ mod tests {
                 typical(2),
                 "Typical of a group with few labels",
                 Some("Cluster 12 of 40, 2 labels, typicality 3.1"),
+            ),
+            (
+                Reason::Coverage { films: 3 },
+                "Stands for films without a label",
+                Some("Stands for 3 films that no label does"),
+            ),
+            (
+                Reason::ViewVariance { deviation: 0.21 },
+                "The model is unsteady when the film is cropped",
+                Some("Probability ± 0.21 over its views"),
             ),
             (
                 Reason::Distance { distance: 0.5 },

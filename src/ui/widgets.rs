@@ -1,6 +1,10 @@
 //! The few widgets that egui does not bring along.
 
-use egui::{Button, Color32, Rect, Response, RichText, Sense, Shape, Stroke, Ui, Vec2, vec2};
+use egui::text::LayoutJob;
+use egui::{
+    Align, Button, Color32, FontSelection, Rect, Response, RichText, Sense, Shape, Stroke, Ui,
+    Vec2, vec2,
+};
 
 use super::command::{UiCommand, key_name, sentence};
 use super::theme;
@@ -110,6 +114,17 @@ pub fn menu_triangle(ui: &Ui, button: Rect) {
         middle + vec2(0.0, half / 2.0),
     ];
     ui.painter().add(Shape::convex_polygon(corners, theme::SECONDARY, Stroke::NONE));
+}
+
+/// Draws an entry of a list to choose from: its name and, in small print under it, what it means.
+pub fn choice(ui: &mut Ui, selected: bool, name: &str, meaning: &str) -> Response {
+    let mut text = LayoutJob::default();
+    let meaning_text = RichText::new(format!("\n{meaning}")).small().color(theme::SECONDARY);
+    for part in [RichText::new(name), meaning_text] {
+        part.append_to(&mut text, ui.style(), FontSelection::Default, Align::Min);
+    }
+    let button = Button::selectable(selected, text).min_size(vec2(ui.available_width(), 0.0));
+    ui.add(button).accessible_name(name)
 }
 
 /// Draws a line of "what: value".

@@ -10,17 +10,17 @@ use std::time::{Duration, Instant};
 use penumbra::fsutil::write_atomic;
 use rustix::process::{Pid, Signal, kill_process};
 
-fn command(home: &Path, args: &[&str]) -> Command {
+pub(super) fn command(home: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_penumbra"));
     command.args(["--device", "cpu", "--threads", "1", "--home"]).arg(home).args(args);
     command
 }
 
-fn penumbra(home: &Path, args: &[&str]) -> Output {
+pub(super) fn penumbra(home: &Path, args: &[&str]) -> Output {
     command(home, args).output().unwrap()
 }
 
-fn text(output: &Output) -> String {
+pub(super) fn text(output: &Output) -> String {
     format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),
@@ -28,12 +28,12 @@ fn text(output: &Output) -> String {
     )
 }
 
-fn code(output: &Output) -> i32 {
+pub(super) fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
 }
 
 /// Two kinds of films, a labels file, and files that are no films.
-fn films(folder: &Path, count: u32) -> String {
+pub(super) fn films(folder: &Path, count: u32) -> String {
     fs::create_dir_all(folder).unwrap();
     let mut labels = "file,label,patient,split\n".to_owned();
     for film in 0..count {
@@ -118,7 +118,7 @@ fn pretrain_embed_and_simulate_run_one_after_the_other() {
             "--method",
             "head,finetune,distill",
         ];
-        let rest = ["--eval-split", "val", "--model", "tiny", "--seeds", "1", "--json"];
+        let rest = ["--eval-split", "val", "--model", "tiny", "--draws", "1", "--json"];
         penumbra(&home, &[&["simulate"][..], &data, &cells, &rest].concat())
     };
     let output = simulate();
@@ -132,6 +132,14 @@ fn pretrain_embed_and_simulate_run_one_after_the_other() {
     };
     let again: serde_json::Value = serde_json::from_slice(&simulate().stdout).unwrap();
     assert_eq!(figures(&report), figures(&again), "the same seeds gave other figures");
+
+    let every = penumbra::query::Strategy::ALL.map(penumbra::query::Strategy::name).join(",");
+    let cells = ["--budgets", "12", "--strategy", &every, "--round", "6", "--method", "head"];
+    let rest = ["--eval-split", "val", "--model", "tiny", "--draws", "1", "--json"];
+    let output = penumbra(&home, &[&["simulate"][..], &data, &cells, &rest].concat());
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["cells"].as_array().unwrap().len(), 15);
 }
 
 /// Starts `penumbra` and waits until a file is there for which `ready` is true.
@@ -147,7 +155,7 @@ fn start_until(home: &Path, args: &[&str], file: &Path, ready: impl Fn(&str) -> 
     child
 }
 
-fn interrupt(child: &Child) {
+pub(super) fn interrupt(child: &Child) {
     kill_process(Pid::from_child(child), Signal::INT).unwrap();
 }
 

@@ -14,7 +14,7 @@ use penumbra::engine::{
 use penumbra::imaging::{Fit, Preprocess};
 use penumbra::model::folder::{self, Kind, ModelCard};
 use penumbra::model::{Architecture, Pretrained, Stem};
-use penumbra::query::Strategy;
+use penumbra::query::{Ranked, Reason, Strategy};
 use penumbra::session::Event as Entered;
 
 const FILMS: usize = 60;
@@ -138,6 +138,65 @@ fn every_label_ranks_the_pool_anew_and_the_strategy_can_change() {
     let margin =
         |row: usize| (ranking.probabilities[2 * row] - ranking.probabilities[2 * row + 1]).abs();
     assert!(ranking.order.is_sorted_by(|a, b| margin(a.index) <= margin(b.index)));
+}
+
+#[test]
+fn views_are_embedded_when_a_strategy_asks_for_them_and_margin_stands_in_until_then() {
+    let room = room();
+    let mut first = Vec::new();
+    for start_anew in [true, false] {
+        let engine = start(room.options(0));
+        wait(&engine, "the pool", |event| matches!(event, Event::Ready { .. }).then_some(()));
+        engine.send(Command::Labels(room.labels(12)));
+        ranking_of(&engine, 12);
+        engine.send(Command::Strategy(Strategy::AugmentationVariance));
+        let mut stand_in = None;
+        let ranking = wait(&engine, "a ranking by views", |event| match event {
+            Event::Ranking(ranking) if ranking.strategy == Strategy::AugmentationVariance => {
+                Some(ranking)
+            }
+            Event::Ranking(ranking) if ranking.asked == Strategy::AugmentationVariance => {
+                stand_in = Some(ranking);
+                None
+            }
+            _ => None,
+        });
+        assert_eq!(ranking.asked, ranking.strategy);
+        let stand_in = stand_in.unwrap();
+        assert_eq!(stand_in.strategy, Strategy::Margin);
+        assert!(stand_in.order.iter().all(|film| matches!(film.reason, Reason::Margin { .. })));
+        let spread = |film: &Ranked| matches!(film.reason, Reason::ViewVariance { deviation } if deviation > 0.0);
+        assert!(ranking.order.iter().all(spread), "views of a film are alike");
+        assert!(engine.progress().is_none());
+        if start_anew {
+            first.clone_from(&ranking.order);
+            let kept = std::fs::read_dir(&room.options(0).cache).unwrap().count();
+            assert_eq!(kept, 1 + 5, "the pool and five views of it");
+        } else {
+            assert_eq!(ranking.order, first, "kept views give another ranking");
+        }
+    }
+}
+
+#[test]
+fn views_that_wait_for_learning_come_when_it_is_cancelled() {
+    let room = room();
+    let engine = start(room.options(0));
+    engine.send(Command::Labels(room.labels(30)));
+    ranking_of(&engine, 30);
+    engine.send(Command::TrainNow);
+    wait(&engine, "learning", |event| matches!(event, Event::LearningStarted { .. }).then_some(()));
+    engine.pause(true);
+    engine.send(Command::Strategy(Strategy::AugmentationVariance));
+    wait(&engine, "a ranking in its place", |event| match event {
+        Event::Ranking(ranking) => (ranking.asked != ranking.strategy).then_some(()),
+        _ => None,
+    });
+    engine.cancel();
+    wait(&engine, "a ranking by views", |event| match event {
+        Event::Ranking(ranking) => (ranking.asked == ranking.strategy).then_some(()),
+        _ => None,
+    });
 }
 
 #[test]

@@ -12,7 +12,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, DeviceKind, Tensor, TensorData};
 use penumbra::device::{self, DeviceError};
 use penumbra::learn::nt_xent::nt_xent;
-use penumbra::learn::optimizer::ModuleAdamW;
+use penumbra::learn::optimizer::{LayerRates, ModuleAdamW};
 use penumbra::learn::{read, soft_cross_entropy};
 use penumbra::model::{Architecture, Classifier, Pretrained, Stem};
 use penumbra::rng;
@@ -150,7 +150,7 @@ fn learn(start: &Classifier, device: &Device) -> Course {
     // `valid` copies running statistics, which clones would share.
     let mut model = start.valid().fork(device).train();
     let training = device.clone().autodiff();
-    let mut optimizer = ModuleAdamW::new(1e-2, 2.0);
+    let mut optimizer = ModuleAdamW::new(1e-2, LayerRates { head: 2.0, decay: 0.9, blocks: 4 });
     let mut course = Course::default();
     course.states[0] = named(&model.valid(), None);
     for step in 0..STEPS {

@@ -157,6 +157,7 @@ fn ranking(films: usize, order: &[usize]) -> Arc<Ranking> {
         version: 0,
         labels: 0,
         model: "oracle-of-ward".to_owned(),
+        asked: Strategy::Margin,
         strategy: Strategy::Margin,
         order: order.iter().map(|&index| Ranked { index, score: 0.5, reason: reason() }).collect(),
         probabilities: (0..films).flat_map(|_| [0.13, 0.87]).collect(),

@@ -6,13 +6,17 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use penumbra::dataset::planes::PlaneStore;
 use penumbra::imaging::{Augment, Fit, Plane, Preprocess};
-use penumbra::learn::distill::{DistillConfig, distill};
+use penumbra::learn::distill::{DistillConfig, Teacher, distill};
 use penumbra::learn::finetune::{FinetuneConfig, Labelled, ensemble, finetune};
+use penumbra::learn::fixmatch::{FixMatchConfig, fixmatch};
 use penumbra::learn::objective::ObjectiveConfig;
 use penumbra::learn::optimizer::OptimizerConfig;
 use penumbra::learn::pretrain::{PretrainConfig, Watch, pretrain};
 use penumbra::learn::schedule::Scaling;
-use penumbra::learn::{EVAL_BATCH, Flow, LearnError, Setting, StepReport, probabilities, read};
+use penumbra::learn::supervised::{SupervisedConfig, supervised};
+use penumbra::learn::{
+    EVAL_BATCH, Flow, LearnError, Recipe, Setting, StepReport, probabilities, read,
+};
 use penumbra::model::folder::{self, Kind, ModelCard, load_classifier, load_pretrained};
 use penumbra::model::{Architecture, Classifier, Pretrained, Stem};
 use penumbra::rng;
@@ -25,12 +29,17 @@ fn small() -> Architecture {
 
 /// Films of two kinds, brighter above or brighter below, each with waves of its own; a mirror image is of the same kind.
 fn films(count: usize) -> Arc<PlaneStore> {
+    films_of_contrast(count, 0.15)
+}
+
+/// The same with another difference between above and below.
+fn films_of_contrast(count: usize, contrast: f32) -> Arc<PlaneStore> {
     let edge: u32 = 24;
     let planes = (0..count).map(|index| {
         let mut random = rng::stream(11, "film", &[index as u64]);
         let (across, down) =
             (rng::uniform(&mut random, 0.2, 1.2), rng::uniform(&mut random, -1.2, 1.2));
-        let lower = if index % 2 == 1 { 0.15 } else { -0.15 };
+        let lower = if index % 2 == 1 { contrast } else { -contrast };
         let pixels = (0..edge * edge).map(|i| {
             let (x, y) = ((i % edge) as f32, (i / edge) as f32);
             let shade = if i / edge >= edge / 2 { lower } else { -lower };
@@ -147,7 +156,8 @@ fn fine_tuning_and_distillation_learn_two_kinds_of_films() {
         pretrain(&config(6), &store, &devices, 1, None, watch)
     });
     let start = trained.unwrap().network;
-    let setting = Setting { start: &start, classes: 2, store: &store, device: &device };
+    let (store_of, head) = (&store, None);
+    let setting = Setting { start: &start, classes: 2, store: store_of, device: &device, head };
     let patients: Vec<String> = (0..60).map(|row| format!("p{}", row / 2)).collect();
     let asked = std::cell::Cell::new(0);
     let mut labels = || {
@@ -156,41 +166,170 @@ fn fine_tuning_and_distillation_learn_two_kinds_of_films() {
         let rows: Vec<usize> = (0..if asked.get() > 4 { 24 } else { 16 }).collect();
         Labelled { classes: rows.iter().map(|row| row % 2).collect(), rows }
     };
+    let recipe = Recipe { rate: 2e-3, ema: 0.9, head_factor: 10.0, ..Recipe::from_encoder() };
     let config = FinetuneConfig {
         epochs: 12,
         batch: 4,
-        rate: 2e-3,
-        ema: 0.9,
+        recipe: recipe.clone(),
+        augment: Augment::weak(),
         ..FinetuneConfig::standard(SIZE, 1)
     };
-    let tuned =
-        finetune(&setting, &patients, &mut labels, &config, &mut |_| Flow::Continue).unwrap();
+    let go_on = &mut |_: &StepReport| Flow::Continue;
+    let tuned = finetune(&setting, &patients, &mut labels, &config, None, go_on).unwrap();
     assert_eq!(tuned.labelled.rows.len(), 24);
-    assert_eq!(tuned.models.len(), 3);
+    assert_eq!(tuned.models.len(), config.members);
     for (row, fold) in tuned.folds.iter().enumerate() {
         assert_eq!(*fold, tuned.folds[row ^ 1], "a patient is in two folds");
     }
     let right = |found: &[f32]| {
         found.chunks(2).enumerate().filter(|(row, p)| (p[1] > 0.5) == (row % 2 == 1)).count()
     };
-    let go_on = &mut |_| Flow::Continue;
-    let unseen = tuned.out_of_fold(&setting, SIZE, go_on).unwrap();
-    assert!(right(&unseen) >= 22, "{} of 24 unseen films are right", right(&unseen));
+    let unseen = &tuned.out_of_fold;
+    assert!(right(unseen) >= 22, "{} of 24 unseen films are right", right(unseen));
     let rows: Vec<usize> = (0..60).collect();
-    let teacher = ensemble(&tuned.models, &store, &rows, SIZE, &device, go_on).unwrap();
+    let done = &mut |_: usize| Flow::Continue;
+    let teacher = ensemble(&tuned.models, &store, &rows, SIZE, &device, done).unwrap();
     assert!(right(&teacher) >= 57, "the teacher is right on {} of 60", right(&teacher));
     let distilling = DistillConfig {
         epochs: 20,
         batch: 12,
-        rate: 2e-3,
-        ema: 0.9,
+        recipe,
+        augment: Augment::weak(),
         ..DistillConfig::standard(SIZE, 1)
     };
     let none = Labelled::default();
-    let student =
-        distill(&setting, &rows, teacher, &none, &distilling, &mut |_| Flow::Continue).unwrap();
-    let found = probabilities(&student, &store, &rows, SIZE, &device, go_on).unwrap();
+    let taught = Teacher::Probabilities(&teacher);
+    let student = distill(&setting, &rows, taught, &none, &distilling, None, go_on).unwrap();
+    let found = probabilities(&student, &store, &rows, SIZE, &device, done).unwrap();
     assert!(right(&found) >= 57, "the student is right on {} of 60", right(&found));
+    // The teachers themselves, asked about every view.
+    let asked = Teacher::Networks(&tuned.models);
+    let mixed = DistillConfig { mixup: 0.5, ..distilling };
+    let student = distill(&setting, &rows, asked, &none, &mixed, None, go_on).unwrap();
+    let found = probabilities(&student, &store, &rows, SIZE, &device, done).unwrap();
+    assert!(right(&found) >= 56, "the student is right on {} of 60", right(&found));
+}
+
+/// Few labels and many films, and how either way of learning takes them.
+struct FewLabels {
+    store: Arc<PlaneStore>,
+    start: Pretrained,
+    labelled: Labelled,
+    device: Device,
+}
+
+impl FewLabels {
+    fn new(labels: usize, contrast: f32) -> Self {
+        let rows: Vec<usize> = (0..labels).collect();
+        let labelled = Labelled { classes: rows.iter().map(|row| row % 2).collect(), rows };
+        let device = Device::flex();
+        Self {
+            store: films_of_contrast(160, contrast),
+            start: Pretrained::init(&small(), 7, &device),
+            labelled,
+            device,
+        }
+    }
+
+    fn setting(&self) -> Setting<'_> {
+        let (start, store, device) = (&self.start, &self.store, &self.device);
+        Setting { start, classes: 2, store, device, head: None }
+    }
+
+    /// Films without a label that a network is right about.
+    fn right(&self, network: &Classifier) -> usize {
+        let rows: Vec<usize> = (self.labelled.rows.len()..self.store.len()).collect();
+        let go_on = &mut |_| Flow::Continue;
+        let found = probabilities(network, &self.store, &rows, SIZE, &self.device, go_on).unwrap();
+        let pairs = rows.iter().zip(found.chunks(2));
+        pairs.filter(|(row, p)| (p[1] > 0.5) == (*row % 2 == 1)).count()
+    }
+
+    fn learn(&self, config: &FixMatchConfig) -> Result<(Classifier, Vec<f32>), LearnError> {
+        let rows: Vec<usize> = (0..self.store.len()).collect();
+        let go_on = &mut |_: &StepReport| Flow::Continue;
+        let found = fixmatch(&self.setting(), &rows, &self.labelled, None, config, go_on)?;
+        Ok((found.model, found.taken))
+    }
+}
+
+fn fixmatch_config(seed: u64) -> FixMatchConfig {
+    FixMatchConfig { steps: 150, batch: 8, ..FixMatchConfig::from_scratch(SIZE, seed) }
+}
+
+/// The same from labels alone.
+fn supervised_config(seed: u64) -> SupervisedConfig {
+    let FixMatchConfig { steps, batch, recipe, weak: augment, .. } = fixmatch_config(seed);
+    SupervisedConfig { size: SIZE, steps, batch, recipe, augment, seed }
+}
+
+#[test]
+fn unlabelled_films_help_where_labels_are_few() {
+    let few = FewLabels::new(6, 0.06);
+    let go_on = &mut |_: &StepReport| Flow::Continue;
+    let alone = supervised(&few.setting(), &few.labelled, &supervised_config(2), go_on).unwrap();
+    let (together, taken) = few.learn(&fixmatch_config(2)).unwrap();
+    let wrong = |network| few.store.len() - few.labelled.rows.len() - few.right(network);
+    let (alone, together) = (wrong(&alone), wrong(&together));
+    assert!(together < alone && together <= 5, "wrong about {together}, without them {alone}");
+    // Near the end most films are sure, of either class.
+    assert!(
+        taken.iter().all(|&share| share > 0.3) && taken.iter().sum::<f32>() <= 1.0,
+        "{taken:?}"
+    );
+}
+
+#[test]
+fn fixmatch_repeats_and_keeps_the_statistics_of_an_encoder() {
+    let few = FewLabels::new(6, 0.15);
+    let short = FixMatchConfig { steps: 4, ..FixMatchConfig::from_encoder(SIZE, 3) };
+    let statistics = |encoder: &penumbra::model::Encoder| -> Vec<Vec<f32>> {
+        struct Unmoved(Vec<Vec<f32>>);
+        impl burn::module::ModuleVisitor for Unmoved {
+            fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
+                self.0.push(read(param.val()).unwrap());
+            }
+        }
+        let mut all = Unmoved(Vec::new());
+        encoder.valid().visit(&mut all);
+        all.0
+    };
+    let before = statistics(&few.start.encoder);
+    let kept = |config: &FixMatchConfig| {
+        let after = statistics(&few.learn(config).unwrap().0.encoder);
+        let same = before.iter().zip(&after).filter(|(before, after)| before == after).count();
+        (same, after)
+    };
+    let (frozen, once) = kept(&short);
+    assert_eq!(once, kept(&short).1, "the same seed gave another network");
+    let recipe = Recipe { freeze_statistics: false, ..short.recipe.clone() };
+    let (free, _) = kept(&FixMatchConfig { recipe, ..short });
+    // Running means and variances alone stay, two of each batch norm.
+    assert!(frozen > 0 && frozen % 2 == 0 && free == 0, "{frozen} and {free} tensors stayed");
+}
+
+#[test]
+fn learning_from_few_labels_ends_early_with_the_reason() {
+    let few = FewLabels::new(6, 0.15);
+    let config = fixmatch_config(0);
+    let mut huge = config.clone();
+    huge.recipe.rate = 1e30;
+    assert!(matches!(few.learn(&huge), Err(LearnError::NotANumber { .. })));
+    let rows: Vec<usize> = (0..few.store.len()).collect();
+    let mut steps = 0;
+    let stopped = fixmatch(&few.setting(), &rows, &few.labelled, None, &config, &mut |_| {
+        steps += 1;
+        if steps == 2 { Flow::Stop } else { Flow::Continue }
+    });
+    assert!(matches!(stopped, Err(LearnError::Stopped)) && steps == 2);
+    let one_class = Labelled { rows: vec![0, 2], classes: vec![0, 0] };
+    let go_on = &mut |_: &StepReport| Flow::Continue;
+    let missing = fixmatch(&few.setting(), &rows, &one_class, None, &config, go_on);
+    assert!(matches!(missing, Err(LearnError::TooLittle(_))));
+    let nothing = fixmatch(&few.setting(), &[], &few.labelled, None, &config, go_on);
+    assert!(matches!(nothing, Err(LearnError::TooLittle(_))));
+    let alone = supervised(&few.setting(), &one_class, &supervised_config(0), go_on);
+    assert!(matches!(alone, Err(LearnError::TooLittle(_))));
 }
 
 #[test]

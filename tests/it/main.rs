@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that unwraps nothing fails by panicking")]
 
 mod cli;
+mod comparison;
 mod engine;
 mod films;
 #[cfg(feature = "gpu")]
@@ -13,3 +14,6 @@ mod learning;
 mod metrics;
 mod query;
 mod session;
+mod simulate;
+mod stages;
+mod stages_from_a_head;

@@ -1,6 +1,8 @@
 //! Ranking against scikit-learn, scikit-activeml and slow restatements.
 #![expect(clippy::unwrap_used, reason = "tests may unwrap")]
 
+mod strategies;
+
 use std::collections::BTreeSet;
 
 use approx::assert_abs_diff_eq;
@@ -49,6 +51,8 @@ fn chosen(ranked: &[Ranked]) -> Vec<usize> {
 struct Films {
     ids: Vec<FilmId>,
     x: Embeddings,
+    views: Option<Vec<Embeddings>>,
+    head: Head,
     probabilities: Vec<f32>,
     class_count: usize,
     labelled: Vec<usize>,
@@ -59,9 +63,18 @@ struct Films {
 impl Films {
     fn new(x: Embeddings, labelled: Vec<usize>) -> Self {
         let candidates = (0..x.len()).filter(|i| !labelled.contains(i)).collect();
-        let classes = labelled.iter().map(|i| i % 2).collect();
-        let ids = film_ids(x.len());
-        Self { ids, x, probabilities: Vec::new(), class_count: 2, labelled, classes, candidates }
+        let classes: Vec<usize> = labelled.iter().map(|i| i % 2).collect();
+        Self {
+            ids: film_ids(x.len()),
+            head: Head::fit(&x, &labelled, &classes, 2, 1.0, None),
+            x,
+            views: None,
+            probabilities: Vec::new(),
+            class_count: 2,
+            labelled,
+            classes,
+            candidates,
+        }
     }
 
     /// Two hundred films around five centres, with probabilities that follow the first dimension.
@@ -84,6 +97,9 @@ impl Films {
         Pool {
             ids: &self.ids,
             embeddings: &self.x,
+            features: &self.x,
+            views: self.views.as_deref(),
+            head: &self.head,
             probabilities: &self.probabilities,
             class_count: self.class_count,
             labelled: &self.labelled,
@@ -100,6 +116,11 @@ impl Films {
         self.candidates.retain(|&candidate| candidate != film);
         self.labelled.push(film);
         self.classes.push(class);
+        self.refit();
+    }
+
+    fn refit(&mut self) {
+        self.head = Head::fit(&self.x, &self.labelled, &self.classes, self.class_count, 1.0, None);
     }
 }
 
@@ -310,8 +331,8 @@ fn names_survive_text_and_json() {
         assert!(!strategy.describe().is_empty() && !strategy.describe().contains('\n'));
     }
     assert_eq!(Strategy::default().to_string(), "typiclust+margin");
-    let error = "badge".parse::<Strategy>().unwrap_err().to_string();
-    assert!(error.contains("k-center") && error.ends_with("badge"), "{error}");
+    let error = "oracle".parse::<Strategy>().unwrap_err().to_string();
+    assert!(error.contains("k-center") && error.ends_with("oracle"), "{error}");
 }
 
 #[test]
@@ -319,6 +340,14 @@ fn reasons_read_well() {
     let reason = Reason::Typical { cluster: 11, clusters: 40, labelled: 0, typicality: 3.12 };
     assert_eq!(reason.to_string(), "cluster 12 of 40, no label yet, typicality 3.1");
     assert_eq!(Reason::Margin { margin: 0.031 }.to_string(), "margin 0.03");
+    let reason = Reason::BalancedMargin { margin: 0.5, labels: 1 };
+    assert_eq!(reason.to_string(), "margin 0.50, likeliest class with 1 label");
+    let reason = Reason::Coverage { films: 41 };
+    assert_eq!(reason.to_string(), "stands for 41 films that no label does");
+    let reason = Reason::JointDisagreement { nats: 0.21, before: 0.4 };
+    assert_eq!(reason.to_string(), "disagreement 0.210 nats on top of 0.400");
+    let reason = Reason::ViewVariance { deviation: 0.123 };
+    assert_eq!(reason.to_string(), "probability ± 0.12 over its views");
 }
 
 proptest! {
@@ -333,11 +362,14 @@ proptest! {
         count in 0usize..50,
         strategy in prop::sample::select(Strategy::ALL.to_vec()),
         sanitised in any::<bool>(),
+        with_views in any::<bool>(),
     ) {
         let rows = values.len() / 3;
         let x = Embeddings::new(3, values[..rows * 3].to_vec()).unwrap();
         let mut films = Films::new(if sanitised { x.normalised() } else { x }, (0..labels.min(rows)).collect());
         films.probabilities = values.iter().cycle().take(rows * 2).copied().collect();
+        let other = values.iter().rev().take(rows * 3).copied().collect();
+        films.views = with_views.then(|| vec![Embeddings::new(3, other).unwrap()]);
         let ranked = chosen(&films.rank(strategy, count));
         prop_assert_eq!(ranked.len(), count.min(films.candidates.len()));
         let distinct: BTreeSet<usize> = ranked.iter().copied().collect();
@@ -366,7 +398,14 @@ proptest! {
 fn an_unusable_film_comes_last() {
     let mut films = Films::sample(0);
     films.probabilities[2 * 33] = f32::NAN;
-    for strategy in [Strategy::Margin, Strategy::Entropy, Strategy::LeastConfidence] {
+    for strategy in [
+        Strategy::Margin,
+        Strategy::Entropy,
+        Strategy::LeastConfidence,
+        Strategy::ClassBalanced,
+        Strategy::DensityWeighted,
+        Strategy::Badge,
+    ] {
         assert_eq!(films.rank(strategy, 200)[199].index, 33);
     }
 }

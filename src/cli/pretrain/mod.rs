@@ -6,17 +6,17 @@ mod probe;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
 use self::log::Log;
 use self::probe::Probe;
 use super::Answer;
 use super::args::PretrainArgs;
 use super::films::Films;
+use super::interrupt::stop_on_ctrl_c;
 use crate::config::{Home, check_name};
 use crate::device::{self, Compute};
 use crate::engine::worker::source_preprocess;
@@ -26,8 +26,9 @@ use crate::learn::pretrain::{Checkpoints, History, PretrainConfig, Watch, pretra
 use crate::learn::{Flow, LearnError};
 use crate::model::folder::{self, Kind, ModelCard, SIZES};
 
-/// Exit code of a process that Ctrl-C ended.
-const INTERRUPTED: i32 = 130;
+/// What the first Ctrl-C is answered with.
+const STOPPING: &str =
+    "writing a checkpoint after this step; Ctrl-C again ends at once without one";
 
 /// Pretrains and saves the model under its name.
 ///
@@ -51,7 +52,7 @@ pub fn run(
     if let Some(probe) = &probe {
         println!("looking on with {} labels, which nothing is chosen by", probe.labels());
     }
-    let stop = stop_on_ctrl_c()?;
+    let stop = stop_on_ctrl_c(STOPPING)?;
     let checkpoints = Checkpoints {
         folder: checkpoint.clone(),
         resume: args.running.resume,
@@ -139,20 +140,6 @@ fn folders(home: &Home, args: &PretrainArgs) -> anyhow::Result<(PathBuf, PathBuf
         );
     }
     Ok((folder, checkpoint))
-}
-
-/// Returns a flag that the first Ctrl-C raises; the second one ends the process.
-fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::Relaxed) {
-            std::process::exit(INTERRUPTED);
-        }
-        eprintln!("writing a checkpoint after this step; Ctrl-C again ends at once without one");
-    })
-    .context("cannot wait for Ctrl-C")?;
-    Ok(stop)
 }
 
 /// Writes the curves beside the model: `pretrain.csv`, `pretrain.svg`, and `probe.csv` if there were probes.

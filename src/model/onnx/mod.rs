@@ -16,9 +16,10 @@ use prost::Message as _;
 use self::graph::{Graph, float, int, ints, value};
 use self::proto::{ModelProto, OperatorSetIdProto, StringStringEntryProto};
 use super::block::{Block, ConvNorm};
+use super::head::{LENGTH_OFFSET, ROOT_OFFSET};
 use super::resnet::IMAGENET;
 use super::selective_kernel::{AveragePool, SelectiveKernel};
-use super::{Classifier, ClassifierHead, Encoder};
+use super::{Classifier, ClassifierHead, Encoder, Probe};
 
 /// Most bytes that a protobuf message can have.
 const MOST: usize = i32::MAX as usize;
@@ -43,7 +44,7 @@ pub fn encoder(
     size: usize,
     notes: &[(&str, String)],
 ) -> Result<Vec<u8>, OnnxError> {
-    let mut exporter = Exporter { graph: Graph::default(), size };
+    let mut exporter = Exporter { graph: Graph::default(), size, groups: Vec::new() };
     let length = exporter.encoder(encoder, "features")?;
     exporter.finish(size, "features", length, notes)
 }
@@ -57,13 +58,17 @@ pub fn classifier(
     size: usize,
     notes: &[(&str, String)],
 ) -> Result<Vec<u8>, OnnxError> {
-    let mut exporter = Exporter { graph: Graph::default(), size };
+    let mut exporter = Exporter { graph: Graph::default(), size, groups: Vec::new() };
     exporter.encoder(&classifier.encoder, "encoder.features")?;
     let ClassifierHead { first, scores } = &classifier.head;
     let hidden = exporter.linear("head.first.linear", &first.linear, "encoder.features")?;
     let hidden = exporter.norm("head.first.norm", &first.norm, &hidden)?;
     let hidden = exporter.relu("head.first.relu", &hidden);
-    exporter.linear("logits", scores, &hidden)?;
+    let output = if classifier.probe.is_some() { "head.scores" } else { "logits" };
+    exporter.linear(output, scores, &hidden)?;
+    if let Some(probe) = &classifier.probe {
+        exporter.probe(probe, output)?;
+    }
     exporter.finish(size, "logits", scores.weight.dims()[1], notes)
 }
 
@@ -72,6 +77,8 @@ struct Exporter {
     graph: Graph,
     /// Edge of the feature map, on which the padding of pooling depends.
     size: usize,
+    /// Outputs of the groups so far with their channels.
+    groups: Vec<(String, usize)>,
 }
 
 impl Exporter {
@@ -117,10 +124,46 @@ impl Exporter {
             hidden = self.block(&format!("blocks.{i}"), block, &hidden)?;
             let last = block.last.as_ref().map_or(&block.norm2, |last| &last.norm);
             features = last.gamma.dims()[0];
+            // A group's blocks have as many channels as its last, and each group has more than the one before.
+            self.groups.pop_if(|(_, channels)| *channels == features);
+            self.groups.push((hidden.clone(), features));
         }
         let pooled = self.graph.node("GlobalAveragePool", "pooled", &[&hidden], Vec::new());
         self.graph.node("Flatten", output, &[&pooled], vec![int("axis", 1)]);
         Ok(features)
+    }
+
+    /// Adds the scores of a linear head on the pyramid to those of `scores`; the sum is `logits`.
+    fn probe(&mut self, probe: &Probe, scores: &str) -> Result<(), OnnxError> {
+        let groups = self.groups.split_off(self.groups.len().saturating_sub(3));
+        let mut means = Vec::new();
+        for (i, (map, _)) in groups.iter().enumerate() {
+            means.push(self.operation("GlobalAveragePool", &format!("pyramid.{i}"), &[map]));
+        }
+        let means: Vec<&str> = means.iter().map(String::as_str).collect();
+        self.graph.node("Concat", "pyramid.means", &means, vec![int("axis", 1)]);
+        self.graph.node("Flatten", "pyramid", &["pyramid.means"], vec![int("axis", 1)]);
+        let dim = probe.centre.dims()[0];
+        self.graph.weight("probe.centre", probe.centre.val())?;
+        self.graph.constant("probe.root_offset", &[1], &[ROOT_OFFSET]);
+        self.graph.constant("probe.least", &[1], &[LENGTH_OFFSET / dim as f32]);
+        self.graph.constant("probe.shares", &[dim, 1], &vec![1.0 / dim as f32; dim]);
+        self.operation("Add", "probe.positive", &["pyramid", "probe.root_offset"]);
+        self.operation("Sqrt", "probe.roots", &["probe.positive"]);
+        self.operation("Sub", "probe.centred", &["probe.roots", "probe.centre"]);
+        self.operation("Mul", "probe.squares", &["probe.centred", "probe.centred"]);
+        self.operation("MatMul", "probe.mean", &["probe.squares", "probe.shares"]);
+        self.operation("Add", "probe.mean_square", &["probe.mean", "probe.least"]);
+        self.operation("Sqrt", "probe.length", &["probe.mean_square"]);
+        self.operation("Div", "probe.features", &["probe.centred", "probe.length"]);
+        self.linear("probe.scores", &probe.scores, "probe.features")?;
+        self.operation("Add", "logits", &[scores, "probe.scores"]);
+        Ok(())
+    }
+
+    /// An operation without settings.
+    fn operation(&mut self, operation: &str, name: &str, inputs: &[&str]) -> String {
+        self.graph.node(operation, name, inputs, Vec::new())
     }
 
     /// Films with as many channels as the first convolution has, normalised if need be.

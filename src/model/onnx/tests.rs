@@ -11,7 +11,7 @@ use super::proto::{ModelProto, TensorProto};
 use crate::fsutil::write_atomic;
 use crate::model::architecture::SK_RATIO;
 use crate::model::{
-    Architecture, Classifier, Layout, Normalisation, Pretrained, Stem, onnx, seeded,
+    Architecture, Classifier, Layout, Normalisation, Pretrained, Probe, Stem, onnx, seeded,
 };
 
 /// A network, its ONNX file, and what it computes itself.
@@ -55,6 +55,7 @@ fn architectures() -> Vec<(&'static str, Architecture, usize, Option<usize>)> {
             Some(2),
         ),
         ("encoder, torchvision", torchvision, 64, None),
+        ("classifier, probe", plain(18, 0.125, Stem::Standard), 64, Some(3)),
     ]
 }
 
@@ -67,6 +68,10 @@ fn cases() -> Vec<Case> {
             let notes = [("name", name.to_owned())];
             let (bytes, output) = if let Some(classes) = classes {
                 let mut model = Classifier::init(&architecture, classes, &device);
+                if name.ends_with("probe") {
+                    let dim = architecture.pyramid_features();
+                    model.probe = Some(Probe::init(dim, classes, &device));
+                }
                 seeded::fill(&mut model);
                 (onnx::classifier(&model, size, &notes), model.forward(films))
             } else {

@@ -1,0 +1,26 @@
+//! Ctrl-C in the middle of long work.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context as _;
+
+/// Exit code of a process that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
+/// Returns a flag that the first Ctrl-C raises, saying `message`; the second one ends the process.
+///
+/// # Errors
+/// Fails if Ctrl-C cannot be waited for.
+pub fn stop_on_ctrl_c(message: &'static str) -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if asked.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED);
+        }
+        eprintln!("{message}");
+    })
+    .context("cannot wait for Ctrl-C")?;
+    Ok(stop)
+}

@@ -1,0 +1,179 @@
+//! `penumbra distill`: a student that learns from classifiers on labelled and unlabelled films.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use anyhow::bail;
+use serde_json::json;
+
+use super::progress::Progress;
+use super::{Embedded, Lesson, Made, Start, finish, new_folder};
+use crate::cli::Answer;
+use crate::cli::interrupt::stop_on_ctrl_c;
+use crate::cli::stage_args::{DistillArgs, StartArgs};
+use crate::config::Home;
+use crate::dataset::planes::PlaneStore;
+use crate::device::Compute;
+use crate::imaging::Preprocess;
+use crate::learn::distill::{DistillConfig, Teacher, distill};
+use crate::learn::finetune::Labelled;
+use crate::learn::{Flow, HeadFit, LearnError, Recipe, Setting};
+use crate::model::{Classifier, Network, Stem};
+use crate::predict::{Model, Predictor};
+
+/// Learns and saves the model under its name.
+///
+/// # Errors
+/// Fails if a teacher does not classify or knows other classes, if the films cannot be read, if learning fails, or if the
+/// model cannot be written.
+pub fn run(
+    home: &Home,
+    args: &DistillArgs,
+    compute: &Compute,
+    threads: usize,
+) -> anyhow::Result<Answer> {
+    let folder = new_folder(home, &args.stage.out)?;
+    let lesson = Lesson::labelled(&args.stage)?.and_unlabelled(&args.stage, &args.unlabelled)?;
+    let shape = if args.original { original(&args.start) } else { args.start.clone() };
+    let start = Start::find(home, &shape, args.stage.seed, compute)?;
+    let store = lesson.load(start.preprocess, threads)?;
+    let config = config(args, &start);
+    let (labels, films) = (lesson.labelled.rows.len(), store.len());
+    eprintln!(
+        "{labels} labels, {films} films, {}, {} px, on {compute}",
+        start.architecture, config.size
+    );
+    let started = Instant::now();
+    let (classes, device) = (lesson.classes(), &compute.device);
+    let embedded = start
+        .parent
+        .is_some()
+        .then(|| Embedded::new(&start, &lesson, &store, compute))
+        .transpose()?;
+    let fit = embedded.as_ref().map(|embedded| |labelled: &Labelled| embedded.fit(labelled));
+    let head = fit.as_ref().map(|fit| fit as &HeadFit<'_>);
+    let setting = Setting { start: &start.network, classes, store: &store, device, head };
+    let teachers = teachers(home, args, compute, &lesson)?;
+    let (networks, known);
+    let teacher = if args.same_view || args.original {
+        networks = same_size(teachers, start.preprocess)?;
+        Teacher::Networks(&networks)
+    } else {
+        known = teach(&teachers, &lesson, (start.preprocess, &store), threads)?;
+        Teacher::Probabilities(&known)
+    };
+    let checkpoint = home.models().join(format!("{}.checkpoint", args.stage.out));
+    if checkpoint.exists() && !args.resume {
+        bail!(
+            "an interrupted run has left a checkpoint; go on with --resume, or delete it: {}",
+            checkpoint.display()
+        );
+    }
+    let stop =
+        stop_on_ctrl_c("stopping; a checkpoint is written first, Ctrl-C again ends at once")?;
+    let (rows, mut progress) = (lesson.rows(), Progress::new());
+    let labelled = &lesson.labelled;
+    let checkpointed = Some(checkpoint.as_path());
+    let model = distill(&setting, &rows, teacher, labelled, &config, checkpointed, &mut |report| {
+        let stopped = stop.load(Ordering::Relaxed);
+        if stopped { Flow::Stop } else { progress.step(report) }
+    });
+    progress.finish();
+    if matches!(model, Err(LearnError::Stopped)) {
+        bail!("interrupted; the same command with --resume goes on: {}", checkpoint.display());
+    }
+    let model = model?;
+    let made = Made {
+        model,
+        how: json!({
+            "distill": config,
+            "teachers": args.teacher,
+            "labels": labels,
+            "films": films,
+            "device": compute.name,
+        }),
+        metrics: json!({}),
+    };
+    finish(made, &args.stage, &lesson, start, &folder, started)?;
+    Ok(Answer::Yes)
+}
+
+/// The published system's student: a ResNet-50 that sees 224 pixels.
+fn original(start: &StartArgs) -> StartArgs {
+    let arch = Network { depth: 50, selective: false };
+    StartArgs { model: None, arch, width: 1.0, stem: Stem::Standard, size: 224, ..start.clone() }
+}
+
+/// Loads the teachers, which must know the classes of the labels file.
+fn teachers(
+    home: &Home,
+    args: &DistillArgs,
+    compute: &Compute,
+    lesson: &Lesson,
+) -> anyhow::Result<Vec<Predictor>> {
+    let load = |name: &String| {
+        let teacher = Predictor::load(&home.model(name), &compute.device)?;
+        let (classes, expected) = (&teacher.card.classes, &lesson.films.classes);
+        if matches!(teacher.model, Model::Pretrained(_)) {
+            bail!("the model {name} embeds and does not classify; give a classifier as --teacher");
+        }
+        if classes != expected {
+            bail!("the model {name} knows the classes {classes:?}, the labels file {expected:?}");
+        }
+        Ok(teacher)
+    };
+    args.teacher.iter().map(load).collect()
+}
+
+/// Returns the teachers' networks, which must see films as the student does.
+fn same_size(teachers: Vec<Predictor>, preprocess: Preprocess) -> anyhow::Result<Vec<Classifier>> {
+    let network = |teacher: Predictor| match teacher.model {
+        Model::Classifier(network) if teacher.card.preprocess == preprocess => Ok(*network),
+        _ => bail!(
+            "a teacher that is asked about the student's views sees films in its size and fit"
+        ),
+    };
+    teachers.into_iter().map(network).collect()
+}
+
+/// Returns the mean of the teachers' class probabilities of all films, row-major. A teacher sees films as it was trained
+/// to, which may be larger than the student's.
+fn teach(
+    teachers: &[Predictor],
+    lesson: &Lesson,
+    (preprocess, store): (Preprocess, &Arc<PlaneStore>),
+    threads: usize,
+) -> anyhow::Result<Vec<f32>> {
+    let rows = lesson.rows();
+    let mut mean = vec![0.0; rows.len() * lesson.classes()];
+    for teacher in teachers {
+        let own = if teacher.card.preprocess == preprocess {
+            Arc::clone(store)
+        } else {
+            lesson.load(teacher.card.preprocess, threads)?
+        };
+        let found = teacher.probabilities(&own, &rows)?.unwrap_or_default();
+        let share = (teachers.len() as f32).recip();
+        mean.iter_mut().zip(found).for_each(|(sum, p)| *sum += share * p);
+    }
+    Ok(mean)
+}
+
+fn config(args: &DistillArgs, start: &Start) -> DistillConfig {
+    let (size, seed) = (start.preprocess.size, args.stage.seed);
+    let standard = if args.original {
+        DistillConfig::original(size, seed)
+    } else if start.parent.is_some() {
+        DistillConfig::standard(size, seed)
+    } else {
+        DistillConfig { recipe: Recipe::from_scratch(), ..DistillConfig::standard(size, seed) }
+    };
+    DistillConfig {
+        epochs: args.epochs.unwrap_or(standard.epochs),
+        batch: args.batch.unwrap_or(standard.batch),
+        temperature: args.temperature.map_or(standard.temperature, |value| value as f32),
+        mixup: args.mixup.unwrap_or(standard.mixup),
+        ..standard
+    }
+}

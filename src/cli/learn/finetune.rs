@@ -1,0 +1,93 @@
+//! `penumbra finetune`: a classifier from a pretrained encoder and labels.
+//!
+//! Networks of the folds say, on films that they have not seen, when to stop and what fine-tuning is worth; the model that
+//! is saved learns from all labels for as long.
+
+use std::time::Instant;
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use super::progress::Progress;
+use super::{Embedded, Lesson, Made, Start, finish, new_folder};
+use crate::cli::Answer;
+use crate::cli::stage_args::FinetuneArgs;
+use crate::config::Home;
+use crate::device::Compute;
+use crate::learn::Setting;
+use crate::learn::finetune::{FinetuneConfig, Labelled, finetune};
+use crate::learn::metrics::Metrics;
+
+/// Films in a step of SimCLR v2's own recipe, as the published system had it.
+const REFERENCE_BATCH: usize = 32;
+
+/// Learns and saves the model under its name.
+///
+/// # Errors
+/// Fails if the films cannot be read, if learning fails, or if the model cannot be written.
+pub fn run(
+    home: &Home,
+    args: &FinetuneArgs,
+    compute: &Compute,
+    threads: usize,
+) -> anyhow::Result<Answer> {
+    let folder = new_folder(home, &args.stage.out)?;
+    let lesson = Lesson::labelled(&args.stage)?;
+    let start = Start::pretrained(home, &args.model, compute)?;
+    let store = lesson.load(start.preprocess, threads)?;
+    let config = config(args, &start);
+    let labels = store.len();
+    eprintln!("{labels} labels, {}, {} px, on {compute}", start.architecture, config.size);
+    let started = Instant::now();
+    let (classes, device) = (lesson.classes(), &compute.device);
+    let embedded = Embedded::new(&start, &lesson, &store, compute)?;
+    let fit = |labelled: &Labelled| embedded.fit(labelled);
+    let head = (!args.simclr).then_some(&fit as _);
+    let setting = Setting { start: &start.network, classes, store: &store, device, head };
+    let mut progress = Progress::new();
+    let (patients, labelled) = (&lesson.films.patients, &lesson.labelled);
+    let tuned =
+        finetune(&setting, patients, &mut || labelled.clone(), &config, None, &mut |report| {
+            progress.step(report)
+        })?;
+    progress.finish();
+    let metrics =
+        Metrics::of(&tuned.out_of_fold, &labelled.classes, classes, lesson.films.positive())
+            .context("cross-validation gave no figures")?;
+    if !args.stage.json {
+        let (folds, epochs) = (config.folds, tuned.epochs);
+        println!(
+            "by cross-validation in {folds} folds, patient by patient, after {epochs} passes:\n{metrics}"
+        );
+    }
+    let model = tuned.models.into_iter().next().context("no network was trained")?;
+    let made = Made {
+        model,
+        how: json!({
+            "finetune": config,
+            "epochs": tuned.epochs,
+            "temperature": tuned.temperature,
+            "labels": labels,
+            "device": compute.name,
+        }),
+        metrics: json!({ "cross_validated": metrics }),
+    };
+    finish(made, &args.stage, &lesson, start, &folder, started)?;
+    Ok(Answer::Yes)
+}
+
+fn config(args: &FinetuneArgs, start: &Start) -> FinetuneConfig {
+    let (size, seed) = (start.preprocess.size, args.stage.seed);
+    let standard = if args.simclr {
+        FinetuneConfig::simclr(size, REFERENCE_BATCH, seed)
+    } else {
+        FinetuneConfig::standard(size, seed)
+    };
+    FinetuneConfig {
+        epochs: args.epochs.unwrap_or(standard.epochs),
+        folds: args.folds.unwrap_or(standard.folds),
+        // A model folder holds one network.
+        members: 1,
+        ..standard
+    }
+}

@@ -1,0 +1,324 @@
+//! How a simulation learns from the labels bought so far.
+//!
+//! A method is a variant, an arm in [`Method::recipe`] that gives its settings, and a function that learns from the
+//! labels bought and returns the class probabilities of the evaluation films. The settings are part of the name under
+//! which a cell is stored, so nothing that changes the outcome stands outside of them.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use serde::Serialize;
+use serde_json::json;
+
+use super::bench::{Bench, HANDMADE_SEED};
+use crate::engine::ranking::FOLDS;
+use crate::learn::distill::{DistillConfig, Teacher, distill};
+use crate::learn::finetune::{
+    FineTuned, FinetuneConfig, FoldAssigner, Labelled, ensemble, finetune,
+};
+use crate::learn::fixmatch::{FixMatchConfig, fixmatch};
+use crate::learn::optimizer::OptimizerConfig;
+use crate::learn::supervised::{SupervisedConfig, supervised};
+use crate::learn::{Flow, HeadFit, Setting, StepReport, probabilities};
+use crate::model::{Classifier, LinearHead};
+use crate::query::propagation::{ALPHA, NEIGHBOURS, vote};
+use crate::query::{Head, L2_GRID, Regularisation};
+
+/// How a simulation learns from the labels bought so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Method {
+    /// Logistic head on the pretrained features
+    Head,
+    /// Encoder fine-tuned beside the head, stopped and calibrated by cross-validation, the mean of networks
+    Finetune,
+    /// The same as SimCLR v2 does it: no head, LARS, mirror images alone
+    FinetuneSimclr,
+    /// Student taught by the fine-tuned networks on the whole pool
+    Distill,
+    /// Logistic head on hand-made features, gradients and pixels: the floor
+    LinearFloor,
+    /// Labels spread over the pool along the pretrained features
+    Propagation,
+    /// FixMatch on the whole pool, from the pretrained encoder
+    Fixmatch,
+    /// FixMatch on the whole pool, from random weights; the head on the pretrained features estimates the prior
+    FixmatchScratch,
+    /// Labels alone, from random weights
+    Supervised,
+}
+
+/// What a method made of the labels bought.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Learnt {
+    /// Class probabilities of the evaluation films, films x classes, row-major.
+    pub probabilities: Vec<f32>,
+    /// Labels that the method looked at: the bought ones, unless it is a baseline that takes more.
+    pub labels_looked_at: usize,
+    /// Seconds of work taken over from an earlier cell, which belong to this one too.
+    pub seconds_before: f32,
+}
+
+type Learn = Box<dyn Fn(&Bench<'_>, &Labelled) -> anyhow::Result<Learnt>>;
+
+/// A method with its settings.
+pub struct Recipe {
+    /// All of the settings, the seed of the optimisation among them.
+    pub config: serde_json::Value,
+    learn: Learn,
+}
+
+impl Recipe {
+    fn new<C: Serialize + 'static>(
+        config: C,
+        learn: fn(&Bench<'_>, &Labelled, &C) -> anyhow::Result<Learnt>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            config: serde_json::to_value(&config)?,
+            learn: Box::new(move |bench, bought| learn(bench, bought, &config)),
+        })
+    }
+
+    /// Learns from the labels bought and predicts the evaluation films; nothing of what earlier cells did changes the
+    /// outcome.
+    ///
+    /// # Errors
+    /// Fails if there are too few labels, if the device failed, or as stopped after Ctrl-C.
+    pub fn learn(&self, bench: &Bench<'_>, bought: &Labelled) -> anyhow::Result<Learnt> {
+        (self.learn)(bench, bought)
+    }
+}
+
+impl Method {
+    /// Returns the name used on the command line and in files.
+    pub fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// Returns the method with its settings for an encoder of this input size and an optimisation seed.
+    ///
+    /// # Errors
+    /// Fails if the settings cannot be written as JSON.
+    pub fn recipe(self, size: u32, seed: u64) -> anyhow::Result<Recipe> {
+        match self {
+            Self::Head => {
+                let settings = json!({ "folds": FOLDS, "l2_grid": L2_GRID });
+                Recipe::new(settings, |bench, bought, _| Ok(head(bench, bought)))
+            }
+            Self::Finetune => Recipe::new(FinetuneConfig::standard(size, seed), fine_tuned),
+            Self::FinetuneSimclr => Recipe::new(FinetuneConfig::simclr(size, 32, seed), fine_tuned),
+            Self::Distill => Recipe::new(
+                (FinetuneConfig::standard(size, seed), DistillConfig::standard(size, seed)),
+                distilled,
+            ),
+            Self::LinearFloor => {
+                let settings = json!({ "folds": FOLDS, "l2_grid": L2_GRID, "seed": HANDMADE_SEED });
+                Recipe::new(settings, |bench, bought, _| linear_floor(bench, bought))
+            }
+            Self::Propagation => {
+                let settings =
+                    json!({ "neighbours": NEIGHBOURS, "alpha": ALPHA, "prior": "of the head" });
+                Recipe::new(settings, |bench, bought, _| Ok(propagated(bench, bought)))
+            }
+            Self::Fixmatch => {
+                Recipe::new(FixMatchConfig::from_encoder(size, seed), |bench, bought, config| {
+                    let head = head_fit(bench, bought);
+                    fix_matched(bench, bought, config, &bench.setting(bench.base, Some(&head)))
+                })
+            }
+            Self::FixmatchScratch => {
+                Recipe::new(FixMatchConfig::from_scratch(size, seed), |bench, bought, config| {
+                    let start = bench.random(config.seed);
+                    fix_matched(bench, bought, config, &bench.setting(&start, None))
+                })
+            }
+            Self::Supervised => {
+                Recipe::new(SupervisedConfig::from_scratch(size, seed), supervised_alone)
+            }
+        }
+    }
+}
+
+fn head(bench: &Bench<'_>, bought: &Labelled) -> Learnt {
+    let fitted = fit_head(bench, bought, &mut Regularisation::default(), None);
+    Learnt {
+        probabilities: fitted.probabilities(&bench.eval_features),
+        labels_looked_at: bought.rows.len(),
+        seconds_before: 0.0,
+    }
+}
+
+/// Fits the head on the features of the pool, choosing its penalty anew if that is due.
+pub fn fit_head(
+    bench: &Bench<'_>,
+    bought: &Labelled,
+    regularisation: &mut Regularisation,
+    warm: Option<&Head>,
+) -> Head {
+    let folds = FoldAssigner::new(FOLDS).assign_all(bought, &bench.pool.patients);
+    let classes = bench.classes();
+    let Labelled { rows, classes: truth } = bought;
+    // A choice of the penalty that is broken off would be another choice: this takes seconds and is not.
+    let go_on = &mut || Flow::Continue;
+    let l2 = regularisation.refresh(&bench.features, rows, truth, classes, &folds, go_on);
+    Head::fit(&bench.features, rows, truth, classes, l2, warm)
+}
+
+/// Returns what fits the head to some of the labels bought, with the penalty that suits them all.
+fn head_fit<'b>(bench: &'b Bench<'_>, bought: &Labelled) -> impl Fn(&Labelled) -> LinearHead + 'b {
+    let mut regularisation = Regularisation::default();
+    fit_head(bench, bought, &mut regularisation, None);
+    let l2 = regularisation.l2();
+    move |Labelled { rows, classes }| {
+        let head = Head::fit(&bench.features, rows, classes, bench.classes(), l2, None);
+        head.linear(bench.centre())
+    }
+}
+
+/// Returns the mean of the head's probabilities over the pool, an estimate of the classes' shares that a strategy's choice
+/// of films does not bias as it does the labels' own.
+fn estimated_prior(bench: &Bench<'_>, bought: &Labelled) -> Vec<f32> {
+    let head = fit_head(bench, bought, &mut Regularisation::default(), None);
+    let classes = bench.classes();
+    let mut mean = vec![0.0; classes];
+    for row in head.probabilities(&bench.features).chunks_exact(classes) {
+        mean.iter_mut().zip(row).for_each(|(sum, p)| *sum += p / bench.features.len() as f32);
+    }
+    mean
+}
+
+fn linear_floor(bench: &Bench<'_>, bought: &Labelled) -> anyhow::Result<Learnt> {
+    let (pool, evaluation) = bench.handmade()?;
+    let folds = FoldAssigner::new(FOLDS).assign_all(bought, &bench.pool.patients);
+    let Labelled { rows, classes: truth } = bought;
+    let (classes, go_on) = (bench.classes(), &mut || Flow::Continue);
+    let l2 = Regularisation::default().refresh(pool, rows, truth, classes, &folds, go_on);
+    Ok(Learnt {
+        probabilities: Head::fit(pool, rows, truth, classes, l2, None).probabilities(evaluation),
+        labels_looked_at: rows.len(),
+        seconds_before: 0.0,
+    })
+}
+
+fn propagated(bench: &Bench<'_>, bought: &Labelled) -> Learnt {
+    let prior = estimated_prior(bench, bought);
+    let Labelled { rows, classes } = bought;
+    let spread = bench.graph().spread(rows, classes, bench.classes(), ALPHA, Some(&prior));
+    let (pool, evaluation) = (&bench.directions, &bench.eval_directions);
+    Learnt {
+        probabilities: vote(pool, &spread, evaluation, NEIGHBOURS, &prior),
+        labels_looked_at: rows.len(),
+        seconds_before: 0.0,
+    }
+}
+
+fn fix_matched(
+    bench: &Bench<'_>,
+    bought: &Labelled,
+    config: &FixMatchConfig,
+    setting: &Setting<'_>,
+) -> anyhow::Result<Learnt> {
+    let prior = estimated_prior(bench, bought);
+    let pool: Vec<usize> = (0..bench.pool_store.len()).collect();
+    let ask = &mut |_: &StepReport| bench.flow();
+    let found = fixmatch(setting, &pool, bought, Some(&prior), config, ask)
+        .with_context(|| format!("cannot learn from {} labels", bought.rows.len()))?;
+    evaluated(bench, bought, &found.model)
+}
+
+fn supervised_alone(
+    bench: &Bench<'_>,
+    bought: &Labelled,
+    config: &SupervisedConfig,
+) -> anyhow::Result<Learnt> {
+    let start = bench.random(config.seed);
+    let setting = bench.setting(&start, None);
+    let model = supervised(&setting, bought, config, &mut |_| bench.flow())
+        .with_context(|| format!("cannot learn from {} labels", bought.rows.len()))?;
+    evaluated(bench, bought, &model)
+}
+
+/// Predicts the evaluation films with one network.
+fn evaluated(bench: &Bench<'_>, bought: &Labelled, model: &Classifier) -> anyhow::Result<Learnt> {
+    let rows: Vec<usize> = (0..bench.eval_store.len()).collect();
+    let (device, ask) = (&bench.compute.device, &mut |_| bench.flow());
+    Ok(Learnt {
+        probabilities: probabilities(model, &bench.eval_store, &rows, bench.size, device, ask)?,
+        labels_looked_at: bought.rows.len(),
+        seconds_before: 0.0,
+    })
+}
+
+fn fine_tuned(
+    bench: &Bench<'_>,
+    bought: &Labelled,
+    config: &FinetuneConfig,
+) -> anyhow::Result<Learnt> {
+    let (networks, seconds_before) = networks(bench, bought, config)?;
+    let rows: Vec<usize> = (0..bench.eval_store.len()).collect();
+    let device = &bench.compute.device;
+    let ask = &mut |_| bench.flow();
+    let models = &networks.tuned.models;
+    Ok(Learnt {
+        probabilities: ensemble(models, &bench.eval_store, &rows, bench.size, device, ask)?,
+        labels_looked_at: bought.rows.len(),
+        seconds_before,
+    })
+}
+
+fn distilled(
+    bench: &Bench<'_>,
+    bought: &Labelled,
+    (tuning, config): &(FinetuneConfig, DistillConfig),
+) -> anyhow::Result<Learnt> {
+    let (networks, seconds_before) = networks(bench, bought, tuning)?;
+    let device = &bench.compute.device;
+    let pool: Vec<usize> = (0..bench.pool_store.len()).collect();
+    let ask = &mut |_| bench.flow();
+    let models = &networks.tuned.models;
+    let teacher = ensemble(models, &bench.pool_store, &pool, bench.size, device, ask)?;
+    let head = head_fit(bench, bought);
+    let setting = bench.setting(bench.base, Some(&head));
+    let teacher = Teacher::Probabilities(&teacher);
+    let ask = &mut |_: &StepReport| bench.flow();
+    let student = distill(&setting, &pool, teacher, bought, config, None, ask)?;
+    Ok(Learnt { seconds_before, ..evaluated(bench, bought, &student)? })
+}
+
+/// The fold networks fine-tuned last, which two methods in a row use.
+#[derive(Debug)]
+pub struct Networks {
+    config: FinetuneConfig,
+    tuned: FineTuned,
+    seconds: f32,
+}
+
+/// Fine-tunes, unless the very same was done last; also returns the seconds that an earlier cell spent on it.
+fn networks(
+    bench: &Bench<'_>,
+    bought: &Labelled,
+    config: &FinetuneConfig,
+) -> anyhow::Result<(Rc<Networks>, f32)> {
+    let last = bench.networks.borrow().clone();
+    if let Some(last) = last.filter(|last| last.config == *config && last.tuned.labelled == *bought)
+    {
+        let seconds = last.seconds;
+        return Ok((last, seconds));
+    }
+    let started = Instant::now();
+    let patients = &bench.pool.patients;
+    let ask = &mut |_: &StepReport| bench.flow();
+    let head = head_fit(bench, bought);
+    // SimCLR v2's own form has a zero-initialised classifier alone.
+    let head = (!matches!(config.recipe.optimizer, OptimizerConfig::Lars { .. }))
+        .then_some(&head as &HeadFit<'_>);
+    let setting = bench.setting(bench.base, head);
+    let tuned = finetune(&setting, patients, &mut || bought.clone(), config, None, ask)
+        .with_context(|| format!("cannot fine-tune on {} labels", bought.rows.len()))?;
+    let seconds = started.elapsed().as_secs_f32();
+    let networks = Rc::new(Networks { config: config.clone(), tuned, seconds });
+    bench.networks.replace(Some(Rc::clone(&networks)));
+    Ok((networks, 0.0))
+}

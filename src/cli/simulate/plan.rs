@@ -1,0 +1,220 @@
+//! Which cells a simulation has, and what each of them is determined by.
+
+use std::str::FromStr;
+
+use rand_core::Rng as _;
+use serde::{Serialize, Serializer};
+
+use super::methods::{Method, Recipe};
+use super::parts::Parts;
+use crate::cli::args::SimulateArgs;
+use crate::query::Strategy;
+use crate::rng;
+
+/// A number of labels to measure at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Budget {
+    /// So many labels.
+    Labels(usize),
+    /// The labels of the whole pool, which no strategy has to choose.
+    All,
+}
+
+impl FromStr for Budget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        let labels = text.parse().ok().filter(|&labels| labels > 0);
+        labels.map(Self::Labels).ok_or_else(|| "a budget is a number of labels or all".to_owned())
+    }
+}
+
+/// One way of choosing films and learning from them. Without a strategy all labels of the pool are bought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ArmName {
+    /// How films are chosen.
+    pub strategy: Option<Strategy>,
+    /// How is learnt.
+    pub method: Method,
+}
+
+impl ArmName {
+    /// Returns the strategy's name; `all` for the whole pool.
+    pub fn strategy_name(self) -> &'static str {
+        self.strategy.map_or("all", Strategy::name)
+    }
+}
+
+impl std::fmt::Display for ArmName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, {}", self.strategy_name(), self.method.name())
+    }
+}
+
+impl Serialize for ArmName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A cell: one method at one budget of one draw, with one optimisation seed, on one split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// Number of the split.
+    pub split: usize,
+    /// Number of the draw; 0 for the whole pool.
+    pub draw: u64,
+    /// Strategy and method.
+    pub arm: ArmName,
+    /// Labels bought.
+    pub labels: usize,
+    /// Number of the optimisation seed.
+    pub seed: u64,
+}
+
+impl Slot {
+    /// Returns the seed that the strategy draws with.
+    pub fn draw_seed(&self) -> u64 {
+        // Splits share most of their pools; their draws must not share the order of films.
+        self.draw | (self.split as u64) << 32
+    }
+
+    /// Returns the method with its settings.
+    ///
+    /// # Errors
+    /// Fails if the settings cannot be written as JSON.
+    pub fn recipe(&self, size: u32) -> anyhow::Result<Recipe> {
+        let keys = [self.split as u64, self.draw];
+        let seed = rng::stream(self.seed, "optimisation", &keys).next_u64();
+        self.arm.method.recipe(size, seed)
+    }
+}
+
+/// Returns all cells in the order in which they are computed: methods innermost, so that they can share work, and draws
+/// outermost, so that an unfinished run has whole tables of fewer draws.
+///
+/// # Errors
+/// Fails if a budget is larger than a pool.
+pub fn slots(args: &SimulateArgs, parts: &Parts) -> anyhow::Result<Vec<Slot>> {
+    let mut slots = Vec::new();
+    let (strategies, methods) = (distinct(&args.strategy), distinct(&args.method));
+    for (split, part) in parts.splits.iter().enumerate() {
+        let pool = part.pool.len();
+        let (budgets, whole) = budgets(&args.budgets, pool)?;
+        let mut push = |draw, strategy, labels| {
+            for seed in 0..args.seeds {
+                slots.extend(methods.iter().map(|&method| {
+                    let arm = ArmName { strategy, method };
+                    Slot { split, draw, arm, labels, seed }
+                }));
+            }
+        };
+        for draw in 0..args.draws {
+            for &strategy in &strategies {
+                for &labels in &budgets {
+                    push(draw, Some(strategy), labels);
+                }
+            }
+        }
+        if whole {
+            push(0, None, pool);
+        }
+    }
+    Ok(slots)
+}
+
+/// Sorts the budgets and says whether the whole pool is one of them.
+fn budgets(asked: &[Budget], pool: usize) -> anyhow::Result<(Vec<usize>, bool)> {
+    let mut budgets = Vec::new();
+    for &budget in asked {
+        match budget {
+            Budget::Labels(labels) if labels < pool => budgets.push(labels),
+            Budget::Labels(labels) if labels > pool => {
+                anyhow::bail!(
+                    "a budget is between 1 and the {pool} films of the pool, not {labels}"
+                )
+            }
+            _ => {}
+        }
+    }
+    budgets.sort_unstable();
+    budgets.dedup();
+    let whole = asked.iter().any(|&b| b == Budget::All || b == Budget::Labels(pool));
+    Ok((budgets, whole))
+}
+
+/// Leaves out what stands in a list twice.
+fn distinct<T: Copy + PartialEq>(of: &[T]) -> Vec<T> {
+    let mut kept = Vec::new();
+    for &item in of {
+        if !kept.contains(&item) {
+            kept.push(item);
+        }
+    }
+    kept
+}
+
+/// What all cells are determined by, whatever is in them.
+pub struct Setup {
+    /// Hash of the encoder's weights.
+    pub weights: String,
+    /// Edge of the encoder's input in pixels.
+    pub size: u32,
+    /// The encoder's shape, and how a film becomes its input.
+    pub encoder: serde_json::Value,
+    /// What computes: GPUs give other last digits than the CPU, any number of whose threads gives the same.
+    pub device: String,
+    /// Digests of the pool and the evaluation films of each split.
+    pub digests: Vec<[String; 2]>,
+}
+
+impl Setup {
+    /// Writes down everything that determines a cell.
+    ///
+    /// # Errors
+    /// Fails if the method's settings cannot be written as JSON.
+    pub fn describe(
+        &self,
+        slot: &Slot,
+        classes: &[String],
+        round: Option<usize>,
+    ) -> anyhow::Result<String> {
+        let [pool, evaluation] = &self.digests[slot.split];
+        let ranked = slot.arm.strategy.is_some_and(|strategy| strategy != Strategy::Random);
+        let all = serde_json::json!({
+            "program": env!("CARGO_PKG_VERSION"),
+            "device": self.device,
+            "weights": self.weights,
+            "encoder": self.encoder,
+            "classes": classes,
+            "pool": pool,
+            "evaluation": evaluation,
+            "strategy": slot.arm.strategy_name(),
+            "draw_seed": slot.arm.strategy.map(|_| slot.draw_seed()),
+            "round": round.filter(|_| ranked),
+            "labels": slot.labels,
+            "method": slot.arm.method.name(),
+            "settings": slot.recipe(self.size)?.config,
+        });
+        Ok(all.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budgets_ascend_once_each_and_the_whole_pool_is_no_choice() {
+        let parse =
+            |text: &str| text.split(',').map(|b| b.parse().unwrap()).collect::<Vec<Budget>>();
+        assert_eq!(budgets(&parse("9,3,9"), 10).unwrap(), (vec![3, 9], false));
+        assert_eq!(budgets(&parse("10,3"), 10).unwrap(), (vec![3], true));
+        assert_eq!(budgets(&parse("all"), 10).unwrap(), (vec![], true));
+        assert!(budgets(&parse("11"), 10).is_err());
+        assert!("0".parse::<Budget>().is_err() && "-1".parse::<Budget>().is_err());
+    }
+}

@@ -1,0 +1,254 @@
+//! Figures of the cells, gathered over draws, seeds and splits.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::cells::Outcome;
+use super::plan::{ArmName, Slot};
+use crate::learn::comparison::area_under_learning_curve;
+use crate::learn::metrics::Metrics;
+
+/// A cell with its figures.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// Which one.
+    pub slot: Slot,
+    /// What was computed for it.
+    pub outcome: Outcome,
+    /// How good that is on the evaluation films.
+    pub metrics: Metrics,
+}
+
+/// The labels that a cell learnt from: draws that bought the same films of the same split are one draw, as all are of a
+/// strategy that takes no seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Drawn {
+    split: usize,
+    films: [u8; 32],
+}
+
+impl Drawn {
+    fn of(cell: &Cell) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for film in &cell.outcome.bought {
+            hasher.update(film.to_string().as_bytes());
+        }
+        Self { split: cell.slot.split, films: *hasher.finalize().as_bytes() }
+    }
+}
+
+/// Mean and spread of a figure over draws, each the mean of its seeds; over seeds if there is one draw only.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Spread {
+    /// The mean.
+    pub mean: f64,
+    /// Sample standard deviation; none for a single value.
+    pub sd: Option<f64>,
+}
+
+/// One arm at one budget: a line of the table.
+#[derive(Clone, Debug, Serialize)]
+pub struct Line {
+    /// Labels bought; the largest pool's, should the pools of several splits differ in size.
+    pub labels: usize,
+    /// Strategy; `all` for the whole pool.
+    pub strategy: &'static str,
+    /// Method.
+    pub method: String,
+    /// The arm.
+    #[serde(skip)]
+    pub arm: ArmName,
+    /// The most labels that a cell looked at.
+    pub labels_looked_at: usize,
+    /// Draws that differ, over all splits.
+    pub draws: usize,
+    /// Cells.
+    pub runs: usize,
+    /// Evaluation films, of one split.
+    pub n: usize,
+    /// Minutes that a reader is taken to need for the labels looked at.
+    pub reader_minutes: f64,
+    /// Share of films whose likeliest class is the true one.
+    pub accuracy: Spread,
+    /// Standard deviation of the accuracy between the seeds of a draw, pooled over draws.
+    pub accuracy_sd_between_seeds: Option<f64>,
+    /// Area under the ROC curve.
+    pub auroc: Option<Spread>,
+    /// Mean recall of the classes.
+    pub balanced_accuracy: Spread,
+    /// Recall of the positive class.
+    pub sensitivity: Option<Spread>,
+    /// Share of the other classes' films that were not called positive.
+    pub specificity: Option<Spread>,
+    /// Expected calibration error.
+    pub ece: Spread,
+    /// Mean time of a cell in seconds.
+    pub seconds: f64,
+}
+
+/// Area under an arm's learning curve over a linear axis of labels, divided by its span.
+#[derive(Clone, Debug, Serialize)]
+pub struct Area {
+    /// The arm.
+    pub arm: ArmName,
+    /// First and last budget.
+    pub labels: [usize; 2],
+    /// Of the accuracy.
+    pub accuracy: Spread,
+    /// Of the AUROC.
+    pub auroc: Option<Spread>,
+}
+
+/// Gathers the cells of an arm at a budget, budgets ascending and arms in the order in which they were asked for.
+pub fn groups(cells: &[Cell]) -> Vec<Vec<&Cell>> {
+    let mut arms = Vec::new();
+    let mut groups: BTreeMap<(bool, usize, usize), Vec<&Cell>> = BTreeMap::new();
+    for cell in cells {
+        let arm = cell.slot.arm;
+        let place = arms.iter().position(|&known| known == arm).unwrap_or_else(|| {
+            arms.push(arm);
+            arms.len() - 1
+        });
+        let whole = arm.strategy.is_none();
+        let labels = if whole { 0 } else { cell.slot.labels };
+        groups.entry((whole, labels, place)).or_default().push(cell);
+    }
+    groups.into_values().collect()
+}
+
+/// Makes the lines of the table.
+pub fn lines(cells: &[Cell], seconds_per_film: f64) -> Vec<Line> {
+    groups(cells).iter().map(|group| line(group, seconds_per_film)).collect()
+}
+
+fn line(group: &[&Cell], seconds_per_film: f64) -> Line {
+    let of = |figure: fn(&Metrics) -> f64| {
+        spread(group.iter().map(|cell| (Drawn::of(cell), figure(&cell.metrics))))
+    };
+    let perhaps = |figure: fn(&Metrics) -> Option<f64>| {
+        let value = |cell: &&Cell| Some((Drawn::of(cell), figure(&cell.metrics)?));
+        let values: Option<Vec<(Drawn, f64)>> = group.iter().map(value).collect();
+        values.map(spread)
+    };
+    let arm = group[0].slot.arm;
+    let largest =
+        |figure: fn(&Cell) -> usize| group.iter().map(|cell| figure(cell)).max().unwrap_or(0);
+    let labels_looked_at = largest(|cell| cell.outcome.labels_looked_at);
+    let accuracies = group.iter().map(|cell| (Drawn::of(cell), cell.metrics.accuracy.value));
+    Line {
+        labels: largest(|cell| cell.slot.labels),
+        strategy: arm.strategy_name(),
+        method: arm.method.name(),
+        arm,
+        labels_looked_at,
+        draws: by_draw(accuracies.clone()).len(),
+        runs: group.len(),
+        n: largest(|cell| cell.metrics.n),
+        reader_minutes: labels_looked_at as f64 * seconds_per_film / 60.0,
+        accuracy: of(|metrics| metrics.accuracy.value),
+        accuracy_sd_between_seeds: sd_between_seeds(accuracies),
+        auroc: perhaps(|metrics| Some(metrics.auroc?.value)),
+        balanced_accuracy: of(|metrics| metrics.balanced_accuracy.value),
+        sensitivity: perhaps(|metrics| Some(metrics.sensitivity?.value)),
+        specificity: perhaps(|metrics| Some(metrics.specificity?.value)),
+        ece: of(|metrics| metrics.ece),
+        seconds: group.iter().map(|cell| f64::from(cell.outcome.seconds)).sum::<f64>()
+            / group.len() as f64,
+    }
+}
+
+/// Makes the areas of the arms that were measured at two budgets and more.
+pub fn areas(cells: &[Cell]) -> Vec<Area> {
+    let mut of_arm: Vec<(ArmName, Vec<Vec<&Cell>>)> = Vec::new();
+    for group in groups(cells) {
+        let arm = group[0].slot.arm;
+        match of_arm.iter_mut().find(|(known, _)| *known == arm) {
+            Some((_, groups)) => groups.push(group),
+            None => of_arm.push((arm, vec![group])),
+        }
+    }
+    let of_one = |(arm, groups): (ArmName, Vec<Vec<&Cell>>)| {
+        // All groups of an arm have the same draws and seeds in the same order.
+        let area = |figure: fn(&Metrics) -> Option<f64>| -> Option<Spread> {
+            let run = |run: usize| {
+                let point = |group: &Vec<&Cell>| {
+                    let cell = group.get(run)?;
+                    Some((cell.slot.labels, figure(&cell.metrics)?))
+                };
+                let curve: Option<Vec<(usize, f64)>> = groups.iter().map(point).collect();
+                Some((Drawn::of(groups.last()?[run]), area_under_learning_curve(&curve?)?))
+            };
+            let values: Option<Vec<(Drawn, f64)>> = (0..groups[0].len()).map(run).collect();
+            values.map(spread)
+        };
+        Some(Area {
+            arm,
+            labels: [groups.first()?[0].slot.labels, groups.last()?[0].slot.labels],
+            accuracy: area(|metrics| Some(metrics.accuracy.value))?,
+            auroc: area(|metrics| Some(metrics.auroc?.value)),
+        })
+    };
+    of_arm.into_iter().filter_map(of_one).collect()
+}
+
+/// Values of the seeds of each draw of each split.
+fn by_draw(values: impl IntoIterator<Item = (Drawn, f64)>) -> Vec<Vec<f64>> {
+    let mut draws: BTreeMap<Drawn, Vec<f64>> = BTreeMap::new();
+    for (drawn, value) in values {
+        draws.entry(drawn).or_default().push(value);
+    }
+    draws.into_values().collect()
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+fn squares(values: &[f64]) -> f64 {
+    let mean = mean(values);
+    values.iter().map(|value| (value - mean).powi(2)).sum()
+}
+
+fn spread(values: impl IntoIterator<Item = (Drawn, f64)>) -> Spread {
+    let draws = by_draw(values);
+    let values: Vec<f64> = match draws.as_slice() {
+        [seeds] => seeds.clone(),
+        draws => draws.iter().map(|seeds| mean(seeds)).collect(),
+    };
+    let free = values.len().saturating_sub(1);
+    let sd = (free > 0).then(|| (squares(&values) / free as f64).sqrt());
+    Spread { mean: mean(&values), sd }
+}
+
+fn sd_between_seeds(values: impl IntoIterator<Item = (Drawn, f64)>) -> Option<f64> {
+    let draws = by_draw(values);
+    let free: usize = draws.iter().map(|seeds| seeds.len() - 1).sum();
+    (free > 0).then(|| (draws.iter().map(|seeds| squares(seeds)).sum::<f64>() / free as f64).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(split: usize, draw: u8) -> Drawn {
+        Drawn { split, films: [draw; 32] }
+    }
+
+    #[test]
+    fn spread_is_over_draws_and_over_seeds_if_there_is_one_draw() {
+        let two = [(drawn(0, 0), 0.1), (drawn(0, 0), 0.3), (drawn(0, 1), 0.5), (drawn(0, 1), 0.7)];
+        let close = |found: f64, expected| {
+            approx::assert_abs_diff_eq!(found, expected, epsilon = 1e-12);
+        };
+        // NumPy: np.std([.2, .6], ddof=1); np.sqrt((.02 + .02) / 2).
+        close(spread(two).mean, 0.4);
+        close(spread(two).sd.unwrap(), 0.282_842_712_474_619);
+        close(sd_between_seeds(two).unwrap(), 0.141_421_356_237_309_5);
+        close(spread(two[..2].to_vec()).sd.unwrap(), 0.141_421_356_237_309_5);
+        assert_eq!(spread([two[0]]), Spread { mean: 0.1, sd: None });
+        assert_eq!(sd_between_seeds([two[0], two[2]]), None);
+        let other_split = (drawn(1, 0), 0.2);
+        assert_eq!(by_draw([two[0], other_split]).len(), 2);
+    }
+}

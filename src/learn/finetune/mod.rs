@@ -1,0 +1,247 @@
+//! Fine-tuning on the labels so far (SimCLR v2, stage 2), stopped, calibrated and judged by cross-validation on those labels
+//! alone.
+//!
+//! First one network a cross-validation fold is trained, all in step. After each pass every labelled film is predicted by
+//! the network that has not seen its patient, and a temperature is fitted to these predictions: the pass with the least
+//! log-loss at its temperature is where training stops, and its predictions tell without any further label whether
+//! fine-tuning helped. Then networks are
+//! trained on all labels for as many passes; their mean over seeds and mirror images is the classifier, and the teacher
+//! of distillation.
+//!
+//! Deviations from the reference: the zero-initialised classifier may stand beside a linear head that is fitted before
+//! ([`Setting::head`]); AdamW with layer-wise rates is the default and LARS an option; weak augmentation goes beyond
+//! mirror images; weights are averaged (EMA); and batch norms keep the statistics of pretraining, because a handful of
+//! films gives poor ones.
+
+mod folds;
+mod trainer;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+pub use self::folds::{FoldAssigner, Labelled};
+use self::trainer::Trainer;
+use super::calibration::{apply_temperature, fit_temperature};
+use super::metrics::log_loss;
+use super::optimizer::OptimizerConfig;
+use super::trainee::{Recipe, Trainee};
+use super::{Flow, LearnError, Setting, StepReport, probabilities};
+use crate::dataset::planes::PlaneStore;
+use crate::imaging::Augment;
+use crate::model::Classifier;
+
+/// How to fine-tune.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FinetuneConfig {
+    /// Edge of a film in pixels.
+    pub size: u32,
+    /// The most passes over the labelled films.
+    pub epochs: u32,
+    /// Passes without a lower cross-validated log-loss after which training stops.
+    pub patience: u32,
+    /// Films in a step.
+    pub batch: usize,
+    /// How the weights move. The rate rises over the first pass and then stays: what a falling rate does the average of
+    /// weights does too, and training may stop after any pass.
+    pub recipe: Recipe,
+    /// Cross-validation folds, patient by patient, at least 2.
+    pub folds: usize,
+    /// Networks trained on all labels afterwards, each with a seed of its own; 0: the fold networks serve.
+    pub members: usize,
+    /// How a film is varied.
+    pub augment: Augment,
+    /// Seed of order and augmentation.
+    pub seed: u64,
+}
+
+impl FinetuneConfig {
+    /// Returns the settings that the window and the simulation use, for a model of this input size.
+    pub fn standard(size: u32, seed: u64) -> Self {
+        Self {
+            size,
+            epochs: 40,
+            patience: 15,
+            batch: 16,
+            recipe: Recipe { rate: 3e-4, head_factor: 1.0, ema: 0.98, ..Recipe::from_encoder() },
+            folds: 3,
+            members: 2,
+            augment: Augment::moderate(),
+            seed,
+        }
+    }
+
+    /// Returns SimCLR v2's own (section 3, README of the reference code, at few labels): LARS, a rate of .005 √batch, no
+    /// decay, 60 passes, no augmentation but mirror images.
+    pub fn simclr(size: u32, batch: usize, seed: u64) -> Self {
+        Self {
+            epochs: 60,
+            patience: 60,
+            batch,
+            recipe: Recipe {
+                optimizer: OptimizerConfig::Lars { weight_decay: 0.0, momentum: 0.9 },
+                rate: 0.005 * (batch as f64).sqrt(),
+                ..Recipe::from_encoder()
+            },
+            augment: Augment { flip: 0.5, ..Augment::none() },
+            ..Self::standard(size, seed)
+        }
+    }
+}
+
+/// What fine-tuning made, and what is known of it.
+#[derive(Debug)]
+pub struct FineTuned {
+    /// The networks whose mean is the classifier, on the plain device; the temperature is in their weights.
+    pub models: Vec<Classifier>,
+    /// One network a fold, at the pass where training stopped: a later run starts from them.
+    fold_models: Vec<Classifier>,
+    assigner: FoldAssigner,
+    /// Labels that were used.
+    pub labelled: Labelled,
+    /// Fold of each labelled film.
+    pub folds: Vec<usize>,
+    /// Class probabilities of each labelled film by the network that has not seen its patient, row-major, calibrated; as
+    /// pass and temperature are chosen with them, their log-loss is a little too good.
+    pub out_of_fold: Vec<f32>,
+    /// Passes after which training stopped.
+    pub epochs: u32,
+    /// What logits have been divided by.
+    pub temperature: f64,
+}
+
+/// Class probabilities of `rows`, the mean over networks and mirror images, row-major.
+///
+/// # Errors
+/// Fails if the device failed, or as stopped when `observe`, which is told the films done of a network, says so.
+pub fn ensemble(
+    models: &[Classifier],
+    store: &PlaneStore,
+    rows: &[usize],
+    size: u32,
+    device: &Device,
+    observe: &mut dyn FnMut(usize) -> Flow,
+) -> Result<Vec<f32>, LearnError> {
+    let mut mean: Vec<f32> = Vec::new();
+    for model in models {
+        let one = probabilities(model, store, rows, size, device, observe)?;
+        mean.resize(one.len(), 0.0);
+        mean.iter_mut().zip(one).for_each(|(sum, value)| *sum += value / models.len() as f32);
+    }
+    Ok(mean)
+}
+
+/// Fine-tunes from `setting.start`, or from the networks of an `earlier` run, which needs fewer passes.
+///
+/// `labels` is asked before every pass of the fold networks, so that labels which arrive meanwhile join the next one;
+/// `patients` holds the patient of every row of the store. A patient stays in the fold of `earlier`, whose network has
+/// never seen them.
+///
+/// # Errors
+/// Fails if a class has fewer films than there are folds, if the observer stops it, or if the loss is no longer a
+/// number.
+pub fn finetune(
+    setting: &Setting<'_>,
+    patients: &[String],
+    labels: &mut dyn FnMut() -> Labelled,
+    config: &FinetuneConfig,
+    earlier: Option<&FineTuned>,
+    observe: &mut dyn FnMut(&StepReport) -> Flow,
+) -> Result<FineTuned, LearnError> {
+    let usable = |earlier: &&FineTuned| earlier.assigner.folds() == config.folds;
+    let earlier = earlier.filter(usable);
+    let mut trainer = Trainer::new(setting, config, observe);
+    let mut tuned = cross_validate(&mut trainer, patients, labels, earlier)?;
+    let calibrated = |model: Classifier| model.scaled((1.0 / tuned.temperature) as f32);
+    if config.members == 0 {
+        tuned.models = tuned.fold_models.iter().map(|model| calibrated(model.valid())).collect();
+    }
+    for member in 0..config.members {
+        let start = earlier.and_then(|run| run.models.get(member));
+        let mut network = trainer.begin(&tuned.labelled, start);
+        for epoch in 0..tuned.epochs {
+            // Streams of their own, apart from the folds'.
+            trainer.pass(&mut network, &tuned.labelled, epoch, config.folds + member)?;
+        }
+        tuned.models.extend(network.into_average().map(calibrated));
+    }
+    Ok(tuned)
+}
+
+/// The best pass so far.
+struct Best {
+    log_loss: f64,
+    temperature: f64,
+    epoch: u32,
+    models: Vec<Classifier>,
+    out_of_fold: Vec<f32>,
+    labelled: Labelled,
+    folds: Vec<usize>,
+}
+
+/// Trains one network a fold, in step, until the log-loss of unseen films no longer falls.
+fn cross_validate(
+    trainer: &mut Trainer<'_>,
+    patients: &[String],
+    labels: &mut dyn FnMut() -> Labelled,
+    earlier: Option<&FineTuned>,
+) -> Result<FineTuned, LearnError> {
+    let (config, setting) = (trainer.config, trainer.setting);
+    let mut labelled = labels();
+    let fewest = labelled.fewest_of_a_class(setting.classes);
+    if fewest < config.folds {
+        let folds = config.folds;
+        let text = format!("fine-tuning needs {folds} labels of each class, and one has {fewest}");
+        return Err(LearnError::TooLittle(text));
+    }
+    // One assigner for the whole run: a patient stays in the fold whose network has never seen them, also after an undo.
+    let mut assigner =
+        earlier.map_or_else(|| FoldAssigner::new(config.folds), |run| run.assigner.clone());
+    let mut networks = Vec::new();
+    let mut best: Option<Best> = None;
+    for epoch in 0..config.epochs {
+        if epoch > 0 {
+            labelled = labels();
+        }
+        let folds = assigner.assign_all(&labelled, patients);
+        let mut out_of_fold = vec![0.0; labelled.rows.len() * setting.classes];
+        trainer.expect(labelled.rows.len(), epoch);
+        for fold in 0..config.folds {
+            let [kept, held] = labelled.split(&folds, fold);
+            if networks.len() == fold {
+                let start = earlier.and_then(|run| run.fold_models.get(fold));
+                networks.push(trainer.begin(&kept, start));
+            }
+            trainer.pass(&mut networks[fold], &kept, epoch, fold)?;
+            let found = trainer.predict(&networks[fold], &held.rows)?;
+            let places = (0..folds.len()).filter(|&place| folds[place] == fold);
+            for (place, values) in places.zip(found.chunks_exact(setting.classes)) {
+                out_of_fold[place * setting.classes..][..setting.classes].copy_from_slice(values);
+            }
+        }
+        let temperature = fit_temperature(&out_of_fold, &labelled.classes, setting.classes);
+        apply_temperature(&mut out_of_fold, setting.classes, temperature as f32);
+        let log_loss = log_loss(&out_of_fold, &labelled.classes, setting.classes);
+        if best.as_ref().is_none_or(|best| log_loss < best.log_loss) {
+            let models = networks.iter().filter_map(Trainee::average).map(Module::valid).collect();
+            let labelled = labelled.clone();
+            best =
+                Some(Best { log_loss, temperature, epoch, models, out_of_fold, labelled, folds });
+        } else if best.as_ref().is_some_and(|best| epoch - best.epoch >= config.patience) {
+            break;
+        }
+    }
+    let nothing = || LearnError::TooLittle("fine-tuning was asked for no pass".to_owned());
+    let best = best.ok_or_else(nothing)?;
+    Ok(FineTuned {
+        models: Vec::new(),
+        fold_models: best.models,
+        assigner,
+        labelled: best.labelled,
+        folds: best.folds,
+        out_of_fold: best.out_of_fold,
+        epochs: best.epoch + 1,
+        temperature: best.temperature,
+    })
+}

@@ -1,0 +1,112 @@
+//! Passes over labelled films, as the networks of a run take them.
+
+use std::sync::Arc;
+
+use super::super::trainee::{Trainee, label_targets};
+use super::super::{Flow, LearnError, Pace, Setting, StepReport, films, probabilities};
+use super::{FinetuneConfig, Labelled};
+use crate::dataset::batches::{Epoch, Loader};
+use crate::model::Classifier;
+use crate::rng;
+
+/// What all networks of a run share.
+pub(super) struct Trainer<'a> {
+    pub(super) setting: &'a Setting<'a>,
+    pub(super) config: &'a FinetuneConfig,
+    pace: Pace,
+    step: u64,
+    /// Steps in all, as foreseen now.
+    steps: u64,
+    observe: &'a mut dyn FnMut(&StepReport) -> Flow,
+}
+
+impl<'a> Trainer<'a> {
+    pub(super) fn new(
+        setting: &'a Setting<'a>,
+        config: &'a FinetuneConfig,
+        observe: &'a mut dyn FnMut(&StepReport) -> Flow,
+    ) -> Self {
+        Self { setting, config, pace: Pace::new(0), step: 0, steps: 0, observe }
+    }
+
+    /// Foresees the steps of the run, at the most, when pass `epoch` over this many films begins.
+    pub(super) fn expect(&mut self, labelled: usize, epoch: u32) {
+        let config = self.config;
+        let steps = |films: usize| films.div_ceil(config.batch) as u64;
+        let of_folds = steps(labelled - labelled / config.folds) * config.folds as u64;
+        let of_members = steps(labelled) * config.members as u64;
+        let left = u64::from(config.epochs - epoch) * of_folds;
+        self.steps = self.step + left + u64::from(config.epochs) * of_members;
+    }
+
+    /// Starts a network: from an earlier one, or as the setting says for these films.
+    pub(super) fn begin(&self, labelled: &Labelled, earlier: Option<&Classifier>) -> Trainee {
+        let (recipe, device) = (&self.config.recipe, self.setting.device);
+        match earlier {
+            Some(earlier) => Trainee::new(earlier, recipe, device),
+            None => Trainee::new(&self.setting.classifier(labelled), recipe, device),
+        }
+    }
+
+    /// Trains on every film once, in an order and with views of their own for each `stream`.
+    pub(super) fn pass(
+        &mut self,
+        network: &mut Trainee,
+        labelled: &Labelled,
+        epoch: u32,
+        stream: usize,
+    ) -> Result<(), LearnError> {
+        let config = self.config;
+        let mut rows = labelled.rows.clone();
+        let keys = [u64::from(epoch), stream as u64];
+        rng::shuffle(&mut rng::stream(config.seed, "finetune order", &keys), &mut rows);
+        let batches: Vec<Vec<usize>> = rows.chunks(config.batch).map(<[usize]>::to_vec).collect();
+        let per_pass = batches.len() as u64;
+        let drawn = Epoch {
+            batches,
+            views: vec![config.augment.clone()],
+            size: config.size,
+            seed: config.seed.wrapping_add(stream as u64),
+            epoch: u64::from(epoch),
+        };
+        let loader = Loader::start(Arc::clone(self.setting.store), drawn, 1)?;
+        for (index, batch) in loader.enumerate() {
+            let (count, classes) = (batch.count, self.setting.classes);
+            let weight = (count as f32).recip();
+            let targets = label_targets(labelled, &batch.indices, classes, weight);
+            let risen = (u64::from(epoch) * per_pass + index as u64 + 1) as f64 / per_pass as f64;
+            let rate = config.recipe.rate * risen.min(1.0);
+            let loss = network.learn(films(batch, network.device()), targets, rate)?;
+            self.report(count, epoch, loss)?;
+        }
+        Ok(())
+    }
+
+    /// Class probabilities of `rows`, row-major, of the averaged network.
+    pub(super) fn predict(
+        &self,
+        network: &Trainee,
+        rows: &[usize],
+    ) -> Result<Vec<f32>, LearnError> {
+        let Some(model) = network.average() else { return Ok(Vec::new()) };
+        let Setting { store, device, .. } = *self.setting;
+        probabilities(model, store, rows, self.config.size, device, &mut |_| Flow::Continue)
+    }
+
+    fn report(&mut self, films: usize, epoch: u32, loss: f32) -> Result<(), LearnError> {
+        self.step += 1;
+        self.steps = self.steps.max(self.step);
+        let (images_per_second, seconds_left) = self.pace.after(films, self.step, self.steps);
+        let report = StepReport {
+            step: self.step,
+            steps: self.steps,
+            epoch,
+            epochs: self.config.epochs,
+            loss,
+            accuracy: None,
+            images_per_second,
+            seconds_left,
+        };
+        self.pace.tell(self.observe, &report)
+    }
+}

@@ -1,0 +1,71 @@
+"""Writes pseudo_labels.json: 200 batches through FixMatch's threshold, FreeMatch's, and distribution alignment.
+
+    pip install numpy==2.4.6
+    python pseudo_labels.py
+
+A rendering of the published formulas in double precision. FreeMatch's running means start at one, as in its authors'
+code (USB, `freematch/utils.py`); alignment is ReMixMatch's, with a running mean that starts at the first batch. Logits
+are a formula, so that only results are stored: each film's class, or - where it is not sure enough, and every twentieth
+batch the running means.
+"""
+
+import json
+import pathlib
+
+import numpy as np
+
+BATCHES = 200
+
+
+def probabilities(batch, films, classes):
+    k = (batch * films + np.arange(films)[:, None]) * classes + np.arange(classes)
+    noise = (7919 * k + 31 * k * k) % 2003 / 1001.5 - 1.0
+    logits = noise * (0.5 + batch / 40.0) + 0.8 * (np.arange(classes) == classes - 1)
+    odds = np.exp(logits)
+    return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32).astype(np.float64)
+
+
+def case(films, prior, threshold, align, momentum):
+    # Single precision, as the prior is given.
+    prior = np.array(prior, np.float32).astype(np.float64)
+    prior /= prior.sum()
+    classes = len(prior)
+    time_p, p_model, running = 1.0, np.ones(classes), None
+    chosen, states = [], {}
+    for batch in range(BATCHES):
+        p = probabilities(batch, films, classes)
+        if align:
+            mean = p.mean(axis=0)
+            running = mean if running is None else momentum * running + (1 - momentum) * mean
+            p = p * prior / running
+            p /= p.sum(axis=1, keepdims=True)
+        surest, best = p.max(axis=1), p.argmax(axis=1)
+        if threshold is None:
+            time_p = momentum * time_p + (1 - momentum) * surest.mean()
+            p_model = momentum * p_model + (1 - momentum) * p.mean(axis=0)
+            # With equal classes the prior cancels out: the paper's p_model / max p_model.
+            status = p_model / prior
+            kept = surest >= time_p * (status / status.max())[best]
+        else:
+            kept = surest >= threshold
+        chosen.append("".join(str(c) if k else "-" for c, k in zip(best, kept)))
+        if batch % 20 == 19:
+            states[str(batch)] = [time_p, *p_model.tolist()]
+    config = {
+        "threshold": "adaptive" if threshold is None else {"fixed": threshold},
+        "align": align,
+        "momentum": momentum,
+    }
+    return {"films": films, "prior": prior.tolist(), "config": config, "chosen": chosen, "states": states}
+
+
+cases = [
+    case(14, [1 / 2, 1 / 2], None, False, 0.999),
+    case(10, [1 / 3, 1 / 3, 1 / 3], None, False, 0.95),
+    case(12, [0.3, 0.7], None, True, 0.97),
+    case(8, [0.5, 0.5], 0.95, False, 0.999),
+]
+pathlib.Path(__file__).with_suffix(".json").write_text(json.dumps(cases, separators=(",", ":")) + "\n")
+for made in cases:
+    text = "".join(made["chosen"])
+    print(made["config"], {c: text.count(c) for c in sorted(set(text))})

@@ -1,0 +1,121 @@
+//! The stages of learning from outside: a pretrained encoder becomes classifiers, which are then measured.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::cli::{code, films, penumbra, text};
+
+/// Films of two splits, and an encoder pretrained on one of them.
+struct Place {
+    folder: tempfile::TempDir,
+    images: String,
+    labels: String,
+}
+
+const SHAPE: [&str; 6] = ["--arch", "resnet10", "--width", "0.0625", "--size", "16"];
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let images = folder.path().join("films");
+        let labels = films(&images, 48);
+        let place = Self { images: images.to_string_lossy().into_owned(), labels, folder };
+        let run = ["--out", "tiny", "--epochs", "1", "--batch", "8"];
+        place.expect(0, "pretrain", &[&run[..], &SHAPE].concat());
+        place
+    }
+
+    fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    /// Runs a command on the films of the split `train`, expects an exit code and returns what it said.
+    fn expect(&self, exit: i32, command: &str, more: &[&str]) -> String {
+        let data = ["--images", &self.images, "--labels", &self.labels, "--split", "train"];
+        let output = penumbra(&self.home(), &[&[command][..], &data, more].concat());
+        assert_eq!(code(&output), exit, "{command} {more:?}: {}", text(&output));
+        if exit == 0 { String::from_utf8_lossy(&output.stdout).into_owned() } else { text(&output) }
+    }
+
+    /// The same for a stage that reports as JSON.
+    fn report(&self, command: &str, more: &[&str]) -> Value {
+        let said = self.expect(0, command, &[&["--json"][..], more].concat());
+        serde_json::from_str(&said).unwrap()
+    }
+
+    fn card(&self, name: &str) -> Value {
+        let path = self.home().join("models").join(name).join("model.json");
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    }
+}
+
+#[test]
+fn every_stage_makes_a_classifier_that_can_be_measured() {
+    let place = Place::new();
+    let tuned = place.report("finetune", &["--model", "tiny", "--epochs", "2", "--out", "tuned"]);
+    assert_eq!(
+        (&tuned["labels"], &tuned["metrics"]["cross_validated"]["n"]),
+        (&24.into(), &24.into())
+    );
+    let few = ["--steps", "4", "--batch", "4"];
+    let alone = [&["--out", "alone", "--limit", "12"][..], &few, &SHAPE].concat();
+    assert_eq!(place.report("supervised", &alone)["films"], 12);
+    let unlabelled = ["--unlabelled-split", "val"];
+    let more = [&["--out", "both", "--model", "tiny", "--prior", "1,3"][..], &few, &unlabelled];
+    let both = place.report("fixmatch", &more.concat());
+    assert_eq!((&both["labels"], &both["films"]), (&24.into(), &48.into()));
+    assert_eq!(both["metrics"]["pseudo_labels_taken"].as_array().unwrap().len(), 2);
+    // A student of another size than its teachers', from random weights.
+    let shape = [&SHAPE[..4], &["--size", "24"]].concat();
+    let teachers = ["--out", "student", "--teacher", "tuned,both", "--epochs", "1"];
+    let student = place.report("distill", &[&teachers[..], &unlabelled, &shape].concat());
+    assert_eq!(student["films"], 48);
+    for (name, parent) in
+        [("tuned", Some("tiny")), ("alone", None), ("both", Some("tiny")), ("student", None)]
+    {
+        let card = place.card(name);
+        assert_eq!(card["parent"].as_str(), parent, "{name}");
+        assert_eq!(card["classes"], serde_json::json!(["normal", "pneumonia"]));
+        assert_eq!(place.report("evaluate", &["--model", name])["n"], 24, "{name}");
+    }
+    assert_eq!(place.card("both")["made_by"]["prior"], serde_json::json!([0.25, 0.75]));
+    assert_eq!(place.card("student")["made_by"]["teachers"], serde_json::json!(["tuned", "both"]));
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_the_reason() {
+    let place = Place::new();
+    let said = place.expect(2, "fixmatch", &["--out", "x", "--model", "tiny", "--size", "32"]);
+    assert!(said.contains("--size") && said.contains("--model"), "{said}");
+    for (command, flag) in [
+        ("supervised", &["--teacher", "tiny"][..]),
+        ("finetune", &["--unlabelled-split", "val"]),
+        ("distill", &["--teacher", "tiny", "--steps", "3"]),
+        ("fixmatch", &["--threshold", "1.5"]),
+        ("fixmatch", &["--prior", "0,1"]),
+        ("supervised", &["--batch", "1"]),
+    ] {
+        place.expect(2, command, &[&["--out", "x"][..], flag].concat());
+    }
+    for (command, more, why) in [
+        ("fixmatch", &["--out", "x", "--model", "tiny"][..], "no films without a label"),
+        ("supervised", &["--out", "tiny"], "there is a model of this name already"),
+        ("supervised", &["--out", "x", "--size", "8"], "--size is in 16..=1024"),
+        (
+            "fixmatch",
+            &["--out", "x", "--unlabelled-split", "val", "--prior", "1,1,1"],
+            "one share for each of the classes",
+        ),
+        (
+            "distill",
+            &["--out", "x", "--unlabelled-split", "val", "--teacher", "tiny", "--model", "tiny"],
+            "embeds and does not classify",
+        ),
+        ("finetune", &["--out", "x", "--model", "none"], "none"),
+    ] {
+        let said = place.expect(3, command, more);
+        assert!(said.contains(why), "{command} {more:?}: {said}");
+    }
+    assert!(!place.home().join("models/x").exists());
+}
