@@ -84,6 +84,34 @@ fn every_stage_makes_a_classifier_that_can_be_measured() {
 }
 
 #[test]
+fn floor_and_propagation_are_simulated_beside_the_head() {
+    let place = Place::new();
+    let report = place.report(
+        "simulate",
+        &[
+            "--eval-split",
+            "val",
+            "--model",
+            "tiny",
+            "--budgets",
+            "12",
+            "--strategy",
+            "random",
+            "--draws",
+            "2",
+            "--method",
+            "head,linear-floor,propagation",
+        ],
+    );
+    let lines = report["table"].as_array().unwrap();
+    assert_eq!(lines.len(), 3);
+    let floor = lines.iter().find(|line| line["method"] == "linear-floor").unwrap();
+    // The two kinds of films differ in where they are bright.
+    assert!(floor["accuracy"]["mean"].as_f64().unwrap() > 0.9, "{floor}");
+    assert!(lines.iter().all(|line| line["labels_looked_at"] == 12), "{lines:?}");
+}
+
+#[test]
 fn what_does_not_fit_is_refused_with_the_reason() {
     let place = Place::new();
     let said = place.expect(2, "fixmatch", &["--out", "x", "--model", "tiny", "--size", "32"]);
