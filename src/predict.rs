@@ -92,10 +92,7 @@ impl Predictor {
     }
 }
 
-/// Embeds rows of a store with an encoder: the square roots of [`Encoder::pyramid`].
-///
-/// Features after a ReLU are skewed, a few films far out; the root evens them, as it does for histograms (Arandjelović
-/// and Zisserman, "Three things everyone should know to improve object retrieval", 2012, section 3).
+/// Embeds rows of a store with an encoder: [`Encoder::embed`].
 ///
 /// # Errors
 /// Fails if the device failed, or as stopped when `observe`, which is told the films done, says so.
@@ -150,7 +147,7 @@ fn embed_batches(
     let mut done = 0;
     for chunk in rows.chunks(EVAL_BATCH) {
         let films = films(batch(chunk), &device);
-        values.extend(read(encoder.pyramid(films).sqrt())?);
+        values.extend(read(encoder.embed(films))?);
         done += chunk.len();
         if observe(done) == Flow::Stop {
             return Err(LearnError::Stopped);

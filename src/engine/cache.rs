@@ -8,11 +8,16 @@ use crate::query::Embeddings;
 /// The number at its end changes with what a row holds, so that older files are made anew.
 const MAGIC: &[u8; 8] = b"PNMBEMB2";
 
+/// What is kept of a film; another name for another definition of [`Encoder::embed`](crate::model::Encoder::embed), so
+/// that embeddings of an earlier program are not taken for today's.
+const EMBEDDING: &str = "means and grids";
+
 /// Returns the key of one model's embeddings of these films in this order.
 ///
 /// `films` are content hashes, or path, length and time of change where there are none.
 pub fn key(weights_hash: &str, films: &[String]) -> String {
     let mut hasher = blake3::Hasher::new();
+    hasher.update(EMBEDDING.as_bytes());
     hasher.update(weights_hash.as_bytes());
     for film in films {
         hasher.update(film.as_bytes());

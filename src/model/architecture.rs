@@ -7,7 +7,7 @@ use burn::module::{ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::Encoder;
+use super::{Encoder, embedding};
 
 /// Selective-kernel ratio of the reference code.
 pub const SK_RATIO: f32 = 0.0625;
@@ -180,9 +180,9 @@ impl Architecture {
         self.outputs(3)
     }
 
-    /// Length of [`Encoder::pyramid`]'s rows.
-    pub fn pyramid_features(&self) -> usize {
-        (1..4).map(|group| self.outputs(group)).sum()
+    /// Length of [`Encoder::embed`]'s rows.
+    pub fn embedding_length(&self) -> usize {
+        embedding::blocks(self).iter().sum()
     }
 
     /// Weights of the encoder that training moves; nothing large is allocated for counting them.

@@ -160,7 +160,7 @@ pub fn load_classifier(
         .keys()
         .map_err(|error| ModelError::Weights { fault: error.to_string(), path: path.clone() })?;
     if names.iter().any(|name| name.starts_with("probe.")) {
-        let dim = card.architecture.pyramid_features();
+        let dim = card.architecture.embedding_length();
         model.probe = Some(Probe::init(dim, classes, device));
     }
     load_weights(&mut model, store, path)?;

@@ -88,11 +88,6 @@ impl ClassifierHead {
         Self { first: projection.first, scores }
     }
 
-    /// Returns the number of features that are scored.
-    pub fn features(&self) -> usize {
-        self.first.linear.weight.lazy_shape()[0]
-    }
-
     /// Scores features.
     ///
     /// # Shapes
@@ -114,7 +109,8 @@ pub struct LinearHead {
     pub bias: Vec<f32>,
 }
 
-/// A [`LinearHead`] on the square roots of the encoder's pyramid, as a layer that learns on.
+/// A [`LinearHead`] on embeddings ([`Encoder::embed`](super::Encoder::embed)) of films without their mirror images, as a
+/// layer that learns on.
 ///
 /// The order is that of LP-FT (Kumar et al., ICLR 2022, <https://arxiv.org/abs/2202.10054>): fine-tuning that begins with a
 /// fitted linear head distorts the features less than one that begins with no head. SimCLR v2 has no such part.
@@ -124,9 +120,7 @@ pub struct Probe {
     pub(super) scores: Linear,
 }
 
-/// Added to features before the square root, whose slope at 0 is infinite.
-pub(super) const ROOT_OFFSET: f32 = 1e-6;
-/// Added to the squared length of a film's features, which may be 0.
+/// Added to the squared length of a film's embedding, which may be the centre.
 pub(super) const LENGTH_OFFSET: f32 = 1e-9;
 
 impl Probe {
@@ -155,16 +149,16 @@ impl Probe {
         Self::new(&nothing, device)
     }
 
-    /// Scores the pyramids of films.
+    /// Scores embeddings.
     ///
     /// # Shapes
-    /// `[n, dim]`, nothing below 0, to logits `[n, classes]`.
-    pub fn forward(&self, pyramid: Tensor<2>) -> Tensor<2> {
-        let dim = pyramid.dims()[1];
+    /// `[n, dim]` to logits `[n, classes]`.
+    pub fn forward(&self, embedding: Tensor<2>) -> Tensor<2> {
+        let dim = embedding.dims()[1];
         // The centre belongs to the features' definition and does not learn.
         let centre = self.centre.val().detach().reshape([1, dim]);
-        let roots = pyramid.add_scalar(ROOT_OFFSET).sqrt() - centre;
-        let squares = roots.clone().powi_scalar(2).sum_dim(1).add_scalar(LENGTH_OFFSET);
-        self.scores.forward(roots / squares.mul_scalar(1.0 / dim as f32).sqrt())
+        let centred = embedding - centre;
+        let squares = centred.clone().powi_scalar(2).sum_dim(1).add_scalar(LENGTH_OFFSET);
+        self.scores.forward(centred / squares.mul_scalar(1.0 / dim as f32).sqrt())
     }
 }

@@ -3,6 +3,7 @@
 pub mod architecture;
 mod block;
 mod cpu;
+mod embedding;
 pub mod exchange;
 pub mod folder;
 pub mod head;
@@ -77,7 +78,7 @@ pub struct Classifier {
     pub encoder: Encoder,
     /// First projection layer and the class scores.
     pub head: ClassifierHead,
-    /// Scores straight from the encoder's pyramid, added to the head's; none in SimCLR v2's own form.
+    /// Scores straight from the films' embeddings, added to the head's; none in SimCLR v2's own form.
     pub probe: Option<Probe>,
 }
 
@@ -89,7 +90,7 @@ impl Classifier {
         Self { encoder, head, probe: None }
     }
 
-    /// Adds a linear head on the pyramid; with a zero-initialised classifier the network then computes what it does.
+    /// Adds a linear head on the embeddings; with a zero-initialised classifier the network then computes what it does.
     #[must_use]
     pub fn with_probe(self, head: &LinearHead, device: &Device) -> Self {
         Self { probe: Some(Probe::new(head, device)), ..self }
@@ -117,10 +118,8 @@ impl Classifier {
         let Some(probe) = &self.probe else {
             return self.head.forward(self.encoder.forward(films));
         };
-        let pyramid = self.encoder.pyramid_of_one_side(films);
-        let (width, features) = (pyramid.dims()[1], self.head.features());
-        let last = pyramid.clone().narrow(1, width - features, features);
-        self.head.forward(last) + probe.forward(pyramid)
+        let (features, embedding) = self.encoder.features_and_embedding(films);
+        self.head.forward(features) + probe.forward(embedding)
     }
 }
 

@@ -93,32 +93,6 @@ impl Encoder {
         self.forward_in(films, format, &mut |_| ())
     }
 
-    /// Encodes films for a linear head: the means of the last three groups' outputs side by side, averaged over each film
-    /// and its mirror image. Earlier groups see finer structure than [`Self::forward`]'s, the last.
-    ///
-    /// # Shapes
-    /// `[n, 1, size, size]` in 0..=1 to `[n, channels of groups 2, 3 and 4]`, nothing below 0.
-    pub fn pyramid(&self, films: Tensor<4>) -> Tensor<2> {
-        let mirrored = films.clone().flip([3]);
-        (self.pyramid_of_one_side(films) + self.pyramid_of_one_side(mirrored)).mul_scalar(0.5)
-    }
-
-    /// [`Self::pyramid`] of the films alone; its last part is what [`Self::forward`] gives.
-    pub(super) fn pyramid_of_one_side(&self, films: Tensor<4>) -> Tensor<2> {
-        let format = memory_format(&films);
-        let mut groups: Vec<Tensor<2>> = Vec::new();
-        self.forward_in(films, format, &mut |map| {
-            let mean = format.global_average(map.clone());
-            let [n, a, b, c] = mean.dims();
-            let mean = mean.reshape([n, a * b * c]);
-            // A group's blocks have as many channels as its last, and each group has twice as many as the one before.
-            groups.pop_if(|last| last.dims() == mean.dims());
-            groups.push(mean);
-        });
-        let last = groups.split_off(groups.len() - 3);
-        Tensor::cat(last, 1)
-    }
-
     /// The same as [`Self::forward`] in a memory format; `look` sees the output of the stem and of each block.
     pub(super) fn forward_in(
         &self,
@@ -164,7 +138,7 @@ impl Encoder {
 }
 
 /// The format in which the films' device computes best.
-fn memory_format(films: &Tensor<4>) -> MemoryFormat {
+pub(super) fn memory_format(films: &Tensor<4>) -> MemoryFormat {
     let own = device::is_cpu(&films.device());
     if own { MemoryFormat::ChannelsLast } else { MemoryFormat::ChannelsFirst }
 }
@@ -229,26 +203,6 @@ mod tests {
 
     fn largest(values: &[f32]) -> f32 {
         values.iter().fold(0.0, |largest, value| largest.max(value.abs()))
-    }
-
-    /// Both block kinds: the last group's part is what `forward` gives, the others have their groups' channels, and a
-    /// film's mirror image has the film's features.
-    #[test]
-    fn a_pyramid_holds_the_last_three_groups_of_both_sides() {
-        let device = Device::flex();
-        for (depth, channels) in [(18, [16, 32, 64]), (14, [64, 128, 256])] {
-            let encoder = encoder(&Architecture::resnet(depth, 0.125, Stem::Small), &device);
-            let films = films(3, 32, &device);
-            let mirrored = films.clone().flip([3]);
-            let found = encoder.pyramid(films.clone());
-            assert_eq!(found.dims(), [3, channels.iter().sum::<usize>()]);
-            let last = found.clone().narrow(1, channels[0] + channels[1], channels[2]);
-            let expected = encoder.forward(films) + encoder.forward(mirrored.clone());
-            let error = read(last - expected.mul_scalar(0.5));
-            assert!(largest(&error) < 1e-6);
-            let error = read(found - encoder.pyramid(mirrored));
-            assert!(largest(&error) < 1e-6);
-        }
     }
 
     /// Depths, widths and stems, even and odd sizes, a batch of one film.

@@ -106,7 +106,7 @@ fn pretrain_embed_and_simulate_run_one_after_the_other() {
     let output =
         penumbra(&home, &[&["embed", "--model", "tiny", "--out", &out_text][..], &data].concat());
     assert_eq!(code(&output), 0, "{}", text(&output));
-    assert_eq!(fs::read(&out).unwrap().len(), 128 + 48 * (8 + 16 + 32) * 4);
+    assert_eq!(fs::read(&out).unwrap().len(), 128 + 48 * (8 + 16 + 32 + 8 * (4 + 32)) * 4);
     assert_eq!(fs::read_to_string(out.with_extension("csv")).unwrap().lines().count(), 49);
 
     let simulate = || {

@@ -16,7 +16,8 @@ use prost::Message as _;
 use self::graph::{Graph, float, int, ints, value};
 use self::proto::{ModelProto, OperatorSetIdProto, StringStringEntryProto};
 use super::block::{Block, ConvNorm};
-use super::head::{LENGTH_OFFSET, ROOT_OFFSET};
+use super::embedding::{LENGTHS, ROOT_OFFSET, opposite_shares, shares};
+use super::head::LENGTH_OFFSET;
 use super::resnet::IMAGENET;
 use super::selective_kernel::{AveragePool, SelectiveKernel};
 use super::{Classifier, ClassifierHead, Encoder, Probe};
@@ -77,8 +78,15 @@ struct Exporter {
     graph: Graph,
     /// Edge of the feature map, on which the padding of pooling depends.
     size: usize,
-    /// Outputs of the groups so far with their channels.
-    groups: Vec<(String, usize)>,
+    /// Outputs of the groups so far.
+    groups: Vec<Group>,
+}
+
+/// Output of a group of blocks.
+struct Group {
+    map: String,
+    channels: usize,
+    size: usize,
 }
 
 impl Exporter {
@@ -124,33 +132,23 @@ impl Exporter {
             hidden = self.block(&format!("blocks.{i}"), block, &hidden)?;
             let last = block.last.as_ref().map_or(&block.norm2, |last| &last.norm);
             features = last.gamma.dims()[0];
-            // A group's blocks have as many channels as its last, and each group has more than the one before.
-            self.groups.pop_if(|(_, channels)| *channels == features);
-            self.groups.push((hidden.clone(), features));
+            // A group's outputs have one size, and the next group's are smaller.
+            self.groups.pop_if(|group| group.channels == features);
+            self.groups.push(Group { map: hidden.clone(), channels: features, size: self.size });
         }
         let pooled = self.graph.node("GlobalAveragePool", "pooled", &[&hidden], Vec::new());
         self.graph.node("Flatten", output, &[&pooled], vec![int("axis", 1)]);
         Ok(features)
     }
 
-    /// Adds the scores of a linear head on the pyramid to those of `scores`; the sum is `logits`.
+    /// Adds the scores of a linear head on the film's embedding to those of `scores`; the sum is `logits`.
     fn probe(&mut self, probe: &Probe, scores: &str) -> Result<(), OnnxError> {
-        let groups = self.groups.split_off(self.groups.len().saturating_sub(3));
-        let mut means = Vec::new();
-        for (i, (map, _)) in groups.iter().enumerate() {
-            means.push(self.operation("GlobalAveragePool", &format!("pyramid.{i}"), &[map]));
-        }
-        let means: Vec<&str> = means.iter().map(String::as_str).collect();
-        self.graph.node("Concat", "pyramid.means", &means, vec![int("axis", 1)]);
-        self.graph.node("Flatten", "pyramid", &["pyramid.means"], vec![int("axis", 1)]);
+        self.embedding();
         let dim = probe.centre.dims()[0];
         self.graph.weight("probe.centre", probe.centre.val())?;
-        self.graph.constant("probe.root_offset", &[1], &[ROOT_OFFSET]);
         self.graph.constant("probe.least", &[1], &[LENGTH_OFFSET / dim as f32]);
         self.graph.constant("probe.shares", &[dim, 1], &vec![1.0 / dim as f32; dim]);
-        self.operation("Add", "probe.positive", &["pyramid", "probe.root_offset"]);
-        self.operation("Sqrt", "probe.roots", &["probe.positive"]);
-        self.operation("Sub", "probe.centred", &["probe.roots", "probe.centre"]);
+        self.operation("Sub", "probe.centred", &["embedding", "probe.centre"]);
         self.operation("Mul", "probe.squares", &["probe.centred", "probe.centred"]);
         self.operation("MatMul", "probe.mean", &["probe.squares", "probe.shares"]);
         self.operation("Add", "probe.mean_square", &["probe.mean", "probe.least"]);
@@ -159,6 +157,56 @@ impl Exporter {
         self.linear("probe.scores", &probe.scores, "probe.features")?;
         self.operation("Add", "logits", &[scores, "probe.scores"]);
         Ok(())
+    }
+
+    /// Adds the embedding, as `model::embedding` has it.
+    fn embedding(&mut self) {
+        let groups = self.groups.split_off(self.groups.len().saturating_sub(4));
+        let mut means = Vec::new();
+        for (i, group) in groups.iter().enumerate().skip(1) {
+            means.push(self.operation("GlobalAveragePool", &format!("means.{i}"), &[&group.map]));
+        }
+        let means: Vec<&str> = means.iter().map(String::as_str).collect();
+        self.graph.node("Concat", "means", &means, vec![int("axis", 1)]);
+        let length = groups.iter().skip(1).map(|group| group.channels).sum();
+        let mut blocks = vec![self.block_of_length("means", length, LENGTHS[0])];
+        for (name, group, unit) in
+            [("grid.first", groups.first(), LENGTHS[1]), ("grid.last", groups.last(), LENGTHS[2])]
+        {
+            let Some(group) = group else { continue };
+            let (columns, rows) = (format!("{name}.columns"), format!("{name}.rows"));
+            let column_shares = opposite_shares(group.size);
+            let row_shares = shares(group.size).concat();
+            self.graph.constant(
+                &columns,
+                &[group.size, column_shares.len() / group.size],
+                &column_shares,
+            );
+            self.graph.constant(&rows, &[group.size, row_shares.len() / group.size], &row_shares);
+            let cells = column_shares.len() * row_shares.len() / (group.size * group.size);
+            let across =
+                self.operation("MatMul", &format!("{name}.across"), &[&group.map, &columns]);
+            let turned = format!("{name}.turned");
+            self.graph.node("Transpose", &turned, &[&across], vec![ints("perm", &[0, 1, 3, 2])]);
+            self.operation("MatMul", name, &[&turned, &rows]);
+            blocks.push(self.block_of_length(name, group.channels * cells, unit));
+        }
+        let blocks: Vec<&str> = blocks.iter().map(String::as_str).collect();
+        self.graph.node("Concat", "embedding", &blocks, vec![int("axis", 1)]);
+    }
+
+    /// Roots of a block of `count` values, brought to a length.
+    fn block_of_length(&mut self, name: &str, count: usize, length: f32) -> String {
+        let named = |part: &str| format!("{name}.{part}");
+        let [flat, offset, ones, positive] = ["flat", "offset", "ones", "positive"].map(named);
+        self.graph.node("Flatten", &flat, &[name], vec![int("axis", 1)]);
+        self.graph.constant(&offset, &[1], &[ROOT_OFFSET]);
+        self.graph.constant(&ones, &[count, 1], &vec![1.0 / (length * length); count]);
+        self.operation("Add", &positive, &[&flat, &offset]);
+        let roots = self.operation("Sqrt", &named("roots"), &[&positive]);
+        let square = self.operation("MatMul", &named("square"), &[&positive, &ones]);
+        let norm = self.operation("Sqrt", &named("norm"), &[&square]);
+        self.operation("Div", &named("unit"), &[&roots, &norm])
     }
 
     /// An operation without settings.

@@ -69,7 +69,7 @@ fn cases() -> Vec<Case> {
             let (bytes, output) = if let Some(classes) = classes {
                 let mut model = Classifier::init(&architecture, classes, &device);
                 if name.ends_with("probe") {
-                    let dim = architecture.pyramid_features();
+                    let dim = architecture.embedding_length();
                     model.probe = Some(Probe::init(dim, classes, &device));
                 }
                 seeded::fill(&mut model);
