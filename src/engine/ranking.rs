@@ -25,6 +25,8 @@ pub const FOLDS: usize = 5;
 pub struct Embedded {
     /// Name of the model.
     pub model: String,
+    /// Dimensions of each block of the features.
+    pub blocks: [usize; 3],
     /// Features of the pool.
     pub pool: Embeddings,
     /// Features and classes of the reference set.
@@ -90,7 +92,7 @@ impl Views {
 
 impl Space {
     fn new(embedded: Embedded) -> Self {
-        let scale = Standardisation::measure(&embedded.pool);
+        let scale = Standardisation::measure(&embedded.pool, &embedded.blocks);
         Self {
             model: embedded.model,
             features: scale.apply(&embedded.pool),

@@ -159,7 +159,7 @@ impl Worker {
         let hash = worker.base_card.weights_hash.clone();
         let embedded = worker
             .embed_all(None, &name, &hash, &mut |done, total| worker.preparing(done, total))?;
-        let scale = Standardisation::measure(&embedded.pool);
+        let scale = Standardisation::measure(&embedded.pool, &embedded.blocks);
         worker.base_features = Some((scale.apply(&embedded.pool), scale));
         worker.to_ranking.send(ToRanking::Embedded(embedded)).ok();
         let current = worker.options.current_model.as_ref();
@@ -279,7 +279,7 @@ impl Worker {
     fn fit_head(&self, Labelled { rows, classes }: &Labelled, l2: f32) -> LinearHead {
         let count = self.options.classes.len();
         let fitted = self.base_features.as_ref().map(|(features, scale)| {
-            Head::fit(features, rows, classes, count, l2, None).linear(scale.mean())
+            Head::fit(features, rows, classes, count, l2, None).linear(scale)
         });
         fitted.unwrap_or_default()
     }

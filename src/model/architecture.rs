@@ -180,9 +180,9 @@ impl Architecture {
         self.outputs(3)
     }
 
-    /// Length of [`Encoder::embed`]'s rows.
-    pub fn embedding_length(&self) -> usize {
-        embedding::blocks(self).iter().sum()
+    /// Lengths of the blocks that a row of [`Encoder::embed`] consists of.
+    pub fn embedding_blocks(&self) -> [usize; 3] {
+        embedding::blocks(self)
     }
 
     /// Weights of the encoder that training moves; nothing large is allocated for counting them.

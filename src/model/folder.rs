@@ -160,8 +160,8 @@ pub fn load_classifier(
         .keys()
         .map_err(|error| ModelError::Weights { fault: error.to_string(), path: path.clone() })?;
     if names.iter().any(|name| name.starts_with("probe.")) {
-        let dim = card.architecture.embedding_length();
-        model.probe = Some(Probe::init(dim, classes, device));
+        let blocks = card.architecture.embedding_blocks();
+        model.probe = Some(Probe::init(&blocks, classes, device));
     }
     load_weights(&mut model, store, path)?;
     Ok((model, card))

@@ -98,11 +98,13 @@ impl ClassifierHead {
 }
 
 /// A linear classifier of embeddings, as plain numbers: `scores = weights · x + bias`, with `x` the embedding less `centre`,
-/// brought to a length of √dim.
+/// its blocks brought to equal lengths and all of it to √dim.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LinearHead {
     /// What is taken from an embedding first, `dim` numbers.
     pub centre: Vec<f32>,
+    /// Dimensions of each block.
+    pub blocks: Vec<usize>,
     /// One row of `dim` weights a class.
     pub weights: Vec<f32>,
     /// One number a class.
@@ -117,10 +119,11 @@ pub struct LinearHead {
 #[derive(Module, Debug)]
 pub struct Probe {
     pub(super) centre: Param<Tensor<1>>,
+    pub(super) blocks: Vec<usize>,
     pub(super) scores: Linear,
 }
 
-/// Added to the squared length of a film's embedding, which may be the centre.
+/// Added to the squared length of a block of a film's embedding, which may be at the centre.
 pub(super) const LENGTH_OFFSET: f32 = 1e-9;
 
 impl Probe {
@@ -136,12 +139,14 @@ impl Probe {
         let rows = TensorData::new(head.weights.clone(), [classes, dim]);
         let weight = Param::from_tensor(Tensor::<2>::from_data(rows, device).transpose());
         let scores = Linear { weight, bias: Some(vector(&head.bias)) };
-        Self { centre: vector(&head.centre), scores }
+        Self { centre: vector(&head.centre), blocks: head.blocks.clone(), scores }
     }
 
     /// Makes one that adds nothing, to load weights into.
-    pub fn init(dim: usize, classes: usize, device: &Device) -> Self {
+    pub fn init(blocks: &[usize], classes: usize, device: &Device) -> Self {
+        let dim: usize = blocks.iter().sum();
         let nothing = LinearHead {
+            blocks: blocks.to_vec(),
             centre: vec![0.0; dim],
             weights: vec![0.0; dim * classes],
             bias: vec![0.0; classes],
@@ -158,7 +163,15 @@ impl Probe {
         // The centre belongs to the features' definition and does not learn.
         let centre = self.centre.val().detach().reshape([1, dim]);
         let centred = embedding - centre;
-        let squares = centred.clone().powi_scalar(2).sum_dim(1).add_scalar(LENGTH_OFFSET);
-        self.scores.forward(centred / squares.mul_scalar(1.0 / dim as f32).sqrt())
+        let share = (self.blocks.len() as f32) / dim as f32;
+        let mut from = 0;
+        let mut parts = Vec::new();
+        for &block in &self.blocks {
+            let part = centred.clone().narrow(1, from, block);
+            let squares = part.clone().powi_scalar(2).sum_dim(1).add_scalar(LENGTH_OFFSET);
+            parts.push(part / squares.mul_scalar(share).sqrt());
+            from += block;
+        }
+        self.scores.forward(Tensor::cat(parts, 1))
     }
 }

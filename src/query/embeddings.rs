@@ -83,15 +83,18 @@ impl Embeddings {
 ///
 /// The logistic head's penalty treats all dimensions alike, so a fixed grid of penalties makes sense only on a
 /// fixed scale: the length is the root of the number of dimensions, a mean square of one. With one length for all, no
-/// film outweighs the others by lying far out, which tells where labels are few.
+/// film outweighs the others by lying far out, which tells where labels are few. Each block of an embedding has an equal
+/// share of it, so that none drowns the others by its size.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standardisation {
     mean: Vec<f32>,
+    /// Dimensions of each block.
+    blocks: Vec<usize>,
 }
 
 impl Standardisation {
-    /// Measures the mean over the finite rows of `x`.
-    pub fn measure(x: &Embeddings) -> Self {
+    /// Measures the mean over the finite rows of `x`, whose dimensions are `blocks` side by side.
+    pub fn measure(x: &Embeddings, blocks: &[usize]) -> Self {
         let mut sums = vec![0.0f64; x.dim];
         let mut films = 0.0f64;
         for row in x.values.chunks_exact(x.dim).filter(|row| row.iter().all(|v| v.is_finite())) {
@@ -100,7 +103,8 @@ impl Standardisation {
                 *sum += f64::from(v);
             }
         }
-        Self { mean: sums.iter().map(|sum| (sum / films.max(1.0)) as f32).collect() }
+        let mean = sums.iter().map(|sum| (sum / films.max(1.0)) as f32).collect();
+        Self { mean, blocks: blocks.to_vec() }
     }
 
     /// Returns the mean of each dimension.
@@ -108,15 +112,29 @@ impl Standardisation {
         &self.mean
     }
 
-    /// Returns `x` shifted and brought to the one length; `x` must have the width that was measured. A film at the mean,
-    /// or with a value that is not finite, becomes a row of zeros.
+    /// Returns the dimensions of each block.
+    pub fn blocks(&self) -> &[usize] {
+        &self.blocks
+    }
+
+    /// Returns `x` shifted and brought to the one length, its blocks to equal lengths; `x` must have the width that was
+    /// measured. A block that is at the mean, or a film with a value that is not finite, becomes zeros.
     pub fn apply(&self, x: &Embeddings) -> Embeddings {
         let mut values = x.values.clone();
         for row in values.chunks_exact_mut(x.dim) {
             for (v, mean) in row.iter_mut().zip(&self.mean) {
                 *v -= mean;
             }
-            scale_to(row, (x.dim as f64).sqrt());
+            if row.iter().any(|v| !v.is_finite()) {
+                row.fill(0.0);
+            }
+            let length = (x.dim as f64 / self.blocks.len() as f64).sqrt();
+            let mut rest = row;
+            for &block in &self.blocks {
+                let (values, others) = rest.split_at_mut(block.min(rest.len()));
+                scale_to(values, length);
+                rest = others;
+            }
         }
         let fingerprint = fingerprint(x.dim, &values);
         Embeddings { dim: x.dim, values, fingerprint }
@@ -244,7 +262,7 @@ mod tests {
     #[test]
     fn standardised_films_point_from_the_pools_mean_and_have_one_length() {
         let pool = Embeddings::new(2, vec![1.0, 5.0, 3.0, 5.0, f32::NAN, 0.0]).unwrap();
-        let scale = Standardisation::measure(&pool);
+        let scale = Standardisation::measure(&pool, &[2]);
         let root = 2f32.sqrt();
         assert_eq!(scale.apply(&pool).values(), [-root, 0.0, root, 0.0, 0.0, 0.0]);
         let others = Embeddings::new(2, vec![2.0, 5.0, 2.0, 5.1, 5.0, 9.0]).unwrap();

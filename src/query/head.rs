@@ -1,6 +1,6 @@
 //! The tier-1 head: logistic regression on cached embeddings, refitted after every label.
 
-use super::embeddings::{Embeddings, dot};
+use super::embeddings::{Embeddings, Standardisation, dot};
 use super::lbfgs::{inner, minimise};
 use crate::model::LinearHead;
 
@@ -136,10 +136,10 @@ impl Head {
         &self.bias
     }
 
-    /// Returns the regression as a row of weights a class, for features that were standardised about `centre`.
+    /// Returns the regression as a row of weights a class, for features that were standardised by `scale`.
     ///
     /// A class without a label has no weights and a bias ten below the lowest: practically never.
-    pub fn linear(&self, centre: &[f32]) -> LinearHead {
+    pub fn linear(&self, scale: &Standardisation) -> LinearHead {
         let mut weights = vec![0.0; self.class_count * self.dim];
         let lowest = self.bias.iter().copied().fold(0.0, f32::min);
         let mut bias = vec![lowest - 10.0; self.class_count];
@@ -157,7 +157,8 @@ impl Head {
                 bias[class] = self.bias[k];
             }
         }
-        LinearHead { centre: centre.to_vec(), weights, bias }
+        let (centre, blocks) = (scale.mean().to_vec(), scale.blocks().to_vec());
+        LinearHead { centre, blocks, weights, bias }
     }
 
     fn push_probabilities(&self, features: &[f32], out: &mut Vec<f32>) {

@@ -55,7 +55,7 @@ impl Bench {
         let rows: Vec<usize> = (0..count).collect();
         let go_on = &mut |_| Flow::Continue;
         let embedded = embed(&start.encoder, &store, &rows, SIZE, &device, go_on).unwrap();
-        let scale = Standardisation::measure(&embedded);
+        let scale = Standardisation::measure(&embedded, &small().embedding_blocks());
         let features = scale.apply(&embedded);
         let patients = (0..count).map(|row| format!("p{}", row / 2)).collect();
         Self { store, start, device, features, scale, patients }
@@ -66,7 +66,7 @@ impl Bench {
     }
 
     fn linear(&self, labelled: &Labelled) -> LinearHead {
-        self.head(labelled).linear(self.scale.mean())
+        self.head(labelled).linear(&self.scale)
     }
 
     fn film(&self, row: usize) -> Tensor<4> {
@@ -117,14 +117,14 @@ fn a_network_starts_as_the_head_that_it_is_given() {
     let go_on = &mut |_| Flow::Continue;
     let encoder = &bench.start.encoder;
     let embedded = embed(encoder, &bench.store, &rows, SIZE, &bench.device, go_on).unwrap();
-    let scale = Standardisation::measure(&embedded);
+    let scale = Standardisation::measure(&embedded, &small().embedding_blocks());
     let features = scale.apply(&embedded);
     let bench = Bench { features, scale, ..bench };
     for classes in [2, 3] {
         let truth: Vec<usize> = rows.iter().map(|row| row % classes).collect();
         let head = Head::fit(&bench.features, &rows, &truth, classes, 0.1, None);
         let start = Classifier::from_pretrained(bench.start.valid(), classes, &bench.device);
-        let network = start.with_probe(&head.linear(bench.scale.mean()), &bench.device);
+        let network = start.with_probe(&head.linear(&bench.scale), &bench.device);
         let expected = head.probabilities(&bench.features);
         assert!(expected.iter().any(|p| (p - 1.0 / classes as f32).abs() > 0.1), "no opinion");
         for (found, expected) in bench.predict(&network).iter().zip(expected) {

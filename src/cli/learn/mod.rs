@@ -181,7 +181,7 @@ impl Embedded {
         let (size, device) = (start.preprocess.size, &compute.device);
         let go_on = &mut |_| Flow::Continue;
         let embedded = embed(&start.network.encoder, store, &lesson.rows(), size, device, go_on)?;
-        let scale = Standardisation::measure(&embedded);
+        let scale = Standardisation::measure(&embedded, &start.architecture.embedding_blocks());
         let features = scale.apply(&embedded);
         let Labelled { rows, classes: truth } = &lesson.labelled;
         let folds = FoldAssigner::new(FOLDS).assign_all(&lesson.labelled, &lesson.films.patients);
@@ -194,7 +194,7 @@ impl Embedded {
     /// Fits a head to some of the labels.
     fn fit(&self, Labelled { rows, classes }: &Labelled) -> LinearHead {
         let head = Head::fit(&self.features, rows, classes, self.classes, self.l2, None);
-        head.linear(self.scale.mean())
+        head.linear(&self.scale)
     }
 }
 

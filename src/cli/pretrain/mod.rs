@@ -46,7 +46,7 @@ pub fn run(
     let preprocess = Preprocess { size: args.size, fit: args.fit };
     let source = source_preprocess(preprocess);
     let store = films.load(source, threads)?;
-    let probe = Probe::find(args, source, compute, threads)?;
+    let probe = Probe::find(args, &config.architecture, source, compute, threads)?;
     let devices = device::several(compute, args.running.devices)?;
     println!("{} films, {}, {} px, on {compute}", store.len(), config.architecture, config.size);
     if let Some(probe) = &probe {

@@ -16,7 +16,7 @@ use crate::learn::finetune::{FoldAssigner, Labelled};
 use crate::learn::metrics::Metrics;
 use crate::learn::pretrain::{ProbePoint, Score};
 use crate::learn::{Flow, LearnError};
-use crate::model::Pretrained;
+use crate::model::{Architecture, Pretrained};
 use crate::predict::embed;
 use crate::query::{Embeddings, Head, L2_GRID, Standardisation, choose_l2};
 
@@ -35,6 +35,8 @@ pub struct Probe {
     every: u32,
     epochs: u32,
     size: u32,
+    /// Dimensions of each block of the features.
+    blocks: [usize; 3],
     compute: Compute,
 }
 
@@ -45,6 +47,7 @@ impl Probe {
     /// Fails if films or labels cannot be read, or if there is nothing to tell apart.
     pub fn find(
         args: &PretrainArgs,
+        architecture: &Architecture,
         source: Preprocess,
         compute: &Compute,
         threads: usize,
@@ -77,6 +80,7 @@ impl Probe {
             every,
             epochs: args.epochs,
             size: args.size,
+            blocks: architecture.embedding_blocks(),
             compute: compute.clone(),
         }))
     }
@@ -98,12 +102,13 @@ impl Probe {
         let device = &self.compute.device;
         let on = &mut |_| Flow::Continue;
         let features = embed(&network.encoder, &self.store, &rows, self.size, device, on)?;
+        let standardised = Standardisation::measure(&features, &self.blocks).apply(&features);
         let (truth, classes) = (&self.films.labels, self.films.classes.len());
         let score = |probabilities: &[f32]| self.score(probabilities);
         Ok(Some(ProbePoint {
             epoch,
             labels: self.labels(),
-            linear: score(&linear(&features, truth, classes, &self.folds))?,
+            linear: score(&linear(&standardised, truth, classes, &self.folds))?,
             knn: score(&nearest(&features, truth, classes, &self.folds))?,
         }))
     }
@@ -120,7 +125,6 @@ impl Probe {
 /// Probabilities of every film, films × classes, by a logistic regression on the films of the other folds; its penalty is
 /// chosen by cross-validation within those.
 fn linear(x: &Embeddings, truth: &[usize], classes: usize, folds: &[usize]) -> Vec<f32> {
-    let x = Standardisation::measure(x).apply(x);
     let mut out = vec![0.0; truth.len() * classes];
     for fold in 0..FOLDS {
         let (test, train): (Vec<usize>, Vec<usize>) =
@@ -128,9 +132,9 @@ fn linear(x: &Embeddings, truth: &[usize], classes: usize, folds: &[usize]) -> V
         let of = |from: &[usize]| train.iter().map(|&film| from[film]).collect::<Vec<_>>();
         let (known, inner) = (of(truth), of(folds));
         let on = &mut || Flow::Continue;
-        let l2 = choose_l2(&x, &train, &known, classes, &inner, &L2_GRID, on);
-        let head = Head::fit(&x, &train, &known, classes, l2.unwrap_or(L2_GRID[3]), None);
-        let found = head.probabilities_of(&x, &test);
+        let l2 = choose_l2(x, &train, &known, classes, &inner, &L2_GRID, on);
+        let head = Head::fit(x, &train, &known, classes, l2.unwrap_or(L2_GRID[3]), None);
+        let found = head.probabilities_of(x, &test);
         for (&film, row) in test.iter().zip(found.chunks_exact(classes)) {
             out[film * classes..][..classes].copy_from_slice(row);
         }

@@ -119,7 +119,7 @@ impl<'a> Bench<'a> {
         stop: &'a AtomicBool,
     ) -> Self {
         let pool = loaded.embedded.select(&split.pool);
-        let scale = Standardisation::measure(&pool);
+        let scale = Standardisation::measure(&pool, &loaded.architecture.embedding_blocks());
         let evaluation = loaded.embedded.select(&split.evaluation);
         let eval_features = scale.apply(&evaluation);
         let view = |view: &Embeddings| scale.apply(&view.select(&split.pool));
@@ -161,9 +161,9 @@ impl<'a> Bench<'a> {
         Setting { start, classes, store: &self.pool_store, device, head }
     }
 
-    /// Returns the mean that features are standardised about.
-    pub fn centre(&self) -> &[f32] {
-        self.scale.mean()
+    /// Returns how features are standardised.
+    pub fn scale(&self) -> &Standardisation {
+        &self.scale
     }
 
     /// Draws a network of the encoder's shape with random weights.

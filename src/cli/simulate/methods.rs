@@ -173,7 +173,7 @@ fn head_fit<'b>(bench: &'b Bench<'_>, bought: &Labelled) -> impl Fn(&Labelled) -
     let l2 = regularisation.l2();
     move |Labelled { rows, classes }| {
         let head = Head::fit(&bench.features, rows, classes, bench.classes(), l2, None);
-        head.linear(bench.centre())
+        head.linear(bench.scale())
     }
 }
 

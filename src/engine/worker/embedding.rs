@@ -56,7 +56,8 @@ impl Worker {
             None => None,
         };
         let unreadable = self.unreadable.clone();
-        Ok(Embedded { model: model.to_owned(), pool, reference, unreadable })
+        let blocks = self.base_card.architecture.embedding_blocks();
+        Ok(Embedded { model: model.to_owned(), blocks, pool, reference, unreadable })
     }
 
     /// Says how far embedding is while the session opens.

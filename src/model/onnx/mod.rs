@@ -146,14 +146,27 @@ impl Exporter {
         self.embedding();
         let dim = probe.centre.dims()[0];
         self.graph.weight("probe.centre", probe.centre.val())?;
-        self.graph.constant("probe.least", &[1], &[LENGTH_OFFSET / dim as f32]);
-        self.graph.constant("probe.shares", &[dim, 1], &vec![1.0 / dim as f32; dim]);
         self.operation("Sub", "probe.centred", &["embedding", "probe.centre"]);
+        // Which dimensions are of which block, with the share that each has in the block's mean square: what is summed by
+        // it and spread by its counterpart is each dimension's divisor.
+        let count = probe.blocks.len();
+        let share = count as f32 / dim as f32;
+        let (mut into, mut back) = (vec![0.0; dim * count], vec![0.0; dim * count]);
+        let owners =
+            probe.blocks.iter().enumerate().flat_map(|(block, &n)| (0..n).map(move |_| block));
+        for (place, block) in owners.enumerate() {
+            into[place * count + block] = share;
+            back[block * dim + place] = 1.0;
+        }
+        self.graph.constant("probe.into_blocks", &[dim, count], &into);
+        self.graph.constant("probe.out_of_blocks", &[count, dim], &back);
+        self.graph.constant("probe.least", &[1], &[LENGTH_OFFSET * share]);
         self.operation("Mul", "probe.squares", &["probe.centred", "probe.centred"]);
-        self.operation("MatMul", "probe.mean", &["probe.squares", "probe.shares"]);
-        self.operation("Add", "probe.mean_square", &["probe.mean", "probe.least"]);
-        self.operation("Sqrt", "probe.length", &["probe.mean_square"]);
-        self.operation("Div", "probe.features", &["probe.centred", "probe.length"]);
+        self.operation("MatMul", "probe.means", &["probe.squares", "probe.into_blocks"]);
+        self.operation("Add", "probe.mean_squares", &["probe.means", "probe.least"]);
+        self.operation("Sqrt", "probe.lengths", &["probe.mean_squares"]);
+        self.operation("MatMul", "probe.divisors", &["probe.lengths", "probe.out_of_blocks"]);
+        self.operation("Div", "probe.features", &["probe.centred", "probe.divisors"]);
         self.linear("probe.scores", &probe.scores, "probe.features")?;
         self.operation("Add", "logits", &[scores, "probe.scores"]);
         Ok(())

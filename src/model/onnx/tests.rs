@@ -69,8 +69,8 @@ fn cases() -> Vec<Case> {
             let (bytes, output) = if let Some(classes) = classes {
                 let mut model = Classifier::init(&architecture, classes, &device);
                 if name.ends_with("probe") {
-                    let dim = architecture.embedding_length();
-                    model.probe = Some(Probe::init(dim, classes, &device));
+                    let blocks = architecture.embedding_blocks();
+                    model.probe = Some(Probe::init(&blocks, classes, &device));
                 }
                 seeded::fill(&mut model);
                 (onnx::classifier(&model, size, &notes), model.forward(films))
