@@ -93,10 +93,11 @@ impl Views {
 impl Space {
     fn new(embedded: Embedded) -> Self {
         let scale = Standardisation::measure(&embedded.pool, &embedded.blocks);
+        let features = scale.apply(&embedded.pool);
         Self {
             model: embedded.model,
-            features: scale.apply(&embedded.pool),
-            directions: embedded.pool.normalised(),
+            directions: features.normalised(),
+            features,
             reference: embedded
                 .reference
                 .map(|(features, classes)| (scale.apply(&features), classes)),

@@ -5,7 +5,7 @@
 //! the film's mean blind to where things are, and the maps are not. A cell of the left half is averaged with the one
 //! opposite to it, since a film's mirror image is of the same class. Of each value the square root is taken, which evens
 //! features that are skewed after a ReLU, as it does histograms (Arandjelović and Zisserman, "Three things everyone should
-//! know to improve object retrieval", CVPR 2012, section 3), and each block is brought to a length of its own.
+//! know to improve object retrieval", CVPR 2012, section 3).
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -17,9 +17,6 @@ use super::resnet::{Encoder, memory_format};
 const CELLS: usize = 4;
 /// Cells that are left of those.
 const KEPT: usize = CELLS * CELLS / 2;
-/// Lengths of the blocks, with which they vary about alike from film to film: after centring, blocks of length one have a
-/// root mean square of .16, .17 and .31 over the demo's data set.
-pub(super) const LENGTHS: [f32; 3] = [2.0, 2.0, 1.0];
 /// Added to features before the square root, whose slope at 0 is infinite.
 pub(super) const ROOT_OFFSET: f32 = 1e-6;
 
@@ -108,15 +105,9 @@ fn column_shares(width: usize, device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(opposite_shares(width), [width, CELLS / 2]), device)
 }
 
-/// Takes roots, brings each block to its length and joins them.
+/// Takes roots and joins the blocks.
 fn join(blocks: impl IntoIterator<Item = Tensor<2>>) -> Tensor<2> {
-    let unit = |(block, length): (Tensor<2>, f32)| {
-        let positive = block.add_scalar(ROOT_OFFSET);
-        // The squares of the roots are the values themselves.
-        let norm = positive.clone().sum_dim(1).sqrt();
-        positive.sqrt() / norm.div_scalar(length)
-    };
-    Tensor::cat(blocks.into_iter().zip(LENGTHS).map(unit).collect(), 1)
+    Tensor::cat(blocks.into_iter().map(|block| block.add_scalar(ROOT_OFFSET).sqrt()).collect(), 1)
 }
 
 #[cfg(test)]
@@ -152,13 +143,8 @@ mod tests {
                 let mut expected = Vec::new();
                 let mut block = Vec::new();
                 groups[1..].iter().for_each(|map| block.extend(cells(map, film, 1)));
-                for (block, length) in [block, cells(groups[0], film, 4), cells(groups[3], film, 4)]
-                    .iter()
-                    .zip(LENGTHS)
-                {
-                    let sum: f64 = block.iter().map(|v| v + f64::from(ROOT_OFFSET)).sum();
-                    let root = |v: &f64| (v + f64::from(ROOT_OFFSET)).sqrt() / sum.sqrt();
-                    expected.extend(block.iter().map(|v| f64::from(length) * root(v)));
+                for block in [block, cells(groups[0], film, 4), cells(groups[3], film, 4)] {
+                    expected.extend(block.iter().map(|v| (v + f64::from(ROOT_OFFSET)).sqrt()));
                 }
                 for (found, expected) in found.iter().zip(&expected) {
                     assert!((f64::from(*found) - expected).abs() < 1e-4, "{found}, {expected}");

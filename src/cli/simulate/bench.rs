@@ -94,7 +94,7 @@ pub struct Bench<'a> {
     scale: Standardisation,
     /// Standardised features of further views of the pool, if a strategy asks for them.
     pub views: Option<Vec<Embeddings>>,
-    /// Features of the pool, normalised.
+    /// The same, normalised.
     pub directions: Embeddings,
     /// Features of the evaluation films, standardised as those of the pool.
     pub eval_features: Embeddings,
@@ -121,7 +121,7 @@ impl<'a> Bench<'a> {
         let pool = loaded.embedded.select(&split.pool);
         let scale = Standardisation::measure(&pool, &loaded.architecture.embedding_blocks());
         let evaluation = loaded.embedded.select(&split.evaluation);
-        let eval_features = scale.apply(&evaluation);
+        let (features, eval_features) = (scale.apply(&pool), scale.apply(&evaluation));
         let view = |view: &Embeddings| scale.apply(&view.select(&split.pool));
         let views = loaded.views.as_ref().map(|views| views.iter().map(view).collect());
         Self {
@@ -133,12 +133,12 @@ impl<'a> Bench<'a> {
             pool_store: Arc::new(loaded.store.select(&split.pool)),
             eval_store: Arc::new(loaded.store.select(&split.evaluation)),
             ids: split.pool.iter().map(|&row| parts.ids[row]).collect(),
-            features: scale.apply(&pool),
             views,
             scale,
-            directions: pool.normalised(),
+            directions: features.normalised(),
+            features,
+            eval_directions: eval_features.normalised(),
             eval_features,
-            eval_directions: evaluation.normalised(),
             handmade: OnceCell::new(),
             graph: OnceCell::new(),
             networks: RefCell::new(None),

@@ -16,7 +16,7 @@ use prost::Message as _;
 use self::graph::{Graph, float, int, ints, value};
 use self::proto::{ModelProto, OperatorSetIdProto, StringStringEntryProto};
 use super::block::{Block, ConvNorm};
-use super::embedding::{LENGTHS, ROOT_OFFSET, opposite_shares, shares};
+use super::embedding::{ROOT_OFFSET, opposite_shares, shares};
 use super::head::LENGTH_OFFSET;
 use super::resnet::IMAGENET;
 use super::selective_kernel::{AveragePool, SelectiveKernel};
@@ -132,7 +132,7 @@ impl Exporter {
             hidden = self.block(&format!("blocks.{i}"), block, &hidden)?;
             let last = block.last.as_ref().map_or(&block.norm2, |last| &last.norm);
             features = last.gamma.dims()[0];
-            // A group's outputs have one size, and the next group's are smaller.
+            // A group's blocks have as many channels as its last, and each group has more than the one before.
             self.groups.pop_if(|group| group.channels == features);
             self.groups.push(Group { map: hidden.clone(), channels: features, size: self.size });
         }
@@ -181,45 +181,34 @@ impl Exporter {
         }
         let means: Vec<&str> = means.iter().map(String::as_str).collect();
         self.graph.node("Concat", "means", &means, vec![int("axis", 1)]);
-        let length = groups.iter().skip(1).map(|group| group.channels).sum();
-        let mut blocks = vec![self.block_of_length("means", length, LENGTHS[0])];
-        for (name, group, unit) in
-            [("grid.first", groups.first(), LENGTHS[1]), ("grid.last", groups.last(), LENGTHS[2])]
-        {
+        let mut blocks = vec![self.roots("means")];
+        for (name, group) in [("grid.first", groups.first()), ("grid.last", groups.last())] {
             let Some(group) = group else { continue };
             let (columns, rows) = (format!("{name}.columns"), format!("{name}.rows"));
             let column_shares = opposite_shares(group.size);
             let row_shares = shares(group.size).concat();
-            self.graph.constant(
-                &columns,
-                &[group.size, column_shares.len() / group.size],
-                &column_shares,
-            );
-            self.graph.constant(&rows, &[group.size, row_shares.len() / group.size], &row_shares);
-            let cells = column_shares.len() * row_shares.len() / (group.size * group.size);
-            let across =
-                self.operation("MatMul", &format!("{name}.across"), &[&group.map, &columns]);
+            let shape = |values: &[f32]| [group.size, values.len() / group.size];
+            self.graph.constant(&columns, &shape(&column_shares), &column_shares);
+            self.graph.constant(&rows, &shape(&row_shares), &row_shares);
+            let across = format!("{name}.across");
+            self.operation("MatMul", &across, &[&group.map, &columns]);
             let turned = format!("{name}.turned");
             self.graph.node("Transpose", &turned, &[&across], vec![ints("perm", &[0, 1, 3, 2])]);
             self.operation("MatMul", name, &[&turned, &rows]);
-            blocks.push(self.block_of_length(name, group.channels * cells, unit));
+            blocks.push(self.roots(name));
         }
         let blocks: Vec<&str> = blocks.iter().map(String::as_str).collect();
         self.graph.node("Concat", "embedding", &blocks, vec![int("axis", 1)]);
     }
 
-    /// Roots of a block of `count` values, brought to a length.
-    fn block_of_length(&mut self, name: &str, count: usize, length: f32) -> String {
+    /// Square roots of a block.
+    fn roots(&mut self, name: &str) -> String {
         let named = |part: &str| format!("{name}.{part}");
-        let [flat, offset, ones, positive] = ["flat", "offset", "ones", "positive"].map(named);
+        let [flat, offset, positive] = ["flat", "offset", "positive"].map(named);
         self.graph.node("Flatten", &flat, &[name], vec![int("axis", 1)]);
         self.graph.constant(&offset, &[1], &[ROOT_OFFSET]);
-        self.graph.constant(&ones, &[count, 1], &vec![1.0 / (length * length); count]);
         self.operation("Add", &positive, &[&flat, &offset]);
-        let roots = self.operation("Sqrt", &named("roots"), &[&positive]);
-        let square = self.operation("MatMul", &named("square"), &[&positive, &ones]);
-        let norm = self.operation("Sqrt", &named("norm"), &[&square]);
-        self.operation("Div", &named("unit"), &[&roots, &norm])
+        self.operation("Sqrt", &named("roots"), &[&positive])
     }
 
     /// An operation without settings.
