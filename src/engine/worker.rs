@@ -17,6 +17,7 @@ use crate::dataset::Stopped;
 use crate::dataset::planes::PlaneStore;
 use crate::device;
 use crate::imaging::Preprocess;
+use crate::learn::calibration::{apply_temperature, fit_temperature};
 use crate::learn::distill::{DistillConfig, Teacher, distill};
 use crate::learn::finetune::{
     FineTuned, FinetuneConfig, FoldAssigner, Labelled, ensemble, finetune,
@@ -344,7 +345,11 @@ impl Worker {
         let classes = self.options.classes.len();
         let l2 = self.head_penalty(&tuned.labelled)?;
         let before = self.base_features.as_ref().map_or(f64::INFINITY, |(features, _)| {
-            log_loss(&out_of_fold(features, rows, truth, classes, &tuned.folds, l2), truth, classes)
+            let mut found = out_of_fold(features, rows, truth, classes, &tuned.folds, l2);
+            // As fine-tuning's: a head that is only too sure is not a worse one.
+            let temperature = fit_temperature(&found, truth, classes);
+            apply_temperature(&mut found, classes, temperature as f32);
+            log_loss(&found, truth, classes)
         });
         let after = log_loss(&tuned.out_of_fold, truth, classes);
         let n = rows.len();
