@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::recipe_args::RecipeArgs;
-use super::simulate::{Budget, Method, SplitKind};
+use super::simulate_args::SimulateArgs;
 use super::stage_args::{DistillArgs, FinetuneArgs, FixmatchArgs, SupervisedArgs};
 use super::view_args::ViewArgs;
 use crate::device::DeviceChoice;
 use crate::engine::workspace::{AUDIT_SHARE, LABELS_PER_LEARNING};
 use crate::imaging::Fit;
 use crate::model::{Network, Normalisation, Stem};
-use crate::query::Strategy;
 
 /// Label chest X-rays where each label teaches the model most.
 ///
@@ -268,75 +267,6 @@ pub struct EvaluateArgs {
     pub json: bool,
 }
 
-/// Arguments of `simulate`.
-#[derive(Debug, clap::Args)]
-pub struct SimulateArgs {
-    /// Folder of films
-    #[arg(long, required_unless_present = "demo")]
-    pub images: Option<PathBuf>,
-    /// Labels file; the simulated reader's answers
-    #[arg(long, required_unless_present = "demo")]
-    pub labels: Option<PathBuf>,
-    /// Split to buy labels from
-    #[arg(long)]
-    pub split: Option<String>,
-    /// Split to measure on
-    #[arg(long)]
-    pub eval_split: Option<String>,
-    /// Films to measure on, if they are in another folder
-    #[arg(long, requires = "eval_labels")]
-    pub eval_images: Option<PathBuf>,
-    /// Their labels file
-    #[arg(long, requires = "eval_images")]
-    pub eval_labels: Option<PathBuf>,
-    /// The shipped demo films
-    #[arg(long, conflicts_with_all = ["images", "labels"])]
-    pub demo: bool,
-    /// Pretrained model
-    #[arg(long, default_value = "demo")]
-    pub model: String,
-    /// Numbers of labels to measure at; all for the whole pool
-    #[arg(long, value_delimiter = ',', default_value = "52,104,260")]
-    pub budgets: Vec<Budget>,
-    /// Query strategies
-    #[arg(long, value_delimiter = ',', default_value = "random,typiclust+margin")]
-    pub strategy: Vec<Strategy>,
-    /// Learning methods
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "head")]
-    pub method: Vec<Method>,
-    /// Draws of labels, each with a seed of its own
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..1 << 32))]
-    pub draws: u64,
-    /// Optimisation seeds for each draw
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
-    pub seeds: u64,
-    /// Labels bought between two rankings [default: 1, and a 250th of the labels from 500 labels on]
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    pub round: Option<usize>,
-    /// How films are cut into the pool and those to measure on; patient and random mix both parts, or all films where
-    /// no second part is given
-    #[arg(long, value_enum, default_value = "file")]
-    pub splits: SplitKind,
-    /// Seed of the cuts
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
-    pub split_seed: u64,
-    /// Number of cuts, each with draws of its own
-    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
-    pub repeats: u64,
-    /// Share of films to measure on after a cut [default: as given, else 0.2]
-    #[arg(long, value_name = "S", value_parser = share)]
-    pub eval_share: Option<f32>,
-    /// Seconds that a reader is taken to need for a film
-    #[arg(long, value_name = "S", default_value_t = 6.0, value_parser = seconds)]
-    pub seconds_per_film: f64,
-    /// Folder for the results and for every cell, from which the same command goes on after an interruption
-    #[arg(long)]
-    pub out: Option<PathBuf>,
-    /// Report as JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
 pub struct ExportArgs {
@@ -437,11 +367,6 @@ pub struct VerifyArgs {
 pub fn share(text: &str) -> Result<f32, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "a share is between 0 and 1".to_owned())
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    let seconds = text.parse().ok().filter(|&s: &f64| s.is_finite() && s > 0.0);
-    seconds.ok_or_else(|| "a film takes a number of seconds above 0".to_owned())
 }
 
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {

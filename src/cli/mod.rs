@@ -18,6 +18,7 @@ mod predict;
 mod pretrain;
 mod recipe_args;
 mod simulate;
+mod simulate_args;
 mod stage_args;
 mod verify;
 mod view_args;

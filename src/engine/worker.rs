@@ -1,6 +1,7 @@
 //! The compute thread: embeds the pool, fine-tunes, distils.
 
 mod embedding;
+mod learning;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,26 +11,20 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
+use self::learning::Ended;
 use super::message::{Event, Progress, Stage};
-use super::ranking::{FOLDS, ToRanking};
+use super::ranking::ToRanking;
 use super::{Options, ReferenceSet, Shared, Source};
 use crate::dataset::Stopped;
 use crate::dataset::planes::PlaneStore;
 use crate::device;
 use crate::imaging::Preprocess;
-use crate::learn::calibration::{apply_temperature, fit_temperature};
-use crate::learn::distill::{DistillConfig, Teacher, distill};
-use crate::learn::finetune::{
-    FineTuned, FinetuneConfig, FoldAssigner, Labelled, ensemble, finetune,
-};
-use crate::learn::metrics::log_loss;
-use crate::learn::{Flow, HeadFit, LearnError, Setting, StepReport};
-use crate::model::folder::{self, Kind, ModelCard, load_pretrained};
-use crate::model::{Classifier, LinearHead, Pretrained, release_buffers};
+use crate::learn::finetune::{FineTuned, Labelled};
+use crate::learn::{Flow, LearnError, StepReport};
+use crate::model::folder::{ModelCard, load_pretrained};
+use crate::model::{Pretrained, release_buffers};
 use crate::predict::Predictor;
-use crate::query::{
-    Embeddings, Head, L2_GRID, Regularisation, Standardisation, choose_l2, out_of_fold,
-};
+use crate::query::{Embeddings, Standardisation};
 
 /// Edge of a plane in memory, over the edge of the network's input: crops keep detail without each film staying whole.
 const SOURCE_SCALE: f32 = 1.5;
@@ -229,180 +224,6 @@ impl Worker {
         seen
     }
 
-    fn learn_stages(&mut self) -> anyhow::Result<Ended> {
-        let size = self.base_card.preprocess.size;
-        let config = FinetuneConfig::standard(size, self.options.seed);
-        let earlier = self.tuned.take();
-        let tuned = self.finetune(&config, earlier.as_ref())?;
-        let ended = self.judge_and_distill(&config, &tuned);
-        self.tuned = Some(tuned);
-        ended
-    }
-
-    /// Fine-tunes on the labels as they arrive, beside the head that serves now.
-    fn finetune(
-        &self,
-        config: &FinetuneConfig,
-        earlier: Option<&FineTuned>,
-    ) -> anyhow::Result<FineTuned> {
-        // The penalty may be paused over too, and then something is to be seen.
-        self.show(Stage::FineTuning, (0, 1), (0.0, 0.0));
-        let l2 = self.head_penalty(&self.labelled())?;
-        let fit = |labelled: &Labelled| self.fit_head(labelled, l2);
-        let setting = self.setting(&fit);
-        let tuned = finetune(
-            &setting,
-            &self.options.pool.patients,
-            &mut || self.labelled(),
-            config,
-            earlier,
-            &mut |report| self.observe(Stage::FineTuning, report),
-        )?;
-        Ok(tuned)
-    }
-
-    /// The labels of films that can be read.
-    fn labelled(&self) -> Labelled {
-        self.shared.labelled().without(&self.unreadable)
-    }
-
-    fn setting<'a>(&'a self, fit: &'a HeadFit<'a>) -> Setting<'a> {
-        Setting {
-            start: &self.base,
-            classes: self.options.classes.len(),
-            store: &self.pool,
-            device: &self.options.compute.device,
-            head: self.base_features.is_some().then_some(fit),
-        }
-    }
-
-    /// Fits the tier-1 head on the pretrained features.
-    fn fit_head(&self, Labelled { rows, classes }: &Labelled, l2: f32) -> LinearHead {
-        let count = self.options.classes.len();
-        let fitted = self.base_features.as_ref().map(|(features, scale)| {
-            Head::fit(features, rows, classes, count, l2, None).linear(scale)
-        });
-        fitted.unwrap_or_default()
-    }
-
-    /// Chooses the penalty of the head on the pretrained features.
-    fn head_penalty(&self, labelled: &Labelled) -> Result<f32, LearnError> {
-        let Some((features, _)) = &self.base_features else {
-            return Ok(Regularisation::default().l2());
-        };
-        let Labelled { rows, classes: truth } = labelled;
-        let folds = FoldAssigner::new(FOLDS).assign_all(labelled, &self.options.pool.patients);
-        let (classes, observe) = (self.options.classes.len(), &mut || self.shared.flags.check());
-        let l2 = choose_l2(features, rows, truth, classes, &folds, &L2_GRID, observe)
-            .unwrap_or_else(|| Regularisation::default().l2());
-        match self.shared.flags.check() {
-            Flow::Continue => Ok(l2),
-            // Then the penalty was not chosen, and what starts from the head or is compared with it would be worse.
-            Flow::Stop => Err(LearnError::Stopped),
-        }
-    }
-
-    fn judge_and_distill(
-        &self,
-        config: &FinetuneConfig,
-        tuned: &FineTuned,
-    ) -> anyhow::Result<Ended> {
-        let (size, device) = (config.size, &self.options.compute.device);
-        let mut observe = |_| self.shared.flags.check();
-        let verdict = self.compare(tuned)?;
-        let labelled = tuned.labelled.clone();
-        let name = self.free_name(labelled.rows.len());
-        if !verdict.better {
-            let outcome = format!("{}; the model in use stays", verdict.text);
-            return Ok(Ended { model: name, accepted: false, outcome, labelled });
-        }
-        let left_out = self.shared.labels.lock().excluded.clone();
-        let usable = |row: &usize| !self.unreadable.contains(row) && !left_out.contains(row);
-        let rows: Vec<usize> = (0..self.pool.len()).filter(usable).collect();
-        let teacher = ensemble(&tuned.models, &self.pool, &rows, size, device, &mut observe)?;
-        let distilling = DistillConfig::standard(size, self.options.seed);
-        let l2 = self.head_penalty(&labelled)?;
-        let fit = |labelled: &Labelled| self.fit_head(labelled, l2);
-        let (setting, teacher) = (self.setting(&fit), Teacher::Probabilities(&teacher));
-        let student =
-            distill(&setting, &rows, teacher, &labelled, &distilling, None, &mut |report| {
-                self.observe(Stage::Distilling, report)
-            })?;
-        let path = self.options.models.join(&name);
-        self.save(&path, &student, tuned, (config, &distilling), &verdict)?;
-        let embedded = self.embed_student(&name, &path).inspect_err(|_| {
-            // Nothing would ever speak of it.
-            std::fs::remove_dir_all(&path).ok();
-        })?;
-        self.to_ranking.send(ToRanking::Embedded(embedded)).ok();
-        Ok(Ended { model: name, accepted: true, outcome: verdict.text, labelled })
-    }
-
-    /// Compares fine-tuning, by its probabilities of films unseen by the network asked, with the linear head on the
-    /// pretrained features, likewise on films that it has not seen.
-    fn compare(&self, tuned: &FineTuned) -> Result<Verdict, LearnError> {
-        let Labelled { rows, classes: truth } = &tuned.labelled;
-        let classes = self.options.classes.len();
-        let l2 = self.head_penalty(&tuned.labelled)?;
-        let before = self.base_features.as_ref().map_or(f64::INFINITY, |(features, _)| {
-            let mut found = out_of_fold(features, rows, truth, classes, &tuned.folds, l2);
-            // As fine-tuning's: a head that is only too sure is not a worse one.
-            let temperature = fit_temperature(&found, truth, classes);
-            apply_temperature(&mut found, classes, temperature as f32);
-            log_loss(&found, truth, classes)
-        });
-        let after = log_loss(&tuned.out_of_fold, truth, classes);
-        let n = rows.len();
-        let relation = if after < before { "better than" } else { "not better than" };
-        Ok(Verdict {
-            better: after < before,
-            before,
-            after,
-            text: format!(
-                "Fine-tuned on {n} labels: cross-validated log-loss {after:.3}, {relation} the {before:.3} of the head \
-                 on pretrained features"
-            ),
-        })
-    }
-
-    /// Returns a name for a model that learnt from this many labels; the log may speak of earlier ones for ever.
-    fn free_name(&self, labels: usize) -> String {
-        let name = |turn: u32| match turn {
-            1 => format!("{}-{labels}", self.options.session),
-            turn => format!("{}-{labels}-{turn}", self.options.session),
-        };
-        let taken = |name: &String| self.options.models.join(name).exists();
-        (1..u32::MAX).map(name).find(|name| !taken(name)).unwrap_or_default()
-    }
-
-    fn save(
-        &self,
-        path: &Path,
-        student: &Classifier,
-        tuned: &FineTuned,
-        (finetuning, distilling): (&FinetuneConfig, &DistillConfig),
-        verdict: &Verdict,
-    ) -> anyhow::Result<()> {
-        let card = ModelCard {
-            version: folder::VERSION,
-            kind: Kind::Classifier,
-            architecture: self.base_card.architecture.clone(),
-            preprocess: self.base_card.preprocess,
-            classes: self.options.classes.clone(),
-            parent: Some(self.options.base_name.clone()),
-            seed: self.options.seed,
-            made_by: serde_json::json!({ "finetune": finetuning, "distill": distilling }),
-            metrics: serde_json::json!({
-                "labels": tuned.labelled.rows.len(),
-                "cross_validated_log_loss": verdict.after,
-                "cross_validated_log_loss_of_head": verdict.before,
-            }),
-            weights_hash: String::new(),
-        };
-        folder::save(student, card, path)?;
-        Ok(())
-    }
-
     fn observe(&self, stage: Stage, report: &StepReport) -> Flow {
         let speed = (report.images_per_second, report.seconds_left);
         self.show(stage, (report.step, report.steps), speed);
@@ -431,21 +252,6 @@ impl Worker {
         *shown =
             Some(Progress { stage, step, steps, images_per_second, seconds_left, labels, paused });
     }
-}
-
-/// What background learning came to.
-struct Ended {
-    model: String,
-    accepted: bool,
-    outcome: String,
-    labelled: Labelled,
-}
-
-struct Verdict {
-    better: bool,
-    before: f64,
-    after: f64,
-    text: String,
 }
 
 /// Reads films into memory; returns the rows of those that cannot be read, which stay black and are reported.

@@ -3,12 +3,11 @@
 //! Other ports multiply the velocity by the learning rate instead of having it inside, which differs while the rate
 //! changes.
 
-use std::any::Any;
-use std::collections::HashMap;
-
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Tensor};
+
+use super::velocities::Velocities;
 
 /// Ratio of a layer's step to its weights, `eeta` in the reference.
 const TRUST: f32 = 0.001;
@@ -22,14 +21,13 @@ const TRUST: f32 = 0.001;
 pub struct ModuleLars {
     weight_decay: f32,
     momentum: f32,
-    /// A plain tensor of the parameter's rank each.
-    velocities: HashMap<ParamId, Box<dyn Any>>,
+    velocities: Velocities,
 }
 
 impl ModuleLars {
     /// Starts without velocity.
     pub fn new(weight_decay: f32, momentum: f32) -> Self {
-        Self { weight_decay, momentum, velocities: HashMap::new() }
+        Self { weight_decay, momentum, velocities: Velocities::default() }
     }
 
     /// Moves every parameter that has a gradient.
@@ -39,17 +37,12 @@ impl ModuleLars {
 
     /// Copies the velocities in the shape of `model`, on the plain device.
     pub fn velocities<M: Module>(&self, model: &M) -> M {
-        model.valid().map(&mut Read(self))
+        self.velocities.in_shape_of(model)
     }
 
     /// Takes saved velocities up; parameters are found by their ids, which come with the records.
     pub fn restore<M: Module>(&mut self, velocities: &M) {
-        self.velocities.clear();
-        velocities.visit(&mut Restore(self));
-    }
-
-    fn velocity<const D: usize>(&self, id: ParamId) -> Option<&Tensor<D>> {
-        self.velocities.get(&id).and_then(|velocity| velocity.downcast_ref())
+        self.velocities.restore(velocities);
     }
 
     /// The next velocity of a tensor, all plain.
@@ -69,7 +62,7 @@ impl ModuleLars {
             gradient * trust
         };
         let moved = scaled.mul_scalar(rate);
-        match self.velocity::<D>(id) {
+        match self.velocities.get::<D>(id) {
             Some(velocity) => velocity.clone().mul_scalar(self.momentum) + moved,
             None => moved,
         }
@@ -111,28 +104,8 @@ impl ModuleMapper for Step<'_> {
         let weight = tensor.inner();
         let velocity = self.optimizer.next(id, &weight, gradient, excluded, self.rate);
         let moved = Tensor::from_inner(weight - velocity.clone());
-        self.optimizer.velocities.insert(id, Box::new(velocity));
+        self.optimizer.velocities.set(id, velocity);
         Param::from_mapped_value(id, if learns { moved.require_grad() } else { moved }, mapper)
-    }
-}
-
-struct Read<'a>(&'a ModuleLars);
-
-impl ModuleMapper for Read<'_> {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.0.velocity::<D>(param.id) {
-            Some(velocity) => param.map(|_| velocity.clone()),
-            // What has not been moved has none: batch-norm statistics.
-            None => param.map(|value| value.zeros_like()),
-        }
-    }
-}
-
-struct Restore<'a>(&'a mut ModuleLars);
-
-impl ModuleVisitor for Restore<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.0.velocities.insert(param.id, Box::new(param.val()));
     }
 }
 

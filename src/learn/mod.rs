@@ -23,6 +23,7 @@ pub mod sgd;
 pub mod supervised;
 pub mod throughput;
 mod trainee;
+mod velocities;
 
 pub use self::trainee::Recipe;
 pub use crate::dataset::Flow;
@@ -216,14 +217,6 @@ pub fn films(batch: Batch, device: &Device) -> Tensor<4> {
 pub fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, LearnError> {
     let data = tensor.try_into_data()?;
     data.try_to_vec::<f32>().map_err(|error| LearnError::Device(error.to_string()))
-}
-
-/// Cross-entropy of logits against soft targets, the mean over rows.
-///
-/// # Shapes
-/// Both `[n, classes]`; rows of `targets` sum to 1. Equals distillation's loss at temperature 1 (SimCLR v2, eq. 2).
-pub fn soft_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
-    (log_softmax(logits, 1) * targets).sum_dim(1).mean().neg()
 }
 
 /// Cross-entropy of logits against targets of any weight: the sum over rows and classes.

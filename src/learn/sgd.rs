@@ -1,13 +1,11 @@
 //! Stochastic gradient descent with Nesterov's momentum, as in FixMatch's code.
 
-use std::any::Any;
-use std::collections::HashMap;
-
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::optimizer::LayerRates;
+use super::velocities::Velocities;
 
 /// `g ← g + decay · w`, `v ← momentum · v + g`, `w ← w − rate · (g + momentum · v)` for each weight tensor.
 ///
@@ -17,14 +15,13 @@ pub struct ModuleSgd {
     weight_decay: f32,
     momentum: f32,
     rates: LayerRates,
-    /// A plain tensor of the parameter's rank each.
-    velocities: HashMap<ParamId, Box<dyn Any>>,
+    velocities: Velocities,
 }
 
 impl ModuleSgd {
     /// Starts without velocity.
     pub fn new(weight_decay: f32, momentum: f32, rates: LayerRates) -> Self {
-        Self { weight_decay, momentum, rates, velocities: HashMap::new() }
+        Self { weight_decay, momentum, rates, velocities: Velocities::default() }
     }
 
     /// Moves every parameter that has a gradient.
@@ -34,17 +31,12 @@ impl ModuleSgd {
 
     /// Copies the velocities in the shape of `model`, on the plain device.
     pub fn velocities<M: Module>(&self, model: &M) -> M {
-        model.valid().map(&mut Read(self))
+        self.velocities.in_shape_of(model)
     }
 
     /// Takes saved velocities up; parameters are found by their ids, which come with the records.
     pub fn restore<M: Module>(&mut self, velocities: &M) {
-        self.velocities.clear();
-        velocities.visit(&mut Restore(self));
-    }
-
-    fn velocity<const D: usize>(&self, id: ParamId) -> Option<&Tensor<D>> {
-        self.velocities.get(&id).and_then(|velocity| velocity.downcast_ref())
+        self.velocities.restore(velocities);
     }
 }
 
@@ -78,34 +70,14 @@ impl ModuleMapper for Step<'_> {
             gradient
         };
         let momentum = self.optimizer.momentum;
-        let velocity = match self.optimizer.velocity::<D>(id) {
+        let velocity = match self.optimizer.velocities.get::<D>(id) {
             Some(velocity) => velocity.clone().mul_scalar(momentum) + gradient.clone(),
             None => gradient.clone(),
         };
         let ahead = gradient + velocity.clone().mul_scalar(momentum);
         let moved = Tensor::from_inner(weight - ahead.mul_scalar(rate));
-        self.optimizer.velocities.insert(id, Box::new(velocity));
+        self.optimizer.velocities.set(id, velocity);
         Param::from_mapped_value(id, if learns { moved.require_grad() } else { moved }, mapper)
-    }
-}
-
-struct Read<'a>(&'a ModuleSgd);
-
-impl ModuleMapper for Read<'_> {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.0.velocity::<D>(param.id) {
-            Some(velocity) => param.map(|_| velocity.clone()),
-            // What has not been moved has none: batch-norm statistics.
-            None => param.map(|value| value.zeros_like()),
-        }
-    }
-}
-
-struct Restore<'a>(&'a mut ModuleSgd);
-
-impl ModuleVisitor for Restore<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.0.velocities.insert(param.id, Box::new(param.val()));
     }
 }
 

@@ -13,7 +13,7 @@ use burn::tensor::{Device, DeviceKind, Tensor, TensorData};
 use penumbra::device::{self, DeviceError};
 use penumbra::learn::nt_xent::nt_xent;
 use penumbra::learn::optimizer::{LayerRates, ModuleAdamW};
-use penumbra::learn::{read, soft_cross_entropy};
+use penumbra::learn::{read, weighted_cross_entropy};
 use penumbra::model::{Architecture, Classifier, Pretrained, Stem};
 use penumbra::rng;
 
@@ -139,10 +139,12 @@ fn films(index: usize, device: &Device) -> Tensor<4> {
 
 /// Every third film is of the second class.
 fn loss(scores: Tensor<2>) -> Tensor<1> {
-    let targets = (0..FILMS).flat_map(|film| if film % 3 == 0 { [0.0, 1.0] } else { [1.0, 0.0] });
+    let share = 1.0 / FILMS as f32;
+    let targets =
+        (0..FILMS).flat_map(|film| if film % 3 == 0 { [0.0, share] } else { [share, 0.0] });
     let targets = TensorData::new(targets.collect::<Vec<f32>>(), [FILMS, 2]);
     let device = scores.device();
-    soft_cross_entropy(scores, Tensor::from_data(targets, &device))
+    weighted_cross_entropy(scores, Tensor::from_data(targets, &device))
 }
 
 /// Trains a copy of `start` on a device.

@@ -11,7 +11,7 @@ use penumbra::imaging::{Augment, Fit, Plane, Preprocess};
 use penumbra::learn::distill::{DistillConfig, Teacher, distill};
 use penumbra::learn::finetune::{FinetuneConfig, Labelled, finetune};
 use penumbra::learn::{
-    Flow, LearnError, Recipe, Setting, StepReport, films as films_of, probabilities, read,
+    Flow, HeadFit, LearnError, Recipe, Setting, StepReport, films as films_of, probabilities, read,
 };
 use penumbra::model::folder::{self, Kind, ModelCard, load_classifier};
 use penumbra::model::{Architecture, Classifier, LinearHead, Pretrained, Stem};
@@ -59,6 +59,11 @@ impl Bench {
         let features = scale.apply(&embedded);
         let patients = (0..count).map(|row| format!("p{}", row / 2)).collect();
         Self { store, start, device, features, scale, patients }
+    }
+
+    fn setting<'a>(&'a self, head: Option<&'a HeadFit<'a>>) -> Setting<'a> {
+        let Self { start, store, device, .. } = self;
+        Setting { start, classes: 2, store, device, head }
     }
 
     fn head(&self, labelled: &Labelled) -> Head {
@@ -144,13 +149,7 @@ fn no_head_has_seen_the_films_that_its_network_is_judged_on() {
         seen.borrow_mut().push(part.rows.clone());
         bench.linear(part)
     };
-    let setting = Setting {
-        start: &bench.start,
-        classes: 2,
-        store: &bench.store,
-        device: &bench.device,
-        head: Some(&fit),
-    };
+    let setting = bench.setting(Some(&fit));
     let go_on = &mut |_: &StepReport| Flow::Continue;
     let config = config();
     let tuned =
@@ -172,13 +171,7 @@ fn training_stops_when_unseen_films_no_longer_gain_and_starts_warm() {
     let bench = Bench::new(40);
     let known = labelled(24);
     let fit = |part: &Labelled| bench.linear(part);
-    let setting = Setting {
-        start: &bench.start,
-        classes: 2,
-        store: &bench.store,
-        device: &bench.device,
-        head: Some(&fit),
-    };
+    let setting = bench.setting(Some(&fit));
     let run = |config: &FinetuneConfig, earlier| {
         let passes = Cell::new(0);
         let observe = &mut |report: &StepReport| {
@@ -216,13 +209,7 @@ fn distillation_goes_on_where_it_was_stopped() {
     let bench = Bench::new(20);
     let known = labelled(8);
     let fit = |part: &Labelled| bench.linear(part);
-    let setting = Setting {
-        start: &bench.start,
-        classes: 2,
-        store: &bench.store,
-        device: &bench.device,
-        head: Some(&fit),
-    };
+    let setting = bench.setting(Some(&fit));
     let rows: Vec<usize> = (0..20).collect();
     let teacher = bench.head(&known).probabilities(&bench.features);
     let folder = tempfile::tempdir().unwrap();
@@ -304,13 +291,7 @@ fn a_saved_classifier_gives_the_same_probabilities() {
 fn fine_tuning_as_simclr_does_it_moves_the_whole_network() {
     let bench = Bench::new(24);
     let known = labelled(12);
-    let setting = Setting {
-        start: &bench.start,
-        classes: 2,
-        store: &bench.store,
-        device: &bench.device,
-        head: None,
-    };
+    let setting = bench.setting(None);
     let config = FinetuneConfig { epochs: 2, members: 1, ..FinetuneConfig::simclr(SIZE, 8, 1) };
     let go_on = &mut |_: &StepReport| Flow::Continue;
     let tuned =

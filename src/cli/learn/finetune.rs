@@ -37,7 +37,7 @@ pub fn run(
     let store = lesson.load(start.preprocess, threads)?;
     let config = config(args, &start);
     let labels = store.len();
-    eprintln!("{labels} labels, {}, {} px, on {compute}", start.architecture, config.size);
+    eprintln!("{labels} labels, {start}, on {compute}");
     let started = Instant::now();
     let (classes, device) = (lesson.classes(), &compute.device);
     let embedded = Embedded::new(&start, &lesson, &store, compute)?;

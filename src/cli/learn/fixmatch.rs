@@ -33,17 +33,10 @@ pub fn run(
     let store = lesson.load(start.preprocess, threads)?;
     let config = config(args, &start);
     let (labels, films) = (lesson.labelled.rows.len(), store.len());
-    eprintln!(
-        "{labels} labels, {films} films, {}, {} px, on {compute}",
-        start.architecture, config.size
-    );
+    eprintln!("{labels} labels, {films} films, {start}, on {compute}");
     let started = Instant::now();
     let (classes, device) = (lesson.classes(), &compute.device);
-    let embedded = start
-        .parent
-        .is_some()
-        .then(|| Embedded::new(&start, &lesson, &store, compute))
-        .transpose()?;
+    let embedded = Embedded::of_pretrained(&start, &lesson, &store, compute)?;
     let fit = embedded.as_ref().map(|embedded| |labelled: &Labelled| embedded.fit(labelled));
     let head = fit.as_ref().map(|fit| fit as &HeadFit<'_>);
     let setting = Setting { start: &start.network, classes, store: &store, device, head };

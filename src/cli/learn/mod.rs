@@ -7,6 +7,7 @@ mod progress;
 pub mod supervised;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -162,6 +163,12 @@ impl Start {
     }
 }
 
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} px", self.architecture, self.preprocess.size)
+    }
+}
+
 /// Features of the films and the head's penalty, from which a head for some of the labels is fitted.
 pub struct Embedded {
     features: Embeddings,
@@ -189,6 +196,16 @@ impl Embedded {
         let mut regularisation = Regularisation::default();
         let l2 = regularisation.refresh(&features, rows, truth, classes, &folds, go_on);
         Ok(Self { features, scale, classes, l2 })
+    }
+
+    /// [`Self::new`], or nothing where the start has random weights: a head on their features says little.
+    fn of_pretrained(
+        start: &Start,
+        lesson: &Lesson,
+        store: &PlaneStore,
+        compute: &Compute,
+    ) -> anyhow::Result<Option<Self>> {
+        start.parent.as_ref().map(|_| Self::new(start, lesson, store, compute)).transpose()
     }
 
     /// Fits a head to some of the labels.

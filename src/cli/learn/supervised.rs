@@ -28,7 +28,7 @@ pub fn run(
     let start = Start::find(home, &args.start, args.stage.seed, compute)?;
     let store = lesson.load(start.preprocess, threads)?;
     let config = config(args, &start);
-    eprintln!("{} labels, {}, {} px, on {compute}", store.len(), start.architecture, config.size);
+    eprintln!("{} labels, {start}, on {compute}", store.len());
     let started = Instant::now();
     let (classes, device) = (lesson.classes(), &compute.device);
     let setting = Setting { start: &start.network, classes, store: &store, device, head: None };

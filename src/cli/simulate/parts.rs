@@ -8,8 +8,9 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::cli::args::{FilmsArgs, SimulateArgs};
+use crate::cli::args::FilmsArgs;
 use crate::cli::films::Films;
+use crate::cli::simulate_args::SimulateArgs;
 use crate::config::Home;
 use crate::dataset::FilmId;
 use crate::dataset::splits::Split;

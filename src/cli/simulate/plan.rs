@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::methods::{Method, Recipe};
 use super::parts::Parts;
-use crate::cli::args::SimulateArgs;
+use crate::cli::simulate_args::SimulateArgs;
 use crate::query::Strategy;
 use crate::rng;
 

@@ -10,7 +10,7 @@ use super::parts::Parts;
 use super::plan::Setup;
 use super::summary::{Cell, Line, areas, lines};
 use super::table::{csv, markdown};
-use crate::cli::args::SimulateArgs;
+use crate::cli::simulate_args::SimulateArgs;
 use crate::device::Compute;
 use crate::fsutil;
 use crate::learn::metrics::Estimate;

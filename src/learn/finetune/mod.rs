@@ -73,7 +73,8 @@ impl FinetuneConfig {
     }
 
     /// Returns SimCLR v2's own (section 3, README of the reference code, at few labels): LARS, a rate of .005 √batch, no
-    /// decay, 60 passes, no augmentation but mirror images.
+    /// decay, 60 passes, no augmentation but mirror images. Deviations: the rate does not fall, as [`Self::recipe`] says,
+    /// where the reference's falls by a cosine; weights are averaged; batch norms keep their statistics.
     pub fn simclr(size: u32, batch: usize, seed: u64) -> Self {
         Self {
             epochs: 60,
