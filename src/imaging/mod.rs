@@ -5,6 +5,7 @@ use std::sync::Arc;
 mod about;
 mod augment;
 mod decode;
+mod dicom;
 mod fixed_view;
 mod hog;
 mod preprocess;
@@ -17,7 +18,9 @@ pub use augment::Augment;
 pub(crate) use decode::read_limited;
 pub use decode::{
     DecodeError, MAX_DECODED_BYTES, MAX_FILE_BYTES, MAX_PIXELS, decode, decode_bytes,
+    decode_with_patient, patient,
 };
+pub use dicom::PatientId;
 pub use fixed_view::FixedView;
 pub use hog::{HOG_EDGE, hog};
 pub use preprocess::{Fit, Preprocess, resize};

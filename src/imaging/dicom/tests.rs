@@ -1,0 +1,1 @@
+//! DICOM units that the fixtures do not reach.
