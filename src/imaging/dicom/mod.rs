@@ -30,7 +30,7 @@ pub use self::file::recognise;
 pub use self::patient::PatientId;
 
 use self::dataset::{DataSet, Elements};
-use self::file::File;
+use self::file::{Codec, File};
 use self::pixels::{Colour, Layout};
 use self::refusal::{Deadline, Refusal};
 use self::values::Mapping;
@@ -123,6 +123,8 @@ fn film(file: &File<'_>, set: &DataSet<'_>, deadline: Deadline) -> Result<Film, 
             (mapping.bits, values)
         }
         colour => {
+            // The decoder of JPEG has made RGB of it.
+            let colour = if codec == Codec::Jpeg { Colour::Rgb } else { colour };
             // Colour is shown as it is: its values are brightness, not a detector's.
             let window = Window { centre: 128.0, width: 256.0 };
             about.windows.push(NamedWindow { name: String::new(), window });

@@ -290,6 +290,10 @@ impl Layout {
         }
         let mut context = hayro_jpeg2000::DecoderContext::default();
         let decoded = image.decode(&mut context).map_err(damaged)?;
+        // The decoder shifts every component up as if it were unsigned.
+        let depth = frame.get(42).copied().unwrap_or_default();
+        let half = 1 << (depth & 0x7F);
+        let down = if depth & 0x80 == 0 { 0 } else { half };
         let mut values = vec![0; self.pixels() * channels];
         for (channel, component) in decoded.components().iter().enumerate().take(channels) {
             let targets = values.iter_mut().skip(channel).step_by(channels);
@@ -297,7 +301,7 @@ impl Layout {
                 return Err(Refusal::Unsupported("JPEG 2000 with smaller channels".to_owned()));
             }
             for (target, &sample) in targets.zip(component.samples()) {
-                *target = sample.round() as i32 as u16;
+                *target = ((sample.round() as i32).clamp(0, 2 * half - 1) - down) as u16;
             }
         }
         Ok(values)
@@ -354,7 +358,8 @@ fn check_jpeg_2000(stream: &[u8]) -> Result<(), Refusal> {
     let (width, height, tile_width, tile_height) = (long(8)?, long(12)?, long(24)?, long(28)?);
     let tiles = width.div_ceil(tile_width.max(1)) * height.div_ceil(tile_height.max(1));
     let components = *stream.get(41).ok_or(Refusal::Truncated)?;
-    if tiles > 4096 || !matches!(components, 1 | 3) || stream.get(40) != Some(&0) {
+    let deep = stream.get(42).is_none_or(|depth| depth & 0x7F > 15);
+    if deep || tiles > 4096 || !matches!(components, 1 | 3) || stream.get(40) != Some(&0) {
         return Err(odd());
     }
     let mut at = 2;
