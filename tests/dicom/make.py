@@ -148,6 +148,8 @@ def sound(a, b):
     """Films that are shown."""
     twelve, sixteen = np.round(a * 3600 + 200), np.round(b * 60000 + 2000)
     keep("mono2-8", dataset(np.round(a * 255), 8, kind=SecondaryCaptureImageStorage, BurnedInAnnotation="YES"))
+    full = dataset(np.round(b * 255), 8, WindowCenter="128", WindowWidth="256")
+    keep("mono2-8-window", full)
     plain = dataset(twelve, 12, WindowCenter="2000", WindowWidth="3000")
     native = keep("mono2-12-window", plain)
     # The window lies in modality values, and inversion comes last.
@@ -229,7 +231,7 @@ def coded(native, a, b):
     run("dcmcjpeg", "+un", "+e1", native, HERE / "jpeg-lossless-sv1.dcm")
     run("dcmcjpeg", "+un", "+el", native, HERE / "jpeg-lossless-14.dcm")
     run("dcmcjpls", native, HERE / "jpeg-ls.dcm")
-    eight = HERE / "mono2-8.dcm"
+    eight = HERE / "mono2-8-window.dcm"
     run("dcmcjpeg", "+un", "+eb", "+q", "92", eight, HERE / "jpeg-baseline.dcm")
     run("dcmcjpeg", "+un", "+ee", "+q", "92", native, HERE / "jpeg-extended-12.dcm")
     run("dcmcjpls", eight, HERE / "jpeg-ls-8.dcm")

@@ -85,7 +85,11 @@ pub fn open(bytes: &[u8], deadline: Deadline) -> Result<File<'_>, Refusal> {
         // Pixels elsewhere, and data sets that may be deflated as a whole.
         return Err(unsupported());
     }
-    let body = if deflated { Cow::Owned(inflate(rest, deadline)?) } else { Cow::Borrowed(rest) };
+    let body = if deflated {
+        Cow::Owned(inflate(rest, MAX_DECODED_BYTES, deadline)?)
+    } else {
+        Cow::Borrowed(rest)
+    };
     Ok(File { syntax, big_endian: uid == "1.2.840.10008.1.2.2", codec, body })
 }
 
@@ -133,14 +137,14 @@ fn guess(body: &[u8]) -> &'static str {
     if explicit { EXPLICIT } else { IMPLICIT }
 }
 
-/// Inflates a data set, up to [`MAX_DECODED_BYTES`].
-fn inflate(deflated: &[u8], deadline: Deadline) -> Result<Vec<u8>, Refusal> {
+/// Inflates a data set of up to `most` bytes.
+pub(super) fn inflate(deflated: &[u8], most: u64, deadline: Deadline) -> Result<Vec<u8>, Refusal> {
     let mut body = Vec::new();
     let inflating = flate2::read::DeflateDecoder::new(deadline.reader(deflated));
-    let read = deadline.reader(inflating.take(MAX_DECODED_BYTES + 1)).read_to_end(&mut body);
+    let read = deadline.reader(inflating.take(most + 1)).read_to_end(&mut body);
     deadline.check()?;
-    if body.len() as u64 > MAX_DECODED_BYTES {
-        let limit = format!("{} MiB", MAX_DECODED_BYTES >> 20);
+    if body.len() as u64 > most {
+        let limit = format!("{} MiB", most >> 20);
         return Err(Refusal::TooLarge { what: "the deflated data set".to_owned(), limit });
     }
     match read {
