@@ -22,7 +22,7 @@ pub struct SupervisedConfig {
     pub steps: u64,
     /// Films in a step.
     pub batch: usize,
-    /// How the weights move; the rate rises for a twentieth of the steps and then falls by half a cosine to zero.
+    /// How the weights move; after its warm-up the rate falls by half a cosine to zero.
     pub recipe: Recipe,
     /// How a film is varied.
     pub augment: Augment,
@@ -58,7 +58,7 @@ pub fn supervised(
         return Err(LearnError::TooLittle("learning needs labels of two classes".to_owned()));
     }
     let mut trainee = Trainee::new(&setting.classifier(labelled), &config.recipe, setting.device);
-    let warmup = (config.steps / 20).max(1);
+    let warmup = config.recipe.warmup_steps(config.steps);
     let schedule = WarmupCosine { peak: config.recipe.rate, warmup, total: config.steps };
     let drawn = Epoch {
         batches: batches(&labelled.rows, config.batch, config.steps, config.seed, "supervised"),
