@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::finetune::Labelled;
 use super::pseudo_labels::{PseudoLabelConfig, PseudoLabels, label_prior};
-use super::schedule::SevenSixteenths;
+use super::schedule::{SevenSixteenths, warmup_steps};
 use super::trainee::{Recipe, Trainee, batches, label_targets};
 use super::{Flow, LearnError, Pace, Setting, StepReport, films, read};
 use crate::dataset::batches::{Batch, Epoch, Loader};
@@ -44,6 +44,8 @@ pub struct FixMatchConfig {
     pub pseudo_labels: PseudoLabelConfig,
     /// How the weights move; the rate falls by seven sixteenths of a half turn.
     pub recipe: Recipe,
+    /// Share of the steps in which the rate rises, in 0..1.
+    pub warmup: f64,
     /// How a film is varied that teaches its label, or that is asked for one.
     pub weak: Augment,
     /// How a film is varied that is taught its pseudo-label.
@@ -63,6 +65,7 @@ impl FixMatchConfig {
             unlabelled_weight: 1.0,
             pseudo_labels: PseudoLabelConfig::fixed(),
             recipe: Recipe::from_encoder(),
+            warmup: 0.05,
             weak: Augment::weak(),
             strong: Augment::strong(),
             seed,
@@ -71,7 +74,7 @@ impl FixMatchConfig {
 
     /// Returns the settings for a start from random weights with this input size.
     pub fn from_scratch(size: u32, seed: u64) -> Self {
-        Self { recipe: Recipe::from_scratch(), ..Self::from_encoder(size, seed) }
+        Self { recipe: Recipe::from_scratch(), warmup: 0.0, ..Self::from_encoder(size, seed) }
     }
 }
 
@@ -107,7 +110,7 @@ pub fn fixmatch(
     let mut trainee = Trainee::new(&setting.classifier(labelled), &config.recipe, setting.device);
     let schedule = SevenSixteenths {
         peak: config.recipe.rate,
-        warmup: config.recipe.warmup_steps(config.steps),
+        warmup: warmup_steps(config.warmup, config.steps),
         total: config.steps,
     };
     let mut taken = Taken::new(classes, config.steps);

@@ -25,6 +25,11 @@ impl Scaling {
     }
 }
 
+/// Returns the steps of warm-up that a share of a run of `steps` is.
+pub(super) fn warmup_steps(share: f64, steps: u64) -> u64 {
+    (share * steps as f64).round() as u64
+}
+
 /// Linear warm-up, then half a cosine down to zero.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WarmupCosine {

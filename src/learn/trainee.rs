@@ -22,8 +22,6 @@ pub struct Recipe {
     pub optimizer: OptimizerConfig,
     /// Peak learning rate of the encoder's last block.
     pub rate: f64,
-    /// Share of the steps in which the rate rises to it.
-    pub warmup: f64,
     /// The head learns this many times as fast, but not with LARS.
     pub head_factor: f64,
     /// Each block learns this many times as fast as the one after it, in 0..=1, but not with LARS.
@@ -41,7 +39,6 @@ impl Recipe {
         Self {
             optimizer: OptimizerConfig::Adamw { weight_decay: 0.0 },
             rate: 3e-4,
-            warmup: 0.05,
             head_factor: 10.0,
             layer_decay: 1.0,
             ema: 0.999,
@@ -54,7 +51,6 @@ impl Recipe {
         Self {
             optimizer: OptimizerConfig::Sgd { weight_decay: 5e-4, momentum: 0.9 },
             rate: 0.03,
-            warmup: 0.0,
             head_factor: 1.0,
             layer_decay: 1.0,
             ema: 0.999,
@@ -64,11 +60,6 @@ impl Recipe {
 }
 
 impl Recipe {
-    /// Returns the steps of warm-up of a run of `steps`.
-    pub(super) fn warmup_steps(&self, steps: u64) -> u64 {
-        (self.warmup * steps as f64).round() as u64
-    }
-
     /// Makes a plain network one that learns.
     fn in_training(&self, model: Classifier) -> Classifier {
         let model = model.train();
