@@ -68,7 +68,7 @@ mod tests {
             let mode = std::fs::metadata(root.join(FILE)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
-        std::fs::write(root.join(FILE), b"short").unwrap();
+        fsutil::write_atomic(&root.join(FILE), b"short").unwrap();
         let error = PatientKey::in_home(&root).get().unwrap_err().to_string();
         assert!(error.starts_with("could not use the key for patients"), "{error}");
     }

@@ -256,7 +256,7 @@ impl<'a> Coder<'a> {
         self.run_index = self.run_index.saturating_sub(1);
         let doubled = coded + kind;
         let map = doubled & 1;
-        let size = (doubled + map) / 2;
+        let size = (doubled >> 1) + map;
         let negative = (k != 0 || 2 * context.b >= context.n) == (map == 1);
         let error = if negative { -size } else { size };
         let reset = self.reset;

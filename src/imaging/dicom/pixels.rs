@@ -120,14 +120,11 @@ impl Layout {
         deadline: Deadline,
     ) -> Result<Vec<u16>, Refusal> {
         if codec == Codec::Native {
-            let mut values = self.native(set, big_endian)?;
-            let mask = ((1_u32 << self.bits) - 1) as u16;
-            values.iter_mut().for_each(|value| *value = (*value >> self.shift) & mask);
-            return Ok(values);
+            return Ok(self.kept(self.native(set, big_endian)?, self.shift));
         }
         let frame = self.encapsulated(set)?;
         let channels = self.colour.channels();
-        let mut values = match codec {
+        let values = match codec {
             Codec::Native | Codec::Rle => {
                 rle::decode(&frame, self.pixels(), channels, self.bytes, deadline)?
             }
@@ -138,10 +135,16 @@ impl Layout {
             Codec::JpegLs => return Err(Refusal::Unsupported("JPEG-LS in colour".to_owned())),
             Codec::Jpeg2000 => self.jpeg_2000(&frame)?,
         };
-        let shift = if codec == Codec::Rle { self.shift } else { 0 };
+        Ok(self.kept(values, if codec == Codec::Rle { self.shift } else { 0 }))
+    }
+
+    /// Leaves the bits that count.
+    fn kept(&self, mut values: Vec<u16>, shift: u8) -> Vec<u16> {
         let mask = ((1_u32 << self.bits) - 1) as u16;
-        values.iter_mut().for_each(|value| *value = (*value >> shift) & mask);
-        Ok(values)
+        for value in &mut values {
+            *value = (*value >> shift) & mask;
+        }
+        values
     }
 
     fn native(&self, set: &DataSet<'_>, big_endian: bool) -> Result<Vec<u16>, Refusal> {

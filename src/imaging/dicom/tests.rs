@@ -13,17 +13,17 @@ fn refused(bytes: &[u8]) -> String {
 
 /// A file of explicit little endian elements after its preamble.
 fn file(elements: &[&[u8]]) -> Vec<u8> {
-    let syntax = element([2, 0, 0x10, 0], b"UI", b"1.2.840.10008.1.2.1\0");
+    let syntax = element([2, 0, 0x10, 0], *b"UI", b"1.2.840.10008.1.2.1\0");
     [&[0; 128][..], b"DICM", &syntax, &elements.concat()].concat()
 }
 
-fn element(tag: [u8; 4], vr: &[u8; 2], value: &[u8]) -> Vec<u8> {
-    [&tag[..], vr, &(value.len() as u16).to_le_bytes(), value].concat()
+fn element(tag: [u8; 4], vr: [u8; 2], value: &[u8]) -> Vec<u8> {
+    [&tag[..], &vr, &(value.len() as u16).to_le_bytes(), value].concat()
 }
 
 #[test]
 fn a_length_that_the_file_has_not_is_refused_before_anything_is_made_of_it() {
-    let rows = element([0x28, 0, 0x10, 0], b"US", &[16, 0]);
+    let rows = element([0x28, 0, 0x10, 0], *b"US", &[16, 0]);
     let claimed = [&[0xE0, 0x7F, 0x10, 0][..], b"OW\0\0", &[0xFE, 0xFF, 0xFF, 0xFF, 1, 2]].concat();
     assert!(refused(&file(&[&rows, &claimed])).contains("cut short"));
 }
@@ -34,7 +34,7 @@ fn bombs_of_elements_and_of_sequences_are_refused() {
         [&[0x08, 0, 0x40, 0x11][..], b"SQ\0\0", &[0xFF; 4], &[0xFE, 0xFF, 0, 0xE0], &[0xFF; 4]];
     let reason = "the file is damaged (it has more elements or deeper sequences than any film)";
     assert_eq!(refused(&file(&[&deep.concat().repeat(100_000)])), reason);
-    assert_eq!(refused(&file(&[&element([0x09, 0, 1, 0], b"LO", b"").repeat(300_000)])), reason);
+    assert_eq!(refused(&file(&[&element([0x09, 0, 1, 0], *b"LO", b"").repeat(300_000)])), reason);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_patients_identifier_cannot_be_printed() {
 fn runs_that_leave_their_frame_are_refused() {
     let decode = |frame: &[u8]| rle::decode(frame, 4, 1, 1, Deadline::start());
     let frame = |count: u8, at: u8, coded: &[u8]| {
-        let mut frame = vec![0; 64];
+        let mut frame = [0; 64];
         (frame[0], frame[4]) = (count, at);
         [&frame[..], coded].concat()
     };

@@ -41,13 +41,11 @@ impl Mapping {
             None => Some(default),
         };
         let slope = one(tags::RESCALE_SLOPE, 1.0).filter(|slope| slope.abs() > 1e-9);
-        match slope.zip(one(tags::RESCALE_INTERCEPT, 0.0)) {
-            Some(rescale) => Self::by_rescale(set, layout, rescale, about),
-            None => {
-                about.notes.push("the rescale is malformed: left out".to_owned());
-                Self { sound: false, ..Self::by_rescale(set, layout, (1.0, 0.0), about) }
-            }
+        if let Some(rescale) = slope.zip(one(tags::RESCALE_INTERCEPT, 0.0)) {
+            return Self::by_rescale(set, layout, rescale, about);
         }
+        about.notes.push("the rescale is malformed: left out".to_owned());
+        Self { sound: false, ..Self::by_rescale(set, layout, (1.0, 0.0), about) }
     }
 
     fn by_rescale(
