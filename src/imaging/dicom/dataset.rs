@@ -72,11 +72,21 @@ impl<'a> Elements<'a> {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
+    /// Returns a keyword or an identifier, fit to be shown: short and without control characters.
+    pub fn code(&self, tag: Tag) -> Option<String> {
+        self.text(tag).map(|text| fit_to_show(&text))
+    }
+
     /// Returns the numbers of a value that is text; what is no number is NaN.
     pub fn numbers(&self, tag: Tag) -> Vec<f64> {
         let number = |text: &str| text.trim_matches([' ', '\0']).parse().unwrap_or(f64::NAN);
         self.text(tag).map_or_else(Vec::new, |text| text.split('\\').map(number).collect())
     }
+}
+
+/// Leaves of a text what can stand in a message.
+pub fn fit_to_show(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 /// Reads bytes as words.

@@ -8,6 +8,7 @@ use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
 use super::super::MAX_DECODED_BYTES;
+use super::dataset::fit_to_show;
 use super::refusal::{Deadline, Refusal};
 
 const EXPLICIT: &str = "1.2.840.10008.1.2.1";
@@ -124,7 +125,7 @@ fn meta(bytes: &[u8], start: usize) -> Result<(Option<String>, usize), Refusal> 
         let value = value.ok_or(Refusal::Truncated)?;
         if [element_low, element_high] == [0x10, 0] {
             let text = String::from_utf8_lossy(value);
-            uid = Some(text.trim_matches([' ', '\0']).to_owned()).filter(|uid| !uid.is_empty());
+            uid = Some(fit_to_show(text.trim_matches([' ', '\0']))).filter(|uid| !uid.is_empty());
         }
         at = from + length;
     }

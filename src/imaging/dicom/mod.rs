@@ -58,7 +58,7 @@ pub fn read(bytes: &[u8], path: &Path) -> Result<(Film, Option<PatientId>), Deco
         let file = file::open(bytes, deadline)?;
         let set = dataset::read(&file.body, file.syntax, file.big_endian, deadline)?;
         check_kind(&set.top)?;
-        let patient = set.top.text(tags::PATIENT_ID).and_then(|id| PatientId::new(&id));
+        let patient = PatientId::of(&set.top);
         Ok((film(&file, &set, deadline)?, patient))
     };
     read().map_err(|refusal: Refusal| refusal.of(path))
@@ -69,7 +69,7 @@ pub fn patient(bytes: &[u8]) -> Option<PatientId> {
     let deadline = Deadline::start();
     let file = file::open(bytes, deadline).ok()?;
     let set = dataset::read(&file.body, file.syntax, file.big_endian, deadline).ok()?;
-    PatientId::new(&set.top.text(tags::PATIENT_ID)?)
+    PatientId::of(&set.top)
 }
 
 /// Refuses what is no radiograph.
@@ -86,7 +86,7 @@ fn check_kind(top: &Elements<'_>) -> Result<(), Refusal> {
     if top.element(tags::ENCAPSULATED_DOCUMENT).is_some() {
         return not("an encapsulated document, such as a PDF");
     }
-    match top.text(tags::SOP_CLASS_UID) {
+    match top.code(tags::SOP_CLASS_UID) {
         // Exports that were stripped of it are taken by their pixels.
         None => Ok(()),
         Some(class) if RADIOGRAPHS.contains(&class.as_str()) => Ok(()),
@@ -107,7 +107,7 @@ fn film(file: &File<'_>, set: &DataSet<'_>, deadline: Deadline) -> Result<Film, 
     let mut about = About {
         dicom: true,
         spacing: spacing(&set.top),
-        burned_in: set.top.text(tags::BURNED_IN_ANNOTATION).as_deref() == Some("YES"),
+        burned_in: set.top.code(tags::BURNED_IN_ANNOTATION).as_deref() == Some("YES"),
         ..About::default()
     };
     if layout.frames > 1 {
@@ -136,8 +136,8 @@ fn film(file: &File<'_>, set: &DataSet<'_>, deadline: Deadline) -> Result<Film, 
 
 /// Says whether the presentation LUT swaps black and white, alone or together with MONOCHROME1.
 fn inverse_shape(top: &Elements<'_>, notes: &mut Vec<String>) -> bool {
-    let inverse = top.text(tags::PRESENTATION_LUT_SHAPE).as_deref() == Some("INVERSE");
-    if inverse && top.text(tags::PHOTOMETRIC_INTERPRETATION).as_deref() == Some("MONOCHROME2") {
+    let inverse = top.code(tags::PRESENTATION_LUT_SHAPE).as_deref() == Some("INVERSE");
+    if inverse && top.code(tags::PHOTOMETRIC_INTERPRETATION).as_deref() == Some("MONOCHROME2") {
         notes.push("MONOCHROME2 with an inverse presentation LUT: shown inverted".to_owned());
     }
     inverse

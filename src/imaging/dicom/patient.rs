@@ -2,15 +2,26 @@
 
 use std::fmt;
 
+use dicom_dictionary_std::tags;
+
+use super::dataset::Elements;
+
 /// A patient's identifier as its file gives it, which cannot be read out or printed, only hashed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PatientId(String);
+pub struct PatientId(Vec<u8>);
 
 impl PatientId {
-    /// Keeps an identifier; none if it is blank.
-    pub(super) fn new(id: &str) -> Option<Self> {
-        let id = id.trim();
-        (!id.is_empty()).then(|| Self(id.to_owned()))
+    /// Keeps the identifier of a data set; none if it is blank.
+    ///
+    /// Its bytes are not decoded: the character set changes nothing about who it is.
+    pub(super) fn of(top: &Elements<'_>) -> Option<Self> {
+        Self::new(top.element(tags::PATIENT_ID)?.bytes)
+    }
+
+    /// Keeps an identifier without the padding at its ends; none if it is blank.
+    pub(super) fn new(id: &[u8]) -> Option<Self> {
+        let id = id.strip_suffix(b"\0").unwrap_or(id).trim_ascii();
+        (!id.is_empty()).then(|| Self(id.to_vec()))
     }
 
     /// Returns a name for the patient's group: the same for the same identifier and key, and no way back without the key.
@@ -18,7 +29,7 @@ impl PatientId {
     /// Identifiers of different issuers that are equal fall into one group, which keeps patients apart too little rather
     /// than splits one.
     pub fn hashed(&self, key: &[u8; 32]) -> String {
-        let hash = blake3::keyed_hash(key, self.0.as_bytes());
+        let hash = blake3::keyed_hash(key, &self.0);
         format!("D{}", &hash.to_hex()[..16])
     }
 }

@@ -65,7 +65,7 @@ impl Layout {
             Some(side) => Ok(u32::from(side)),
         };
         let (rows, columns) = (side(tags::ROWS, "rows")?, side(tags::COLUMNS, "columns")?);
-        let photometric = set.top.text(tags::PHOTOMETRIC_INTERPRETATION).unwrap_or_default();
+        let photometric = set.top.code(tags::PHOTOMETRIC_INTERPRETATION).unwrap_or_default();
         let colour = match photometric.as_str() {
             // One channel without a word about its meaning is read as it almost always is.
             "MONOCHROME2" | "" => Colour::Grey { inverted: false },
@@ -151,7 +151,7 @@ impl Layout {
         let element = set.native.ok_or_else(no_pixels)?;
         let channels = self.colour.channels();
         if self.colour == Colour::Ybr
-            && set.top.text(tags::PHOTOMETRIC_INTERPRETATION).is_some_and(|p| p.ends_with("422"))
+            && set.top.code(tags::PHOTOMETRIC_INTERPRETATION).is_some_and(|p| p.ends_with("422"))
         {
             return Err(Refusal::Unsupported("YBR_FULL_422 pixels without compression".to_owned()));
         }

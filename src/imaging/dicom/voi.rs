@@ -5,12 +5,10 @@ use std::sync::Arc;
 use dicom_dictionary_std::tags;
 
 use super::super::{About, NamedWindow, VoiLut};
-use super::dataset::DataSet;
+use super::dataset::{DataSet, fit_to_show};
 use super::lut::Lut;
 use super::values::Mapping;
 
-/// The longest explanation of a window that is kept, in characters.
-const MAX_NAME: usize = 64;
 /// The most windows that are kept.
 const MAX_WINDOWS: usize = 32;
 
@@ -33,7 +31,7 @@ pub fn read(set: &DataSet<'_>, mapping: &Mapping, about: &mut About) {
         }
         return;
     }
-    let function = match set.top.text(tags::VOILUT_FUNCTION).as_deref() {
+    let function = match set.top.code(tags::VOILUT_FUNCTION).as_deref() {
         None | Some("LINEAR") => Function::Linear,
         Some("LINEAR_EXACT") => Function::LinearExact,
         Some("SIGMOID") => Function::Sigmoid,
@@ -86,8 +84,7 @@ fn windows(set: &DataSet<'_>, function: Function, about: &mut About) -> Option<(
             continue;
         }
         first.get_or_insert((centre, width));
-        let name = names.get(n).copied().unwrap_or_default().trim();
-        let name = name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
+        let name = fit_to_show(names.get(n).copied().unwrap_or_default().trim());
         // LINEAR_EXACT runs over the whole width about the centre itself; a sigmoid's window is its tangent in the middle.
         let window = match function {
             Function::Linear => about.window(centre, width),
