@@ -129,7 +129,7 @@ impl Settings {
 
 /// Renames a file to a name that nothing has yet.
 fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
-    let aside = (1..)
+    let aside = (1..=u16::MAX)
         .map(|number| path.with_extension(format!("broken-{number}.json")))
         .find(|aside| !aside.exists())
         .unwrap_or_else(|| path.with_extension("broken.json"));
@@ -161,7 +161,8 @@ mod tests {
     fn broken_settings_are_kept_aside_and_said() {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::find(Some(folder.path()));
-        let broken = ["{\"profile\": \"weasis\",", "{\"profile\": \"emacs\"}", "{\"new\": 1}", "\u{0}"];
+        let broken =
+            ["{\"profile\": \"weasis\",", "{\"profile\": \"emacs\"}", "{\"new\": 1}", "\u{0}"];
         for (number, text) in broken.into_iter().enumerate() {
             fsutil::write_atomic(&home.settings(), text.as_bytes()).unwrap();
             let (settings, notice) = Settings::load(&home);
@@ -174,6 +175,9 @@ mod tests {
         let part = "{\"wheel\": \"width\"}";
         fsutil::write_atomic(&home.settings(), part.as_bytes()).unwrap();
         let (settings, notice) = Settings::load(&home);
-        assert_eq!((settings.wheel, settings.profile, notice), (Wheel::Width, Profile::Penumbra, None));
+        assert_eq!(
+            (settings.wheel, settings.profile, notice),
+            (Wheel::Width, Profile::Penumbra, None)
+        );
     }
 }

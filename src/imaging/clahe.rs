@@ -154,7 +154,9 @@ fn stretch(values: &mut [f32]) {
     let low = values.iter().copied().fold(f32::INFINITY, f32::min);
     let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let span = (high - low).max(f32::MIN_POSITIVE);
-    values.iter_mut().for_each(|value| *value = (*value - low) / span);
+    for value in values {
+        *value = (*value - low) / span;
+    }
 }
 
 #[cfg(test)]

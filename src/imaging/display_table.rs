@@ -11,12 +11,13 @@ const VALUES: usize = 1 << 16;
 /// and a store a pixel, whatever the view.
 #[derive(Clone, Debug)]
 pub struct DisplayTable {
-    grey: Box<[u8; VALUES]>,
+    /// `VALUES` of them.
+    grey: Vec<u8>,
 }
 
 impl Default for DisplayTable {
     fn default() -> Self {
-        Self { grey: Box::new([0; VALUES]) }
+        Self { grey: vec![0; VALUES] }
     }
 }
 
@@ -45,7 +46,7 @@ impl DisplayTable {
 
     /// Returns the grey of a film value.
     pub fn grey(&self, value: u16) -> u8 {
-        self.grey[usize::from(value)]
+        self.grey.get(usize::from(value)).copied().unwrap_or(0)
     }
 
     /// Replaces `out` by the part of a film that starts at `x`, `y` and is `width` by `height`, each pixel as `pixel`
@@ -62,14 +63,16 @@ impl DisplayTable {
     ) {
         let columns = film.width as usize;
         out.clear();
+        // A table of known length needs no check a pixel.
+        let Ok(grey) = <&[u8; VALUES]>::try_from(self.grey.as_slice()) else { return };
         if width == columns {
             let values = &film.values[y * columns..(y + height) * columns];
-            out.extend(values.iter().map(|&value| pixel(self.grey(value))));
+            out.extend(values.iter().map(|&value| pixel(grey[usize::from(value)])));
             return;
         }
         out.reserve(width * height);
         for row in film.values[y * columns..(y + height) * columns].chunks_exact(columns) {
-            out.extend(row[x..x + width].iter().map(|&value| pixel(self.grey(value))));
+            out.extend(row[x..x + width].iter().map(|&value| pixel(grey[usize::from(value)])));
         }
     }
 }

@@ -87,26 +87,24 @@ pub enum UiCommand {
 }
 
 impl UiCommand {
-    /// Returns the commands that have a key, in the order of the help sheet, for a number of classes.
-    pub fn with_keys(classes: usize) -> Vec<Self> {
+    /// Returns the commands that can have keys, for a number of classes, in sections by what they are about.
+    pub fn sections(classes: usize) -> [(&'static str, Vec<Self>); 5] {
         let answers = [Self::Uninterpretable, Self::Later, Self::Undo];
-        let display = [
+        let display = vec![
             Self::ToggleInvert,
+            Self::ResetWindow,
+            Self::FitView,
+            Self::OneToOne,
+            Self::ZoomIn,
+            Self::ZoomOut,
             Self::RotateRight,
             Self::RotateLeft,
             Self::FlipAcross,
             Self::FlipDown,
-            Self::ResetWindow,
-            Self::FitView,
             Self::ResetView,
-            Self::OneToOne,
-            Self::ZoomIn,
-            Self::ZoomOut,
         ];
-        let rest = [
-            Self::Magnifier,
-            Self::Overlay,
-            Self::Clear,
+        let tools = [Self::Magnifier, Self::Clear, Self::Overlay];
+        let program = vec![
             Self::Equalise,
             Self::NextFilm,
             Self::PreviousFilm,
@@ -118,14 +116,18 @@ impl UiCommand {
             Self::Settings,
             Self::Help,
         ];
-        let labels = (0..classes).map(Self::Label);
-        labels
-            .chain(answers)
-            .chain(Preset::ALL.map(Self::Preset))
-            .chain(display)
-            .chain(Tool::ALL.map(Self::Tool))
-            .chain(rest)
-            .collect()
+        [
+            ("Answers", (0..classes).map(Self::Label).chain(answers).collect()),
+            ("Window", Preset::ALL.map(Self::Preset).to_vec()),
+            ("Film", display),
+            ("Tools", Tool::ALL.map(Self::Tool).into_iter().chain(tools).collect()),
+            ("Program", program),
+        ]
+    }
+
+    /// Returns the commands that can have keys, for a number of classes.
+    pub fn with_keys(classes: usize) -> Vec<Self> {
+        Self::sections(classes).into_iter().flat_map(|(_, commands)| commands).collect()
     }
 
     /// Returns what the command is called.
@@ -134,8 +136,8 @@ impl UiCommand {
             Self::Label(index) => {
                 return classes.get(index).map_or_else(String::new, |class| sentence(&class.name));
             }
-            Self::Preset(preset) => return format!("Window: {}", preset.name()),
-            Self::Tool(tool) => return format!("Tool: {}", tool.name().to_lowercase()),
+            Self::Preset(preset) => return sentence(preset.name()),
+            Self::Tool(tool) => tool.name(),
             Self::Uninterpretable => "Uninterpretable",
             Self::Later => "Later",
             Self::Undo => "Undo",
@@ -151,8 +153,8 @@ impl UiCommand {
             Self::ZoomIn => "Zoom in",
             Self::ZoomOut => "Zoom out",
             Self::Magnifier => "Magnifier",
-            Self::Overlay => "Texts in the corners",
-            Self::Clear => "Remove ruler, end tool",
+            Self::Overlay => "Texts on the film",
+            Self::Clear => "Remove ruler or end tool",
             Self::Equalise => "Last film equalised",
             Self::NextFilm => "Look at the next film",
             Self::PreviousFilm => "Back to the film before",
@@ -175,56 +177,62 @@ impl UiCommand {
 
     /// Returns the name under which the settings keep the command's keys, if it can have any.
     pub fn id(self) -> Option<String> {
-        Some(match self {
-            Self::Label(index) => return Some(format!("label-{}", index + 1)),
-            Self::Preset(preset) => match preset {
-                Preset::Default => "window-default",
-                Preset::Second => "window-second",
-                Preset::Auto => "window-auto",
-                Preset::Lung => "window-lung",
-                Preset::Mediastinum => "window-mediastinum",
-                Preset::Bone => "window-bone",
-                Preset::Full => "window-full",
-            },
-            Self::Tool(tool) => match tool {
-                Tool::Window => "tool-window",
-                Tool::Move => "tool-move",
-                Tool::Zoom => "tool-zoom",
-                Tool::Ruler => "tool-ruler",
-                Tool::Region => "tool-region",
-            },
-            Self::Uninterpretable => "uninterpretable",
-            Self::Later => "later",
-            Self::Undo => "undo",
-            Self::ToggleInvert => "invert",
-            Self::RotateRight => "rotate-right",
-            Self::RotateLeft => "rotate-left",
-            Self::FlipAcross => "mirror",
-            Self::FlipDown => "flip",
-            Self::ResetWindow => "reset-window",
-            Self::FitView => "fit",
-            Self::ResetView => "reset",
-            Self::OneToOne => "actual-size",
-            Self::ZoomIn => "zoom-in",
-            Self::ZoomOut => "zoom-out",
-            Self::Magnifier => "magnifier",
-            Self::Overlay => "overlay",
-            Self::Clear => "clear",
-            Self::Equalise => "equalise",
-            Self::NextFilm => "next-film",
-            Self::PreviousFilm => "previous-film",
-            Self::HidePanels => "film-only",
-            Self::ShowPanels => "show-panels",
-            Self::View(View::Read) => "read",
-            Self::View(View::Learn) => "learn",
-            Self::Export => "export",
-            Self::Settings => "settings",
-            Self::Help => "help",
-            Self::Pause(_) | Self::Cancel | Self::TrainNow | Self::Strategy(_) | Self::Close => {
-                return None;
+        Some(
+            match self {
+                Self::Label(index) => return Some(format!("label-{}", index + 1)),
+                Self::Preset(preset) => match preset {
+                    Preset::Default => "window-default",
+                    Preset::Second => "window-second",
+                    Preset::Auto => "window-auto",
+                    Preset::Lung => "window-lung",
+                    Preset::Mediastinum => "window-mediastinum",
+                    Preset::Bone => "window-bone",
+                    Preset::Full => "window-full",
+                },
+                Self::Tool(tool) => match tool {
+                    Tool::Window => "tool-window",
+                    Tool::Move => "tool-move",
+                    Tool::Zoom => "tool-zoom",
+                    Tool::Ruler => "tool-ruler",
+                    Tool::Region => "tool-region",
+                },
+                Self::Uninterpretable => "uninterpretable",
+                Self::Later => "later",
+                Self::Undo => "undo",
+                Self::ToggleInvert => "invert",
+                Self::RotateRight => "rotate-right",
+                Self::RotateLeft => "rotate-left",
+                Self::FlipAcross => "mirror",
+                Self::FlipDown => "flip",
+                Self::ResetWindow => "reset-window",
+                Self::FitView => "fit",
+                Self::ResetView => "reset",
+                Self::OneToOne => "actual-size",
+                Self::ZoomIn => "zoom-in",
+                Self::ZoomOut => "zoom-out",
+                Self::Magnifier => "magnifier",
+                Self::Overlay => "overlay",
+                Self::Clear => "clear",
+                Self::Equalise => "equalise",
+                Self::NextFilm => "next-film",
+                Self::PreviousFilm => "previous-film",
+                Self::HidePanels => "film-only",
+                Self::ShowPanels => "show-panels",
+                Self::View(View::Read) => "read",
+                Self::View(View::Learn) => "learn",
+                Self::Export => "export",
+                Self::Settings => "settings",
+                Self::Help => "help",
+                Self::Pause(_)
+                | Self::Cancel
+                | Self::TrainNow
+                | Self::Strategy(_)
+                | Self::Close => {
+                    return None;
+                }
             }
-        }
-        .to_owned())
+            .to_owned(),
+        )
     }
 
     /// Returns whether the command answers for the film on screen.

@@ -101,6 +101,10 @@ pub const LABEL_BUTTON: f32 = 36.0;
 pub const PROGRESS: f32 = 4.0;
 /// Width of the column of text on the start screen and in dialogs.
 pub const COLUMN: f32 = 480.0;
+/// Width of the sheets of keys and settings.
+pub const SHEET: f32 = 720.0;
+/// Side of the magnifier.
+pub const LOUPE: f32 = 280.0;
 /// Height of the button that goes on with the last session.
 pub const LARGE_BUTTON: f32 = 72.0;
 /// Width of the frame that a label flashes, in points.

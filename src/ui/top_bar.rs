@@ -17,7 +17,7 @@ pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
                 let menu = ui.menu_button(
                     format!("{}      ", reading.workspace.session.header().name),
                     |ui| {
-                        for command in [UiCommand::Export, UiCommand::Close] {
+                        for command in [UiCommand::Export, UiCommand::Settings, UiCommand::Close] {
                             if ui.button(command.text(&[])).clicked() {
                                 commands.push(command);
                                 ui.close();
@@ -40,6 +40,10 @@ pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
                         .clicked()
                     {
                         commands.push(UiCommand::Help);
+                    }
+                    let gear = ui.button("⚙").on_hover_text("Settings");
+                    if gear.accessible_name("Settings").clicked() {
+                        commands.push(UiCommand::Settings);
                     }
                     chip(ui, reading);
                 });

@@ -1,6 +1,6 @@
 //! Where a point of the film lies on the screen, however the film is turned, mirrored, zoomed and moved.
 
-use egui::{Pos2, Rect, Vec2, vec2};
+use egui::{Pos2, Vec2, vec2};
 
 /// How a film is turned: mirrored left to right first, then rotated clockwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,18 +85,13 @@ pub struct Projection {
 
 impl Projection {
     /// Returns where a film point, in film pixels, lies on the screen, in points.
-    pub fn to_screen(&self, film: Pos2) -> Pos2 {
+    pub fn to_screen(self, film: Pos2) -> Pos2 {
         self.centre + self.orientation.apply(film - self.middle) * self.scale
     }
 
     /// Returns which film point, in film pixels, lies at a point of the screen.
-    pub fn to_film(&self, screen: Pos2) -> Pos2 {
+    pub fn to_film(self, screen: Pos2) -> Pos2 {
         self.middle + self.orientation.undo(screen - self.centre) / self.scale
-    }
-
-    /// Returns the part of the film that a part of the screen shows.
-    pub fn film_rect(&self, screen: Rect) -> Rect {
-        Rect::from_two_pos(self.to_film(screen.min), self.to_film(screen.max))
     }
 }
 

@@ -1,53 +1,83 @@
-//! Shows one film: window, zoom, pan, the texts in its corners.
+//! Shows one film: window, zoom, turns, tools on it, the texts in its corners.
 
-use std::collections::BTreeMap;
+mod display;
+mod geometry;
+mod loupe;
+mod mouse;
+mod overlay;
+mod texture;
+mod tone;
+mod tools;
 
-use egui::{
-    Align2, Color32, Context, Key, PointerButton, Pos2, Rect, Response, Sense, TextureHandle, Ui,
-    Vec2, pos2, vec2,
-};
+use egui::{Color32, Context, Key, Pos2, Rect, Response, Sense, Ui, Vec2};
 
+pub use self::geometry::Orientation;
+pub use self::overlay::text as overlay_text;
+pub use self::tone::{Preset, Tone};
+pub use self::tools::{Ruler, Tool};
+
+use self::display::{Display, Measure, Zoom};
+use self::geometry::Projection;
+use self::loupe::Loupe;
+use self::mouse::Drag;
+use self::texture::Textures;
+use super::command::UiCommand;
 use super::film_loader::LoadedFilm;
 use super::theme;
-use crate::imaging::{self, Film, Window};
+use crate::config::{DragDown, NextFilm, Settings, Wheel};
+use crate::imaging::Window;
 
-/// How large the film is shown and what lies in the middle.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Zoom {
-    /// As large as fits.
-    Fit,
-    /// Screen pixels a film pixel, and the point of the film in the middle of the view, in film pixels.
-    At { scale: f32, middle: Pos2 },
+/// What the reader has set of the viewer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Habits {
+    /// What the wheel does.
+    pub wheel: Wheel,
+    /// What a drag downwards does.
+    pub drag_down: DragDown,
+    /// How the next film opens.
+    pub next_film: NextFilm,
+    /// Whether Space held with a left drag moves the film.
+    pub space_moves: bool,
+    /// Keys that show the magnifier as long as they are held.
+    pub magnifier: Vec<Key>,
 }
 
-/// What a texture shows; as long as it stays equal, nothing is drawn anew.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Shown {
-    level: usize,
-    /// Left, top, width and height on that level, in its pixels.
-    part: [usize; 4],
-    window: Window,
-    invert: bool,
-    /// Whether a pixel is shown as a square.
-    squares: bool,
-}
-
-struct Painted {
-    shown: Shown,
-    texture: TextureHandle,
+impl Habits {
+    /// Takes from the settings and the keymap what concerns the viewer.
+    pub fn new(settings: &Settings, keymap: &super::keymap::Keymap) -> Self {
+        Self {
+            wheel: settings.wheel,
+            drag_down: settings.drag_down,
+            next_film: settings.next_film,
+            space_moves: keymap.space_moves(),
+            magnifier: keymap.keys(UiCommand::Magnifier).iter().map(|keys| keys.key).collect(),
+        }
+    }
 }
 
 /// The viewer of films.
 pub struct FilmView {
+    /// What the reader has set.
+    pub habits: Habits,
     row: Option<usize>,
-    window: Option<Window>,
-    zoom: Zoom,
-    invert: bool,
+    /// Whether the display is that of the film in the row, and not yet that of the film before.
+    opened: bool,
+    display: Display,
+    /// Of the film that the display was made for.
+    measure: Option<Measure>,
+    tool: Tool,
+    rulers: Vec<Ruler>,
+    /// Where a ruler that is made by clicks begins.
+    begun: Option<Pos2>,
+    drag: Option<Drag>,
+    loupe: Loupe,
+    texts_hidden: bool,
+    /// Points that the wheel has turned towards the next film.
+    turned: f32,
     /// Size of the view in screen pixels when it was last drawn.
     viewport: Vec2,
-    textures: BTreeMap<usize, Painted>,
+    textures: Textures,
     flash: Option<(Color32, f64)>,
-    grey: Vec<u8>,
 }
 
 /// What stands in the corners beside window and zoom.
@@ -59,61 +89,118 @@ pub struct Corners<'a> {
 impl Default for FilmView {
     fn default() -> Self {
         Self {
+            habits: Habits::default(),
             row: None,
-            window: None,
-            zoom: Zoom::Fit,
-            invert: false,
+            opened: false,
+            display: Display::default(),
+            measure: None,
+            tool: Tool::Window,
+            rulers: Vec::new(),
+            begun: None,
+            drag: None,
+            loupe: Loupe::default(),
+            texts_hidden: false,
+            turned: 0.0,
             viewport: theme::WINDOW,
-            textures: BTreeMap::new(),
+            textures: Textures::default(),
             flash: None,
-            grey: Vec::new(),
         }
     }
 }
 
 impl FilmView {
-    /// Pixels of a level up to which it is drawn whole; of larger ones the visible part is.
-    const WHOLE: usize = 1_500_000;
-    /// Visible parts grow to multiples of this, so that a small move needs no new texture.
-    const BLOCK: usize = 256;
-    /// Screen pixels a film pixel from which its pixels are shown as squares.
-    const SQUARES: f32 = 4.0;
-    /// Largest scale.
-    const CLOSEST: f32 = 32.0;
-    /// Share of a film's range that a drag of one point moves the window by.
-    const DRAG: f32 = 1.0 / 1024.0;
+    /// Factor of one step of zoom.
+    const STEP: f32 = std::f32::consts::SQRT_2;
 
-    /// Shows another film: automatic window, fitted; black and white stay swapped if they were.
+    /// Shows another film, displayed as the reader has set: by itself or as the film before. A film is never turned or
+    /// mirrored when it opens, and has no rulers.
     pub fn show_film(&mut self, row: usize) {
         if self.row != Some(row) {
-            (self.row, self.window, self.zoom) = (Some(row), None, Zoom::Fit);
+            (self.row, self.opened, self.drag, self.begun) = (Some(row), false, None, None);
+            self.tool = Tool::Window;
+            self.rulers.clear();
         }
     }
 
-    /// Swaps black and white.
-    pub fn toggle_invert(&mut self) {
-        self.invert = !self.invert;
+    /// Executes a command that changes how the film is shown; `now` is the time in seconds. Returns whether it is one.
+    pub fn execute(&mut self, command: UiCommand, film: Option<&LoadedFilm>, now: f64) -> bool {
+        if let Some(film) = film {
+            self.open(film);
+        }
+        let turned = self.display.orientation;
+        match command {
+            UiCommand::Preset(preset) => self.display.tone = Tone::Preset(preset),
+            UiCommand::ResetWindow => self.display.tone = Tone::Preset(Preset::Default),
+            UiCommand::ToggleInvert => self.display.invert = !self.display.invert,
+            UiCommand::RotateRight => self.display.orientation = turned.rotated(1),
+            UiCommand::RotateLeft => self.display.orientation = turned.rotated(-1),
+            UiCommand::FlipAcross => self.display.orientation = turned.flipped_across(),
+            UiCommand::FlipDown => self.display.orientation = turned.flipped_down(),
+            UiCommand::FitView => self.display.zoom = Zoom::Fit,
+            UiCommand::ResetView => self.reset(),
+            UiCommand::OneToOne | UiCommand::ZoomIn | UiCommand::ZoomOut => {
+                let Some(film) = film else { return true };
+                match command {
+                    UiCommand::ZoomIn => self.zoom_about(film, Self::STEP, Vec2::ZERO),
+                    UiCommand::ZoomOut => self.zoom_about(film, Self::STEP.recip(), Vec2::ZERO),
+                    _ => {
+                        let middle = self.display.place(self.viewport, film).1;
+                        self.display.zoom = Zoom::At { scale: 1.0, middle };
+                    }
+                }
+            }
+            UiCommand::Tool(tool) => {
+                self.tool = if self.tool == tool { Tool::Window } else { tool };
+                self.begun = None;
+            }
+            UiCommand::Magnifier => self.loupe.toggle(now),
+            UiCommand::Overlay => self.texts_hidden = !self.texts_hidden,
+            UiCommand::Clear => self.clear(),
+            _ => return false,
+        }
+        true
     }
 
-    /// Goes back to the automatic window, fitted and not inverted.
-    pub fn reset(&mut self) {
-        (self.window, self.zoom, self.invert) = (None, Zoom::Fit, false);
+    /// Shows the film as at first.
+    fn reset(&mut self) {
+        self.display = Display::default();
+        self.rulers.clear();
+        (self.tool, self.begun) = (Tool::Window, None);
+        self.loupe.hide();
     }
 
-    /// Fits the film to the view.
-    pub fn fit(&mut self) {
-        self.zoom = Zoom::Fit;
+    /// Ends or removes what was done last: a ruler, then the tool, then the magnifier.
+    fn clear(&mut self) {
+        if self.begun.take().is_some() || self.rulers.pop().is_some() {
+            return;
+        }
+        if self.tool == Tool::Window {
+            self.loupe.hide();
+        }
+        self.tool = Tool::Window;
     }
 
-    /// Shows one film pixel as one screen pixel, about the middle of the film.
-    pub fn one_to_one(&mut self, film: &LoadedFilm) {
-        let middle = self.place(film).1;
-        self.zoom = Zoom::At { scale: 1.0, middle };
-    }
-
-    /// Returns window centre and width, screen pixels a film pixel, and whether the film is inverted.
+    /// Returns window centre and width, screen pixels a film pixel, and whether the film is inverted. A film seen through
+    /// a table of its file's has the window that shows mid-greys alike.
     pub fn display(&self, film: &LoadedFilm) -> (Window, f32, bool) {
-        (self.window.unwrap_or(film.auto), self.place(film).0, self.invert)
+        let display = self.display_of(film);
+        let window = display.tone.view(film).equivalent();
+        (window, display.place(self.viewport, film).0, display.invert)
+    }
+
+    /// Returns how the film on screen is turned.
+    pub fn orientation(&self) -> Orientation {
+        if self.opened { self.display.orientation } else { Orientation::default() }
+    }
+
+    /// Returns what the left button does.
+    pub const fn tool(&self) -> Tool {
+        self.tool
+    }
+
+    /// Returns the lines measured on the film.
+    pub fn rulers(&self) -> &[Ruler] {
+        &self.rulers
     }
 
     /// Flashes the frame in a class's colour.
@@ -123,23 +210,25 @@ impl FilmView {
 
     /// Returns whether the film's texture is uploaded.
     pub fn is_prepared(&self, row: usize) -> bool {
-        self.textures.contains_key(&row)
+        self.textures.contains(row)
     }
 
-    /// Uploads the fitted texture of a film that comes soon; returns whether there was anything to do.
+    /// Uploads the texture of a film that comes soon, as it will open; returns whether there was anything to do.
     pub fn prepare(&mut self, ctx: &Context, row: usize, film: &LoadedFilm) -> bool {
-        let new = !self.is_prepared(row);
-        if new {
-            let scale = fit_scale(self.viewport, film);
-            let shown = self.shown(ctx, film, film.auto, scale, centre(film));
-            self.paint_texture(ctx, row, film, shown);
+        let here = self.textures.contains(row);
+        // What follows a drag is not worth keeping up with it.
+        if here && (Some(row) == self.row || ctx.input(|i| i.pointer.any_down())) {
+            return false;
         }
-        new
+        let display =
+            if Some(row) == self.row { self.display_of(film) } else { self.opening(film) };
+        let shown = display.shown(ctx, self.viewport, film);
+        self.textures.paint(ctx, row, film, shown)
     }
 
     /// Forgets the textures of all films but these.
     pub fn keep(&mut self, rows: &[usize]) {
-        self.textures.retain(|row, _| rows.contains(row));
+        self.textures.keep(rows);
     }
 
     /// Draws the film and answers the mouse; `film` is `None` while it is being decoded.
@@ -148,187 +237,72 @@ impl FilmView {
         ui: &mut Ui,
         film: Option<&LoadedFilm>,
         corners: &Corners<'_>,
+        commands: &mut Vec<UiCommand>,
     ) -> Response {
         let rect = ui.available_rect_before_wrap();
         let response = ui.allocate_rect(rect, Sense::click_and_drag());
-        let painter = ui.painter_at(rect);
-        painter.rect_filled(rect, 0.0, theme::FILM);
+        ui.painter_at(rect).rect_filled(rect, 0.0, theme::FILM);
         self.viewport = rect.size() * ui.ctx().pixels_per_point();
-        let mut texts = vec![corners.place.to_owned()];
+        let mut said = vec![corners.place.to_owned()];
         if let (Some(film), Some(row)) = (film, self.row) {
-            self.mouse(ui, &response, film);
+            self.open(film);
+            self.mouse(ui, &response, film, commands);
             self.paint_film(ui, row, film, rect);
-            texts.extend(self.corner_texts(film));
-        }
-        for (text, (corner, inward)) in texts.iter().zip([
-            (Align2::LEFT_TOP, vec2(1.0, 1.0)),
-            (Align2::LEFT_BOTTOM, vec2(1.0, -1.0)),
-            (Align2::RIGHT_BOTTOM, vec2(-1.0, -1.0)),
-        ]) {
-            let place = corner.pos_in_rect(&rect) + inward * theme::SPACE[1];
-            // A dark twin keeps the text legible where the film is bright.
-            painter.text(
-                place + Vec2::splat(1.0),
-                corner,
-                text,
-                theme::caption_font(),
-                theme::FILM,
-            );
-            painter.text(place, corner, text, theme::caption_font(), theme::SECONDARY);
+            self.paint_tools(ui, &response, film);
+            said = self.paint_texts(ui, &response, film, corners);
+            self.paint_loupe(ui, &response, film);
+        } else {
+            overlay::paint_place(ui, rect, corners);
         }
         self.paint_flash(ui, rect);
-        let label = format!("Film {}", texts.join(" · "));
+        let label = format!("Film {}", said.join(" · "));
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &label));
         response
     }
 
-    fn corner_texts(&self, film: &LoadedFilm) -> [String; 2] {
-        let (window, scale, invert) = self.display(film);
-        let auto = if self.window.is_none() { " · auto" } else { "" };
-        let inverted = if invert { " · inverted" } else { "" };
-        [
-            format!("C {:.0} W {:.0}{auto}", window.centre, window.width),
-            format!("{:.0} %{inverted}", 100.0 * scale),
-        ]
+    /// Makes the display that of the film, once it is decoded.
+    fn open(&mut self, film: &LoadedFilm) {
+        if !self.opened {
+            (self.display, self.opened) = (self.opening(film), true);
+        }
+        self.measure = Some(Measure::new(self.viewport, film));
     }
 
-    /// Returns the scale and the film point in the middle of the view.
-    fn place(&self, film: &LoadedFilm) -> (f32, Pos2) {
-        match self.zoom {
-            Zoom::Fit => (fit_scale(self.viewport, film), centre(film)),
-            Zoom::At { scale, middle } => (scale, middle),
-        }
+    fn display_of(&self, film: &LoadedFilm) -> Display {
+        if self.opened { self.display } else { self.opening(film) }
     }
 
-    fn mouse(&mut self, ui: &Ui, response: &Response, film: &LoadedFilm) {
-        let (control, shift, space, wheel, pinch) = ui.input(|i| {
-            (
-                i.modifiers.ctrl,
-                i.modifiers.shift,
-                i.key_down(Key::Space),
-                i.smooth_scroll_delta.y,
-                i.zoom_delta(),
-            )
-        });
-        let ppp = ui.ctx().pixels_per_point();
-        let drag = response.drag_delta();
-        let left = response.dragged_by(PointerButton::Primary);
-        if response.double_clicked() {
-            self.zoom = Zoom::Fit;
-        } else if response.dragged_by(PointerButton::Middle) || (left && (shift || space)) {
-            let (scale, middle) = self.place(film);
-            self.zoom = Zoom::At { scale, middle: middle - drag * ppp / scale };
-        } else if left && drag != Vec2::ZERO {
-            let window = self.window.unwrap_or(film.auto);
-            let step = film.full.width * Self::DRAG * if control { 0.1 } else { 1.0 };
-            self.window = Some(dragged(window, film.full, drag * step));
-        } else if response.dragged_by(PointerButton::Secondary) {
-            let origin = ui.input(|i| i.pointer.press_origin()).unwrap_or(response.rect.center());
-            self.zoom_about(
-                film,
-                (-drag.y / 128.0).exp2(),
-                (origin - response.rect.center()) * ppp,
-            );
-        }
-        if let Some(pointer) = response.hover_pos()
-            && (wheel != 0.0 || pinch != 1.0)
-        {
-            let factor = pinch * (wheel / 200.0).exp2();
-            self.zoom_about(film, factor, (pointer - response.rect.center()) * ppp);
+    /// Returns how a film opens after the one that is displayed.
+    fn opening(&self, film: &LoadedFilm) -> Display {
+        match (self.habits.next_film, self.measure) {
+            (NextFilm::Sticky, Some(before)) => {
+                self.display.carried(before, Measure::new(self.viewport, film))
+            }
+            // Black and white stay swapped: who reads inverted reads all films inverted.
+            _ => Display { invert: self.display.invert, ..Display::default() },
         }
     }
 
     /// Zooms so that the film point at `offset` screen pixels from the middle of the view stays where it is.
     fn zoom_about(&mut self, film: &LoadedFilm, factor: f32, offset: Vec2) {
-        let (scale, middle) = self.place(film);
-        let least = fit_scale(self.viewport, film).min(1.0) / 4.0;
-        let new = (scale * factor).clamp(least, Self::CLOSEST);
-        self.zoom = Zoom::At { scale: new, middle: middle + offset / scale - offset / new };
+        self.display.zoom_about(self.viewport, film, factor, offset);
     }
 
-    /// Works out which part of which level has to be drawn for a scale and a middle.
-    fn shown(
-        &self,
-        ctx: &Context,
-        film: &LoadedFilm,
-        window: Window,
-        scale: f32,
-        middle: Pos2,
-    ) -> Shown {
-        let most = ctx.input(|i| i.max_texture_side);
-        // The smallest level that still has a pixel for every pixel of the screen.
-        let level =
-            (1..film.levels.len()).rev().find(|&l| scale * (1 << l) as f32 <= 1.0).unwrap_or(0);
-        let (width, height) =
-            (film.levels[level].width as usize, film.levels[level].height as usize);
-        let whole = [0, 0, width, height];
-        let part = if width * height <= Self::WHOLE && width.max(height) <= most {
-            whole
-        } else {
-            let factor = (1 << level) as f32;
-            let half = self.viewport / scale / 2.0;
-            let span = |middle: f32, half: f32, size: usize| {
-                let low = ((middle - half) / factor).max(0.0) as usize / Self::BLOCK * Self::BLOCK;
-                let high = (((middle + half) / factor).max(0.0) as usize + 1)
-                    .next_multiple_of(Self::BLOCK)
-                    .min(size);
-                let low = low.min(size - 1);
-                (low, high.saturating_sub(low).clamp(1, most))
-            };
-            let ((x, w), (y, h)) = (span(middle.x, half.x, width), span(middle.y, half.y, height));
-            [x, y, w, h]
-        };
-        // At fit a small film is smoothed, however large its pixels are: squares are for who looks for them.
-        let squares = self.zoom != Zoom::Fit
-            && scale >= Self::SQUARES.max(2.0 * fit_scale(self.viewport, film));
-        Shown { level, part, window, invert: self.invert, squares }
-    }
-
-    fn paint_texture(&mut self, ctx: &Context, row: usize, film: &LoadedFilm, shown: Shown) {
-        if self.textures.get(&row).is_some_and(|painted| painted.shown == shown) {
-            return;
-        }
-        let level = &film.levels[shown.level];
-        let [_, _, width, height] = shown.part;
-        let cut;
-        let part = if (width, height) == (level.width as usize, level.height as usize) {
-            level
-        } else {
-            cut = crop(level, shown.part);
-            &cut
-        };
-        imaging::render(part, shown.window, shown.invert, &mut self.grey);
-        let image = egui::ColorImage::from_gray([width, height], &self.grey);
-        let options = if shown.squares {
-            egui::TextureOptions::NEAREST
-        } else {
-            egui::TextureOptions::LINEAR
-        };
-        if let Some(painted) = self.textures.get_mut(&row) {
-            painted.shown = shown;
-            painted.texture.set(image, options);
-        } else {
-            let texture = ctx.load_texture(format!("film {row}"), image, options);
-            self.textures.insert(row, Painted { shown, texture });
+    fn projection(&self, ctx: &Context, film: &LoadedFilm, rect: Rect) -> Projection {
+        let (scale, middle) = self.display.place(self.viewport, film);
+        Projection {
+            centre: rect.center(),
+            middle,
+            scale: scale / ctx.pixels_per_point(),
+            orientation: self.display.orientation,
         }
     }
 
     fn paint_film(&mut self, ui: &Ui, row: usize, film: &LoadedFilm, rect: Rect) {
-        let ctx = ui.ctx();
-        let (scale, middle) = self.place(film);
-        let window = self.window.unwrap_or(film.auto);
-        let shown = self.shown(ctx, film, window, scale, middle);
-        self.paint_texture(ctx, row, film, shown);
-        let Some(painted) = self.textures.get(&row) else { return };
-        let factor = (1 << shown.level) as f32;
-        let [x, y, width, height] = shown.part.map(|pixels| pixels as f32 * factor);
-        let ppp = ctx.pixels_per_point();
-        let on_screen = |film: Pos2| rect.center() + (film - middle) * scale / ppp;
-        // The last column of a halved odd film reaches half a pixel beyond it: no one can see that.
-        let place =
-            Rect::from_min_max(on_screen(pos2(x, y)), on_screen(pos2(x + width, y + height)));
-        let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
-        ui.painter_at(rect).image(painted.texture.id(), place, uv, Color32::WHITE);
+        let shown = self.display.shown(ui.ctx(), self.viewport, film);
+        self.textures.paint(ui.ctx(), row, film, shown);
+        let projection = self.projection(ui.ctx(), film, rect);
+        self.textures.draw(&ui.painter_at(rect), row, &projection);
     }
 
     fn paint_flash(&mut self, ui: &Ui, rect: Rect) {
@@ -341,37 +315,6 @@ impl FilmView {
         let stroke = egui::Stroke::new(theme::FLASH_WIDTH, colour);
         ui.painter_at(rect).rect_stroke(rect, 0.0, stroke, egui::StrokeKind::Inside);
         ui.ctx().request_repaint_after_secs(left as f32);
-    }
-}
-
-fn centre(film: &LoadedFilm) -> Pos2 {
-    let [width, height] = film.size();
-    pos2(width as f32 / 2.0, height as f32 / 2.0)
-}
-
-/// Returns the screen pixels a film pixel at which the whole film fits.
-fn fit_scale(viewport: Vec2, film: &LoadedFilm) -> f32 {
-    let [width, height] = film.size();
-    (viewport.x / width as f32).min(viewport.y / height as f32).max(f32::MIN_POSITIVE)
-}
-
-/// Moves a window: right widens it, down raises its centre and so darkens the film, as in OHIF.
-fn dragged(window: Window, full: Window, by: Vec2) -> Window {
-    let width = (window.width + by.x).clamp(1.0, (4.0 * full.width).max(1.0));
-    let reach = full.width;
-    let centre = (window.centre + by.y).clamp(full.centre - reach, full.centre + reach);
-    Window { centre, width }
-}
-
-fn crop(film: &Film, [x, y, width, height]: [usize; 4]) -> Film {
-    let rows = film.values.chunks_exact(film.width as usize).skip(y).take(height);
-    let values = rows.flat_map(|row| &row[x..x + width]).copied().collect();
-    Film {
-        width: width as u32,
-        height: height as u32,
-        bits: film.bits,
-        values,
-        about: film.about.clone(),
     }
 }
 

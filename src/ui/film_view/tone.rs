@@ -211,10 +211,8 @@ mod tests {
 
     #[test]
     fn a_window_set_by_hand_keeps_its_place_in_the_range() {
-        let (before, after) = (
-            Window { centre: 500.0, width: 1000.0 },
-            Window { centre: 20_000.0, width: 10_000.0 },
-        );
+        let (before, after) =
+            (Window { centre: 500.0, width: 1000.0 }, Window { centre: 20_000.0, width: 10_000.0 });
         let hand = Tone::Hand(Window { centre: 250.0, width: 100.0 });
         assert_eq!(
             hand.carried(before, after),

@@ -13,7 +13,7 @@ use super::{Room, set_text};
 #[test]
 fn views_panels_and_help_open_and_close_by_key() {
     let mut room = Room::new(3);
-    room.press(Key::Num2);
+    room.press(Key::F2);
     assert_eq!(room.reading().view, View::Learn);
     assert!(room.sees("How good is the model, after how many labels?") && !room.sees("1 of 3"));
     room.press(Key::J);
@@ -71,7 +71,7 @@ fn time_in_which_the_film_is_covered_is_no_reading_time() {
         room.harness.step();
     }
     let acts: [(&str, Act, Act); 5] = [
-        ("Learn view", |room| room.press(Key::Num2), |room| room.press(Key::Num1)),
+        ("Learn view", |room| room.press(Key::F2), |room| room.press(Key::F1)),
         ("help sheet", |room| room.press(Key::Questionmark), |room| room.press(Key::Escape)),
         ("export dialog", |room| room.press(Key::E), |room| room.click("Close")),
         ("other window", |room| focus(room, false), |room| focus(room, true)),
