@@ -79,8 +79,8 @@ fn entry(
 ) {
     let text = command.text(reading.classes());
     let key = RichText::new(reading.keymap.first(command)).color(theme::SECONDARY);
-    let button = Button::selectable(selected, text).right_text(key);
-    if ui.add(button).clicked() {
+    let button = Button::selectable(selected, text.clone()).right_text(key);
+    if ui.add(button).accessible_name(text).clicked() {
         commands.push(command);
         ui.close();
     }

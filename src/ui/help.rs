@@ -85,7 +85,7 @@ fn sheet(ui: &mut Ui, classes: &[Class], keymap: &Keymap, habits: &Habits) -> bo
 fn table(ui: &mut Ui, name: &str, rows: impl Iterator<Item = (String, String)>) {
     ui.add_space(theme::SPACE[0]);
     ui.label(RichText::new(name).small().color(theme::SECONDARY));
-    let grid = Grid::new(name).num_columns(2).min_row_height(0.0);
+    let grid = Grid::new(name).num_columns(2).min_row_height(0.0).min_col_width(theme::STRIP);
     grid.spacing([theme::SPACE[3], theme::SPACE[0] / 2.0]).show(ui, |ui| {
         for (key, effect) in rows {
             ui.weak(key);

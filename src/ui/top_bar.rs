@@ -17,7 +17,7 @@ pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
                 let menu = ui.menu_button(
                     format!("{}      ", reading.workspace.session.header().name),
                     |ui| {
-                        for command in [UiCommand::Export, UiCommand::Settings, UiCommand::Close] {
+                        for command in [UiCommand::Export, UiCommand::Close] {
                             if ui.button(command.text(&[])).clicked() {
                                 commands.push(command);
                                 ui.close();
@@ -41,8 +41,7 @@ pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
                     {
                         commands.push(UiCommand::Help);
                     }
-                    let gear = ui.button("⚙").on_hover_text("Settings");
-                    if gear.accessible_name("Settings").clicked() {
+                    if ui.button("Settings").clicked() {
                         commands.push(UiCommand::Settings);
                     }
                     chip(ui, reading);

@@ -11,10 +11,16 @@ use crate::ui::command::sentence;
 use crate::ui::film_loader::LoadedFilm;
 use crate::ui::theme;
 
-/// Draws a text with a dark twin, which keeps it legible where the film is bright; returns its place.
+/// Draws a text on a thin dark ground, which keeps it legible where the film is bright; returns its place.
 pub fn text(painter: &Painter, at: Pos2, anchor: Align2, text: &str, colour: Color32) -> Rect {
-    painter.text(at + Vec2::splat(1.0), anchor, text, theme::caption_font(), theme::FILM);
-    painter.text(at, anchor, text, theme::caption_font(), colour)
+    // A warning is there to be seen.
+    let font = if colour == theme::WARNING { theme::warning_font() } else { theme::caption_font() };
+    let galley = painter.layout_no_wrap(text.to_owned(), font, colour);
+    let rect = anchor.anchor_size(at, galley.size());
+    let ground = rect.expand2(vec2(theme::SPACE[0], 0.0));
+    painter.rect_filled(ground, f32::from(theme::RADIUS), theme::plate());
+    painter.galley(rect.min, galley, colour);
+    rect
 }
 
 /// Draws what stands in the upper left corner, alone.

@@ -56,7 +56,7 @@ impl Preset {
     /// brightest of the film itself. Chosen by eye on frontal films; a drag goes on from there.
     const fn share(self) -> Option<(f32, f32)> {
         match self {
-            Self::Lung => Some((0.35, 0.60)),
+            Self::Lung => Some((0.42, 0.65)),
             Self::Mediastinum => Some((0.72, 0.55)),
             Self::Bone => Some((0.70, 0.80)),
             Self::Default | Self::Second | Self::Auto | Self::Full => None,

@@ -43,7 +43,7 @@ pub const PENUMBRA: &[Row] = &[
     (UiCommand::ZoomIn, &["+"]),
     (UiCommand::ZoomOut, &["-"]),
     (UiCommand::Tool(Tool::Window), &["W"]),
-    (UiCommand::Tool(Tool::Move), &["T"]),
+    (UiCommand::Tool(Tool::Move), &["X"]),
     (UiCommand::Tool(Tool::Zoom), &["Z"]),
     (UiCommand::Tool(Tool::Ruler), &["D"]),
     (UiCommand::Tool(Tool::Region), &["A"]),
@@ -84,6 +84,7 @@ const WEASIS: &[Row] = &[
     (UiCommand::ResetView, &["Esc"]),
     (UiCommand::Clear, &["Delete"]),
     (UiCommand::Overlay, &["I", "Space"]),
+    (UiCommand::Tool(Tool::Move), &["T"]),
     (UiCommand::HidePanels, &["F11", "F"]),
 ];
 
@@ -95,11 +96,10 @@ const HOROS: &[Row] = &[
     (UiCommand::Preset(Preset::Mediastinum), &["3"]),
     (UiCommand::Preset(Preset::Bone), &["4"]),
     (UiCommand::Preset(Preset::Second), &["5"]),
-    (UiCommand::ToggleInvert, &["Y"]),
+    (UiCommand::ToggleInvert, &["B"]),
     // Horos turns by a tool on this key.
     (UiCommand::RotateRight, &["I", "."]),
     (UiCommand::Tool(Tool::Move), &["M"]),
     (UiCommand::Tool(Tool::Ruler), &["L"]),
-    (UiCommand::Magnifier, &["G"]),
-    (UiCommand::Overlay, &["T"]),
+    (UiCommand::Magnifier, &["S"]),
 ];

@@ -78,9 +78,9 @@ fn a_key_that_another_command_has_is_refused_by_name() {
     let refused = assign(&mut chosen, UiCommand::ToggleInvert, Some(shortcut("I")), "J");
     assert_eq!(refused, Err("J is the key of “Normal”".to_owned()));
     assert_eq!(chosen, Settings::default(), "a refused key changed the settings");
-    assign(&mut chosen, UiCommand::ToggleInvert, Some(shortcut("I")), "X").unwrap();
+    assign(&mut chosen, UiCommand::ToggleInvert, Some(shortcut("I")), "B").unwrap();
     let after = keymap(&chosen);
-    assert_eq!(after.keys(UiCommand::ToggleInvert), [shortcut("X")]);
+    assert_eq!(after.keys(UiCommand::ToggleInvert), [shortcut("B")]);
     assert_eq!(after.command(shortcut("I")), None);
     assign(&mut chosen, UiCommand::Undo, None, "Ctrl+Shift+Z").unwrap();
     assert_eq!(keymap(&chosen).first(UiCommand::Undo), "U", "a second key takes the first away");
