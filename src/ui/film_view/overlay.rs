@@ -1,8 +1,7 @@
 //! What is written and drawn over a film: corners, turns, rulers.
 
 use egui::{
-    Align2, Color32, CursorIcon, Painter, Pos2, Rect, Response, Stroke, StrokeKind, Ui, Vec2, pos2,
-    vec2,
+    Align2, Color32, CursorIcon, Painter, Pos2, Rect, Response, Stroke, StrokeKind, Ui, pos2, vec2,
 };
 
 use super::mouse::Drag;
