@@ -122,8 +122,8 @@ impl FilmView {
         }
     }
 
-    /// Executes a command that changes how the film is shown; `now` is the time in seconds. Returns whether it is one.
-    pub fn execute(&mut self, command: UiCommand, film: Option<&LoadedFilm>, now: f64) -> bool {
+    /// Executes a command if it is about how the film is shown; `now` is the time in seconds.
+    pub fn execute(&mut self, command: UiCommand, film: Option<&LoadedFilm>, now: f64) {
         if let Some(film) = film {
             self.open(film);
         }
@@ -139,7 +139,7 @@ impl FilmView {
             UiCommand::FitView => self.display.zoom = Zoom::Fit,
             UiCommand::ResetView => self.reset(),
             UiCommand::OneToOne | UiCommand::ZoomIn | UiCommand::ZoomOut => {
-                let Some(film) = film else { return true };
+                let Some(film) = film else { return };
                 match command {
                     UiCommand::ZoomIn => self.zoom_about(film, Self::STEP, Vec2::ZERO),
                     UiCommand::ZoomOut => self.zoom_about(film, Self::STEP.recip(), Vec2::ZERO),
@@ -156,9 +156,8 @@ impl FilmView {
             UiCommand::Magnifier => self.loupe.toggle(now),
             UiCommand::Overlay => self.texts_hidden = !self.texts_hidden,
             UiCommand::Clear => self.clear(),
-            _ => return false,
+            _ => {}
         }
-        true
     }
 
     /// Shows the film as at first.

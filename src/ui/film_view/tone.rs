@@ -1,6 +1,6 @@
 //! Through which window a film is seen: presets, a window of the reader's own, and what either is called.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use crate::imaging::{View, Window};
 use crate::ui::film_loader::LoadedFilm;
@@ -63,14 +63,17 @@ impl Preset {
         }
     }
 
+    /// Returns which of the file's windows is its second: with a VOI LUT before them, the first one.
+    fn second_place(film: &LoadedFilm) -> usize {
+        usize::from(film.about().voi_lut.is_none())
+    }
+
     /// Returns what the preset makes of a film.
     pub fn view(self, film: &LoadedFilm) -> View {
         match self {
             Self::Default => film.first.clone(),
             Self::Second => {
-                // With a VOI LUT shown first, the first window is the second choice.
-                let place = usize::from(film.about().voi_lut.is_none());
-                let window = film.about().windows.get(place);
+                let window = film.about().windows.get(Self::second_place(film));
                 window.map_or_else(|| film.first.clone(), |named| View::Window(named.window))
             }
             Self::Full => View::Window(film.full),
@@ -126,21 +129,22 @@ impl Tone {
     }
 
     /// Returns what it is called in the corner of a film; empty for a window set by hand.
-    pub fn name(self, film: &LoadedFilm) -> Arc<str> {
-        let windows = &film.about().windows;
+    pub fn name(self, film: &LoadedFilm) -> Cow<'static, str> {
+        let about = film.about();
+        let named = |place: usize, otherwise: &'static str| {
+            let name = about.windows.get(place)?.name.trim();
+            Some(if name.is_empty() { otherwise.into() } else { name.to_lowercase().into() })
+        };
         match self {
             Self::Hand(_) => "".into(),
             Self::Region(_) => "region".into(),
-            Self::Preset(Preset::Default) => match (&film.about().voi_lut, windows.first()) {
-                (Some(_), _) => "table of the file".into(),
-                (None, Some(named)) => window_name(&named.name, "window of the file"),
-                (None, None) => Preset::Auto.name().into(),
-            },
-            Self::Preset(Preset::Second) => {
-                match windows.get(usize::from(film.about().voi_lut.is_none())) {
-                    Some(named) => window_name(&named.name, "second window of the file"),
-                    None => Self::Preset(Preset::Default).name(film),
-                }
+            Self::Preset(Preset::Default) if about.voi_lut.is_some() => "table of the file".into(),
+            Self::Preset(Preset::Default) => {
+                named(0, "window of the file").unwrap_or_else(|| Preset::Auto.name().into())
+            }
+            Self::Preset(preset @ Preset::Second) => {
+                let found = named(Preset::second_place(film), preset.name());
+                found.unwrap_or_else(|| Self::Preset(Preset::Default).name(film))
             }
             Self::Preset(preset) => preset.name().into(),
         }
@@ -158,12 +162,10 @@ impl Tone {
     }
 }
 
-fn window_name(name: &str, otherwise: &str) -> Arc<str> {
-    if name.trim().is_empty() { otherwise.into() } else { name.trim().to_lowercase().into() }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::imaging::{About, Film, NamedWindow, VoiLut};
 
