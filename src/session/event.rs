@@ -95,12 +95,35 @@ pub enum Event {
         /// Name of the model.
         model: String,
     },
+    /// The reader wrote a note on a film, in place of the one before; an empty one removes it.
+    Note {
+        /// Film that it is on.
+        film: FilmId,
+        /// What the reader wrote.
+        text: String,
+    },
+    /// The reader took the contents that a film's file has now for the film, though they are not those of the import.
+    FileChanged {
+        /// Film, by its contents at import.
+        film: FilmId,
+        /// Identity of the contents that the file has now.
+        now: FilmId,
+    },
 }
 
 impl Event {
     /// Values of `kind` that this program reads.
-    pub(super) const KINDS: [&str; 7] =
-        ["label", "relabel", "skip", "undo", "model_swap", "strategy", "measure"];
+    pub(super) const KINDS: [&str; 9] = [
+        "label",
+        "relabel",
+        "skip",
+        "undo",
+        "model_swap",
+        "strategy",
+        "measure",
+        "note",
+        "file_changed",
+    ];
 }
 
 /// What the reader says that a film shows.
