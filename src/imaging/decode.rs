@@ -10,7 +10,7 @@ use image::{
     Limits,
 };
 
-use super::Film;
+use super::{About, Film};
 
 /// The most pixels of a film that is decoded.
 pub const MAX_PIXELS: u64 = 100_000_000;
@@ -182,7 +182,7 @@ fn decode_checked(bytes: &[u8], path: &Path) -> Result<Film, DecodeError> {
         reason: format!("{color:?} pixels"),
         path: owned(),
     })?;
-    Ok(orient(Film { width, height, bits, values }, orientation))
+    Ok(orient(Film { width, height, bits, values, about: About::default() }, orientation))
 }
 
 /// Says whether the end of a file is there, for formats whose decoders do not tell that from other damage.
@@ -288,9 +288,9 @@ fn orient(film: Film, orientation: Orientation) -> Film {
     if orientation == Orientation::NoTransforms {
         return film;
     }
-    let Film { width, height, bits, values } = film;
+    let Film { width, height, bits, values, about } = film;
     let Some(buffer) = ImageBuffer::from_raw(width, height, values) else {
-        return Film { width, height, bits, values: Vec::new() };
+        return Film { width, height, bits, values: Vec::new(), about };
     };
     let mut turned = DynamicImage::ImageLuma16(buffer);
     turned.apply_orientation(orientation);
@@ -299,6 +299,7 @@ fn orient(film: Film, orientation: Orientation) -> Film {
         height: turned.height(),
         bits,
         values: turned.into_luma16().into_raw(),
+        about,
     }
 }
 
@@ -330,10 +331,26 @@ mod tests {
 
     #[test]
     fn orientations_move_the_corner() {
-        let film = Film { width: 2, height: 1, bits: 16, values: vec![1, 60_000] };
+        let film = Film {
+            width: 2,
+            height: 1,
+            bits: 16,
+            values: vec![1, 60_000],
+            about: About::default(),
+        };
         let turned = orient(film, Orientation::Rotate90);
-        assert_eq!(turned, Film { width: 1, height: 2, bits: 16, values: vec![1, 60_000] });
-        let film = Film { width: 2, height: 1, bits: 8, values: vec![1, 2] };
+        assert_eq!(
+            turned,
+            Film {
+                width: 1,
+                height: 2,
+                bits: 16,
+                values: vec![1, 60_000],
+                about: About::default()
+            }
+        );
+        let film =
+            Film { width: 2, height: 1, bits: 8, values: vec![1, 2], about: About::default() };
         assert_eq!(orient(film, Orientation::FlipHorizontal).values, [2, 1]);
     }
 }

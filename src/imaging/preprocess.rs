@@ -91,6 +91,7 @@ fn convolve(source: &[U16], from: (u32, u32), crop: [f64; 4], to: (u32, u32)) ->
 
 #[cfg(test)]
 mod tests {
+    use super::super::About;
     use super::*;
 
     fn film(width: u32, height: u32, value: impl Fn(u32, u32) -> u16) -> Film {
@@ -98,7 +99,7 @@ mod tests {
             .flat_map(|y| (0..width).map(move |x| (x, y)))
             .map(|(x, y)| value(x, y))
             .collect();
-        Film { width, height, bits: 8, values }
+        Film { width, height, bits: 8, values, about: About::default() }
     }
 
     #[test]
@@ -143,7 +144,13 @@ mod tests {
 
     #[test]
     fn twelve_bits_in_sixteen_reach_white() {
-        let film = Film { width: 2, height: 2, bits: 16, values: vec![4095, 0, 0, 2048] };
+        let film = Film {
+            width: 2,
+            height: 2,
+            bits: 16,
+            values: vec![4095, 0, 0, 2048],
+            about: About::default(),
+        };
         let plane = Preprocess { size: 2, fit: Fit::Pad }.apply(&film);
         assert_eq!(plane.pixels[0], 1.0);
         assert!((plane.pixels[3] - 0.5001).abs() < 1e-4);

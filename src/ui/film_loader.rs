@@ -68,7 +68,13 @@ fn halve(film: &Film) -> Film {
             ((sum + 2) / 4) as u16
         }));
     }
-    Film { width: width as u32, height: height as u32, bits: film.bits, values }
+    Film {
+        width: width as u32,
+        height: height as u32,
+        bits: film.bits,
+        values,
+        about: film.about.clone(),
+    }
 }
 
 /// What became of a film that was asked for.
@@ -239,7 +245,7 @@ mod tests {
 
     fn film(width: u32, height: u32, value: impl Fn(u32, u32) -> u16) -> Film {
         let values = (0..width * height).map(|i| value(i % width, i / width)).collect();
-        Film { width, height, bits: 16, values }
+        Film { width, height, bits: 16, values, about: crate::imaging::About::default() }
     }
 
     fn folder(films: usize) -> (tempfile::TempDir, Vec<PathBuf>) {

@@ -366,7 +366,13 @@ fn dragged(window: Window, full: Window, by: Vec2) -> Window {
 fn crop(film: &Film, [x, y, width, height]: [usize; 4]) -> Film {
     let rows = film.values.chunks_exact(film.width as usize).skip(y).take(height);
     let values = rows.flat_map(|row| &row[x..x + width]).copied().collect();
-    Film { width: width as u32, height: height as u32, bits: film.bits, values }
+    Film {
+        width: width as u32,
+        height: height as u32,
+        bits: film.bits,
+        values,
+        about: film.about.clone(),
+    }
 }
 
 #[cfg(test)]

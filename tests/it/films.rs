@@ -14,7 +14,7 @@ use penumbra::dataset::labels::read_labels;
 use penumbra::dataset::planes::PlaneStore;
 use penumbra::dataset::{Flow, PatientRule, Stopped, scan};
 use penumbra::fsutil::write_atomic;
-use penumbra::imaging::{DecodeError, Film, Fit, Preprocess, decode, decode_bytes};
+use penumbra::imaging::{About, DecodeError, Film, Fit, Preprocess, decode, decode_bytes};
 
 const FORMATS: [ImageFormat; 5] =
     [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Tiff, ImageFormat::Bmp, ImageFormat::WebP];
@@ -77,7 +77,13 @@ fn sixteen_bits_are_kept_exactly() {
             let decoded = film(&encode(&image, format)).unwrap();
             assert_eq!(
                 decoded,
-                Film { width: 64, height: 32, bits: 16, values: values.clone() },
+                Film {
+                    width: 64,
+                    height: 32,
+                    bits: 16,
+                    values: values.clone(),
+                    about: About::default()
+                },
                 "{format:?}"
             );
         }

@@ -3,7 +3,13 @@ use crate::ui::film_loader::LoadedFilm;
 
 fn loaded(width: u32, height: u32) -> LoadedFilm {
     let values = (0..width * height).map(|i| (i % 4096) as u16).collect();
-    LoadedFilm::new(Film { width, height, bits: 16, values })
+    LoadedFilm::new(Film {
+        width,
+        height,
+        bits: 16,
+        values,
+        about: crate::imaging::About::default(),
+    })
 }
 
 fn view(width: f32, height: f32) -> FilmView {
@@ -86,7 +92,13 @@ fn a_small_view_of_a_large_film_draws_a_small_copy() {
 
 #[test]
 fn cutting_takes_the_pixels_of_the_part() {
-    let film = Film { width: 4, height: 3, bits: 16, values: (0..12).collect() };
+    let film = Film {
+        width: 4,
+        height: 3,
+        bits: 16,
+        values: (0..12).collect(),
+        about: crate::imaging::About::default(),
+    };
     let cut = crop(&film, [1, 1, 2, 2]);
     assert_eq!((cut.width, cut.height, cut.values), (2, 2, vec![5, 6, 9, 10]));
 }
