@@ -240,9 +240,10 @@ mod paint {
             .into_iter()
             .map(|row| (row.file, if row.label == "normal" { Key::J } else { Key::K }))
             .collect();
-        let mut harness = Harness::builder()
-            .with_size(egui::Vec2::new(1280.0, 800.0))
-            .build_eframe(|context| App::new(&context.egui_ctx, home, Start::Demo, background));
+        let mut harness =
+            Harness::builder().with_size(egui::Vec2::new(1280.0, 800.0)).build_eframe(|context| {
+                App::new(&context.egui_ctx, home, Start::Demo, background, None)
+            });
         step_until(&mut harness, Duration::from_mins(1), ready);
         if learning {
             let ranked = |app: &App| {

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub mod batches;
+mod current;
 pub mod index;
 pub mod labels;
 mod patient;
@@ -12,6 +13,7 @@ pub mod planes;
 mod scan;
 pub mod splits;
 
+pub use current::{Current, Stamp, is_unchanged, read_current};
 pub use patient::{InvalidPatientRule, PatientRule};
 pub use scan::{Duplicate, FilmRecord, Refused, Scan, ScanError, scan};
 

@@ -40,9 +40,7 @@ impl FromStr for Colour {
             .map(|digits| digits.chars().map_while(|c| Some(c.to_digit(16)? as u8)).collect())
             .unwrap_or_default();
         match digits[..] {
-            [a, b, c, d, e, f] if text.len() == 7 => {
-                Ok(Self([16 * a + b, 16 * c + d, 16 * e + f]))
-            }
+            [a, b, c, d, e, f] if text.len() == 7 => Ok(Self([16 * a + b, 16 * c + d, 16 * e + f])),
             _ => Err(InvalidColour(text.to_owned())),
         }
     }

@@ -247,7 +247,10 @@ mod tests {
         let bytes = who.to_bytes().unwrap();
         assert_eq!(Header::from_bytes(&bytes).unwrap(), who);
         let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-        assert_eq!((&json["version"], &json["classes"][1]["colour"]), (&2.into(), &"#E69F00".into()));
+        assert_eq!(
+            (&json["version"], &json["classes"][1]["colour"]),
+            (&2.into(), &"#E69F00".into())
+        );
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub enum View {
     Read,
     /// How good the model is, after how many labels.
     Learn,
+    /// All films, small.
+    Films,
 }
 
 /// What the reader can ask for.
@@ -55,6 +57,20 @@ pub enum UiCommand {
     Strategy(usize),
     /// Closes the session and goes to the start screen.
     Close,
+    /// Goes back to the film read before.
+    PreviousFilm,
+    /// Goes on to the film read after.
+    NextFilm,
+    /// Returns to the film that the queue stands at.
+    BackToQueue,
+    /// Writes a note on the film.
+    Note,
+    /// Takes a file that changed since the import as it is now.
+    AcceptChange,
+    /// Lists the films put off.
+    ShowLater,
+    /// Has films put off come back after so many others; 0 for when all others are read.
+    ReturnAfter(usize),
 }
 
 impl UiCommand {
@@ -75,6 +91,12 @@ impl UiCommand {
             Self::View(View::Learn),
             Self::Export,
             Self::Help,
+            Self::View(View::Films),
+            Self::PreviousFilm,
+            Self::NextFilm,
+            Self::BackToQueue,
+            Self::Note,
+            Self::AcceptChange,
         ];
         labels.chain(rest).collect()
     }
@@ -104,6 +126,15 @@ impl UiCommand {
             Self::TrainNow => "Train now",
             Self::Strategy(_) => "Strategy",
             Self::Close => "Close session",
+            Self::View(View::Films) => "Films",
+            Self::PreviousFilm => "Previous film",
+            Self::NextFilm => "Next film",
+            Self::BackToQueue => "Back to the queue",
+            Self::Note => "Note…",
+            Self::AcceptChange => "Take the file as it is now",
+            Self::ShowLater => "Films put off",
+            Self::ReturnAfter(0) => "When all others are read",
+            Self::ReturnAfter(films) => return format!("After {films} films"),
         }
         .to_owned()
     }
@@ -125,9 +156,19 @@ impl UiCommand {
             Self::View(View::Learn) => Key::Num2,
             Self::Export => Key::E,
             Self::Help => Key::Questionmark,
-            Self::Pause(_) | Self::Cancel | Self::TrainNow | Self::Strategy(_) | Self::Close => {
-                return None;
-            }
+            Self::View(View::Films) => Key::G,
+            Self::PreviousFilm => Key::PageUp,
+            Self::NextFilm => Key::PageDown,
+            Self::BackToQueue => Key::Q,
+            Self::Note => Key::T,
+            Self::AcceptChange => Key::Enter,
+            Self::Pause(_)
+            | Self::Cancel
+            | Self::TrainNow
+            | Self::Strategy(_)
+            | Self::Close
+            | Self::ShowLater
+            | Self::ReturnAfter(_) => return None,
         })
     }
 
@@ -146,6 +187,9 @@ pub fn class_key(class: &Class) -> Option<Key> {
 pub fn key_name(key: Key) -> &'static str {
     match key {
         Key::Tab => "Tab",
+        Key::PageUp => "Page up",
+        Key::PageDown => "Page down",
+        Key::Enter => "Enter",
         key => key.symbol_or_name(),
     }
 }
@@ -200,8 +244,9 @@ pub fn pressed(ctx: &egui::Context, classes: &[Class]) -> Vec<UiCommand> {
             if modifiers.command && key == Key::Z {
                 found.push(UiCommand::Undo);
             } else if !modifiers.any() || (modifiers.shift_only() && needs_shift(key)) {
+                // Classes come first and may have a key that means something else otherwise.
                 found.extend(
-                    commands.iter().copied().filter(|command| command.key(classes) == Some(key)),
+                    commands.iter().copied().find(|command| command.key(classes) == Some(key)),
                 );
             }
         }

@@ -1,5 +1,7 @@
 //! The program behind the window: its phases, one place that takes news in, one place that changes the world.
 
+mod answers;
+mod browsing;
 mod commands;
 mod logic;
 pub mod reading;
@@ -14,8 +16,9 @@ use egui::Ui;
 use self::reading::Reading;
 use super::command::{self, HeldKeys, UiCommand, View};
 use super::export::ExportDialog;
+use super::prompt::{Outcome, Prompt, Question};
 use super::start::StartScreen;
-use super::{help, learn, read, theme, top_bar};
+use super::{gallery, help, learn, read, theme, top_bar};
 use crate::config::Home;
 use crate::device::Compute;
 
@@ -55,9 +58,12 @@ enum Phase {
 pub struct App {
     home: Arc<Home>,
     background: Background,
+    /// Films after which one that was put off comes back.
+    return_after: Option<usize>,
     phase: Phase,
     help: bool,
     export: Option<ExportDialog>,
+    prompt: Option<Prompt>,
     held: HeldKeys,
     /// Threads that wait for the engines of closed sessions to end.
     ending: Vec<JoinHandle<()>>,
@@ -65,16 +71,26 @@ pub struct App {
 
 impl App {
     /// Dresses the context and goes to where the program starts.
-    pub fn new(ctx: &egui::Context, home: Home, start: Start, background: Background) -> Self {
+    ///
+    /// Films put off come back after `return_after` others, or, for `None`, when all others are read.
+    pub fn new(
+        ctx: &egui::Context,
+        home: Home,
+        start: Start,
+        background: Background,
+        return_after: Option<usize>,
+    ) -> Self {
         theme::apply(ctx);
         let home = Arc::new(home);
         let screen = StartScreen::new(&home, ctx, start);
         Self {
             home,
             background,
+            return_after,
             phase: Phase::Start(Box::new(screen)),
             help: false,
             export: None,
+            prompt: None,
             held: HeldKeys::default(),
             ending: Vec::new(),
         }
@@ -98,7 +114,7 @@ impl App {
 
     fn keys(&self, ui: &Ui) -> Vec<UiCommand> {
         let Some(reading) = self.reading() else { return Vec::new() };
-        if self.export.is_some() {
+        if self.export.is_some() || self.prompt.is_some() {
             return Vec::new();
         }
         let mut commands = command::pressed(ui.ctx(), reading.classes());
@@ -110,7 +126,13 @@ impl App {
         commands
     }
 
+    /// Returns whether something lies over the view.
+    const fn covered(&self) -> bool {
+        self.help || self.export.is_some() || self.prompt.is_some()
+    }
+
     fn panels(&mut self, ui: &mut Ui, commands: &mut Vec<UiCommand>) {
+        let covered = self.covered();
         match &mut self.phase {
             Phase::Start(screen) => screen.ui(ui, &self.home),
             Phase::Reading(reading) => {
@@ -121,12 +143,36 @@ impl App {
                 match reading.view {
                     View::Read => read::ui(ui, reading, commands),
                     View::Learn => learn::ui(ui, reading, commands),
+                    View::Films => {
+                        if let Some(row) = gallery::ui(ui, reading, !covered, commands) {
+                            reading.open(row);
+                            ui.ctx().request_repaint();
+                        }
+                    }
                 }
             }
         }
     }
 
+    /// Draws the question that is asked, and enters its answer.
+    fn ask(&mut self, ui: &Ui) {
+        let Phase::Reading(reading) = &mut self.phase else { return };
+        let Some(prompt) = &mut self.prompt else { return };
+        let now = ui.input(|input| input.time);
+        match (prompt.ui(ui.ctx()), prompt.question) {
+            (Outcome::Open, _) => return,
+            (Outcome::Cancelled, _) => {}
+            (Outcome::Entered(text), Question::Relabel { row, to }) => {
+                reading.relabel(row, to, text, now, Instant::now());
+            }
+            (Outcome::Entered(text), Question::Note { row }) => _ = reading.set_note(row, text),
+        }
+        self.prompt = None;
+        ui.ctx().request_repaint();
+    }
+
     fn dialogs(&mut self, ui: &Ui) {
+        self.ask(ui);
         let Phase::Reading(reading) = &self.phase else { return };
         if self.help && help::ui(ui.ctx(), reading.classes()) {
             self.help = false;
@@ -156,19 +202,25 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
         let started = Instant::now();
+        if let Phase::Reading(reading) = &mut self.phase
+            && ui.input(|input| !input.events.is_empty())
+        {
+            reading.input(started);
+        }
         for command in self.keys(ui) {
             self.execute(ui.ctx(), command, started);
         }
         let mut commands = Vec::new();
         self.panels(ui, &mut commands);
         self.dialogs(ui);
-        let covered = self.help || self.export.is_some() || !attended(ui.ctx());
+        let covered = self.covered() || !attended(ui.ctx());
         if let Phase::Reading(reading) = &mut self.phase {
-            let open = reading.view == View::Read;
-            if open {
-                reading.drawn(ui.ctx());
+            match reading.view {
+                View::Read => reading.drawn(ui.ctx()),
+                View::Films => reading.gallery_drawn(ui.ctx()),
+                View::Learn => {}
             }
-            reading.in_sight(open && !covered);
+            reading.in_sight(reading.view != View::Learn && !covered);
         }
         for command in commands {
             self.execute(ui.ctx(), command, Instant::now());
