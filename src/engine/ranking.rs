@@ -326,10 +326,8 @@ impl Ranker {
 
     /// Reports what the head holds of each labelled film when it has not seen the labels of its patient.
     fn give_opinions(&mut self) {
-        if !std::mem::take(&mut self.review) {
-            return;
-        }
-        let Some(space) = &self.space else { return };
+        let (true, Some(space)) = (self.review, &self.space) else { return };
+        self.review = false;
         let labelled = labelled(&self.labels, &space.unreadable);
         let folds = FoldAssigner::new(FOLDS).assign_all(&labelled, &self.options.pool.patients);
         let Labelled { rows, classes } = labelled;

@@ -65,11 +65,13 @@ impl<T> Shelf<T> {
     }
 
     fn next(&mut self, files: &[PathBuf]) -> Option<Task<T>> {
-        if let Some((row, is_current)) =
-            self.doubted.take_if(|(row, _)| !self.in_hand.contains_key(row))
-            && let Some(Ok(item)) = self.items.get(&row)
-        {
-            return Some(Task::Check(row, Arc::clone(item), is_current));
+        let doubted = self.doubted.take_if(|(row, _)| !self.in_hand.contains_key(row));
+        if let Some((row, is_current)) = doubted {
+            match self.items.get(&row) {
+                Some(Ok(item)) => return Some(Task::Check(row, Arc::clone(item), is_current)),
+                Some(Err(_)) => return Some(Task::Read(row)),
+                None => {}
+            }
         }
         let stalled = self.stalled(files);
         let open = |&(row, _): &(usize, Instant)| {
@@ -204,7 +206,8 @@ impl<T: Send + Sync + 'static> Loader<T> {
         self.0.work.notify_all();
     }
 
-    /// Has a row on the shelf read again if its file is no longer what was read; until then it stays there.
+    /// Has a row on the shelf read again if it could not be read, or its file is no longer what was read; until then what
+    /// is known of it stays there.
     pub fn doubt(&self, row: usize, is_current: IsCurrent<T>) {
         self.0.shelf.lock().doubted = Some((row, is_current));
         self.0.work.notify_one();

@@ -119,7 +119,9 @@ impl Prompt {
             return None;
         }
         ui.label(
-            RichText::new("Or one of these; ↑ and ↓ fill it in").small().color(theme::SECONDARY),
+            RichText::new("Or one of these: the arrow keys up and down fill it in")
+                .small()
+                .color(theme::SECONDARY),
         );
         let mut picked = None;
         ui.horizontal_wrapped(|ui| {

@@ -195,10 +195,12 @@ fn put_off(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
     let small = |text: String| RichText::new(text).small().color(theme::SECONDARY);
     let next = reading.labels.returns.iter().min().copied().filter(|&films| films < usize::MAX);
     let when = match next {
-        Some(films) => format!("next in {}", figures::count(films, "film")),
-        None => "at the end".to_owned(),
+        Some(films) => format!("next in {films}"),
+        None => "to the end".to_owned(),
     };
-    let menu = ui.menu_button(small(format!("{n} put off, {when}      ")), |ui| {
+    // Room for the triangle, which no font of ours has.
+    let text = RichText::new(format!("{n} put off, {when}      ")).color(theme::SECONDARY);
+    let menu = ui.menu_button(text, |ui| {
         if ui.button("Show them").clicked() {
             commands.push(UiCommand::ShowLater);
         }

@@ -247,7 +247,7 @@ impl Reading {
             }
             (_, Some(_)) => {
                 self.queue.labels_changed(&self.labels);
-                self.browse_on();
+                self.browse_after_answer();
             }
             (_, None) => self.queue.advance(&self.labels),
         }

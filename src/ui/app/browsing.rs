@@ -82,6 +82,15 @@ impl Reading {
         self.browsing = None;
     }
 
+    /// Goes on after an answer to a film that was looked back at: to the queue, or through the films of the gallery.
+    pub(super) fn browse_after_answer(&mut self) {
+        if self.browsing.as_ref().is_some_and(|browsing| browsing.from == View::Films) {
+            self.browse_on();
+        } else {
+            self.browsing = None;
+        }
+    }
+
     /// Shows a film with an answer among those that were read.
     pub(super) fn look_at_answered(&mut self, row: usize) {
         if let Some(mut browsing) = self.look_back()
@@ -126,7 +135,7 @@ impl Reading {
         let Some(film) = self.workspace.films.get(row) else { return Vec::new() };
         let Some(label) = self.workspace.session.state().label(film.id) else {
             let later = self.labels.deferred.contains(&row);
-            return later.then(|| self.words(Reply::Later)).into_iter().collect();
+            return later.then(|| "Put off".to_owned()).into_iter().collect();
         };
         let answer = record::reply(&label.answer, self.classes());
         let mut words: Vec<String> = answer.map(|reply| self.words(reply)).into_iter().collect();

@@ -223,6 +223,9 @@ impl Reading {
             self.workspace.session.append(&self.reader, event).ok();
         }
         self.queue.update(Arc::clone(&ranking), &self.labels);
+        if self.ranking.as_ref().is_some_and(|before| before.model != ranking.model) {
+            self.gallery.ask_again();
+        }
         self.ranking = Some(ranking);
         self.queue_changed();
         if let (Some(engine), Some(film)) = (&self.engine, self.upcoming.first()) {

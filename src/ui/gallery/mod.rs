@@ -26,7 +26,8 @@ use crate::engine::{Command, LabelSet, Opinions};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Version {
     entries: u64,
-    opinions: Option<u64>,
+    /// How often opinions have come.
+    opinions: u64,
     filter: Filter,
     search: String,
 }
@@ -48,6 +49,7 @@ pub struct Gallery {
     known: Known,
     made_from: Option<Version>,
     opinions: Option<Arc<Opinions>>,
+    opinions_taken: u64,
     /// Version of the labels that opinions were last asked for.
     asked: Option<u64>,
     /// Lower-case names of files.
@@ -70,6 +72,7 @@ impl Gallery {
             known: Known::default(),
             made_from: None,
             opinions: None,
+            opinions_taken: 0,
             asked: None,
             names: names.map(|name| name.to_lowercase()).collect(),
             thumbnails: None,
@@ -99,9 +102,15 @@ impl Gallery {
         self.grid.reveal();
     }
 
+    /// Has opinions asked for again, as of a new model.
+    pub fn ask_again(&mut self) {
+        self.asked = None;
+    }
+
     /// Takes in what the model holds of labelled films.
     pub fn take_opinions(&mut self, opinions: Arc<Opinions>) {
         self.opinions = Some(opinions);
+        self.opinions_taken += 1;
     }
 
     /// Returns how a film is drawn once it is in sight, and what its file holds if that is not what it held at import.
@@ -126,7 +135,7 @@ impl Gallery {
     fn refresh(&mut self, entries: u64, labels: &LabelSet, noted: impl Iterator<Item = usize>) {
         let version = Version {
             entries,
-            opinions: self.opinions.as_ref().map(|opinions| opinions.version),
+            opinions: self.opinions_taken,
             filter: self.filter,
             search: self.search.to_lowercase(),
         };
@@ -382,7 +391,7 @@ fn nothing(ui: &mut Ui, reading: &Reading) {
         let known = gallery.opinions.as_ref().is_some_and(|opinions| !opinions.rows.is_empty());
         let text = match gallery.filter {
             filter if filter.is_opinion() && gallery.opinions.is_none() => {
-                "The model looks at labelled films…"
+                "The model has not looked at the labelled films yet"
             }
             filter if filter.is_opinion() && !known => {
                 "The model has an opinion from ten labels of two classes on"
