@@ -55,7 +55,6 @@ pub fn is_unchanged(path: &Path, then: Stamp) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "files are damaged on purpose here")]
 mod tests {
     use super::*;
     use crate::dataset::{PatientRule, scan};

@@ -41,13 +41,11 @@ fn film(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
         finished(ui, reading, commands);
         return;
     }
-    let place = match reading.browsed() {
-        Some(row) => format!("Film {} of {total} · looking back", row + 1),
-        None => {
-            let read = reading.labels.rows.len() + reading.labels.excluded.len();
-            format!("{} of {total}", read + 1)
-        }
-    };
+    let read = reading.labels.rows.len() + reading.labels.excluded.len();
+    let place = reading.browsed().map_or_else(
+        || format!("{} of {total}", read + 1),
+        |row| format!("Film {} of {total} · {}", row + 1, browsing(reading, row).to_lowercase()),
+    );
     let film = reading.film();
     let shown: Option<&Arc<LoadedFilm>> = film.as_ref().and_then(|film| film.as_ref().ok());
     let corners = Corners { place: &place };
@@ -60,6 +58,11 @@ fn film(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
     }
 }
 
+/// Says why a film is on screen that is not the queue's.
+fn browsing(reading: &Reading, row: usize) -> &'static str {
+    if reading.answer_in_words(row).is_empty() { "Chosen" } else { "Looking back" }
+}
+
 /// Says that a film's file is not what it was at import; it can be taken as it is, or put off.
 fn changed(ui: &mut Ui, rect: Rect, commands: &mut Vec<UiCommand>) {
     let width = theme::COLUMN.min(rect.width());
@@ -67,7 +70,7 @@ fn changed(ui: &mut Ui, rect: Rect, commands: &mut Vec<UiCommand>) {
     let place = Rect::from_min_size(rect.center_top() - Vec2::new(width / 2.0, 0.0), size);
     let mut ui = ui.new_child(egui::UiBuilder::new().max_rect(place));
     theme::panel_frame(theme::card_margin()).show(&mut ui, |ui| {
-        let text = "This file changed since import. Nothing was lost, and no answer is taken for it as it is";
+        let text = "This file changed since import. Nothing was lost: take it as it is now, or put it off";
         widgets::notice(ui, widgets::Notice::Warning, text);
         ui.horizontal(|ui| {
             for command in [UiCommand::AcceptChange, UiCommand::Later] {
@@ -99,7 +102,7 @@ fn waiting(ui: &mut Ui, rect: Rect, reading: &Reading) {
         ui.label(format!("Still reading this film, for {} s", waited.as_secs()));
         let later = UiCommand::Later.key(&[]).map_or("", key_name);
         ui.weak(format!(
-            "Its folder may be slow to answer. Other films go on: put it off with {later}"
+            "It is very large, or its folder slow to answer. Other films go on: put it off with {later}"
         ));
     });
 }
@@ -220,7 +223,7 @@ fn put_off(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
 fn this_film(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
     let Some(row) = reading.row() else { return };
     if reading.browsed().is_some() {
-        widgets::section(ui, "Looking back");
+        widgets::section(ui, browsing(reading, row));
         for words in reading.answer_in_words(row) {
             ui.label(words);
         }
