@@ -136,7 +136,7 @@ pub struct FixmatchArgs {
     #[arg(long, value_name = "N", value_parser = super::args::at_least_one)]
     pub ratio: Option<usize>,
     /// Probability from which a pseudo-label is taught, .95 in the paper; or adaptive, FreeMatch's
-    #[arg(long, value_name = "P|adaptive", default_value = "adaptive", value_parser = threshold)]
+    #[arg(long, value_name = "P|adaptive", default_value = "0.95", value_parser = threshold)]
     pub threshold: Threshold,
     /// Leave predictions as they are instead of aligning their mean with the prior
     #[arg(long)]

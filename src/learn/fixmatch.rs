@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::finetune::Labelled;
 use super::pseudo_labels::{PseudoLabelConfig, PseudoLabels, label_prior};
-use super::schedule::SevenSixteenths;
+use super::schedule::{SevenSixteenths, warmup_steps};
 use super::trainee::{Recipe, Trainee, batches, label_targets};
 use super::{Flow, LearnError, Pace, Setting, StepReport, films, read};
 use crate::dataset::batches::{Batch, Epoch, Loader};
@@ -44,6 +44,8 @@ pub struct FixMatchConfig {
     pub pseudo_labels: PseudoLabelConfig,
     /// How the weights move; the rate falls by seven sixteenths of a half turn.
     pub recipe: Recipe,
+    /// Share of the steps in which the rate rises, in 0..1.
+    pub warmup: f64,
     /// How a film is varied that teaches its label, or that is asked for one.
     pub weak: Augment,
     /// How a film is varied that is taught its pseudo-label.
@@ -61,8 +63,9 @@ impl FixMatchConfig {
             batch: 16,
             unlabelled_ratio: 4,
             unlabelled_weight: 1.0,
-            pseudo_labels: PseudoLabelConfig::adaptive(),
+            pseudo_labels: PseudoLabelConfig::fixed(),
             recipe: Recipe::from_encoder(),
+            warmup: 0.05,
             weak: Augment::weak(),
             strong: Augment::strong(),
             seed,
@@ -71,7 +74,7 @@ impl FixMatchConfig {
 
     /// Returns the settings for a start from random weights with this input size.
     pub fn from_scratch(size: u32, seed: u64) -> Self {
-        Self { recipe: Recipe::from_scratch(), ..Self::from_encoder(size, seed) }
+        Self { recipe: Recipe::from_scratch(), warmup: 0.0, ..Self::from_encoder(size, seed) }
     }
 }
 
@@ -105,7 +108,11 @@ pub fn fixmatch(
     let prior = prior.map_or_else(|| label_prior(labelled, classes), <[f32]>::to_vec);
     let mut chooser = PseudoLabels::new(&config.pseudo_labels, &prior);
     let mut trainee = Trainee::new(&setting.classifier(labelled), &config.recipe, setting.device);
-    let schedule = SevenSixteenths { peak: config.recipe.rate, total: config.steps };
+    let schedule = SevenSixteenths {
+        peak: config.recipe.rate,
+        warmup: warmup_steps(config.warmup, config.steps),
+        total: config.steps,
+    };
     let mut taken = Taken::new(classes, config.steps);
     let mut pace = Pace::new(0);
     let (taught, asked) = loaders(setting, rows, labelled, config)?;
@@ -188,11 +195,11 @@ fn halves(mut batch: Batch) -> (Batch, Batch) {
     (Batch { count, ..batch }, second)
 }
 
-fn pseudo_targets(chosen: &[Option<usize>], classes: usize, weight: f32) -> Vec<f32> {
+fn pseudo_targets(chosen: &[Option<(usize, f32)>], classes: usize, weight: f32) -> Vec<f32> {
     let mut targets = vec![0.0; chosen.len() * classes];
-    for (row, class) in chosen.iter().enumerate() {
-        if let Some(class) = class {
-            targets[row * classes + class] = weight;
+    for (row, taken) in chosen.iter().enumerate() {
+        if let Some((class, share)) = taken {
+            targets[row * classes + class] = weight * share;
         }
     }
     targets
@@ -210,10 +217,10 @@ impl Taken {
         Self { from: steps - steps.div_ceil(10), films: 0, of_class: vec![0; classes] }
     }
 
-    fn count(&mut self, step: u64, chosen: &[Option<usize>]) {
+    fn count(&mut self, step: u64, chosen: &[Option<(usize, f32)>]) {
         if step >= self.from {
             self.films += chosen.len();
-            chosen.iter().flatten().for_each(|&class| self.of_class[class] += 1);
+            chosen.iter().flatten().for_each(|&(class, _)| self.of_class[class] += 1);
         }
     }
 
@@ -239,13 +246,13 @@ mod tests {
 
     #[test]
     fn unsure_films_have_no_target_and_the_last_tenth_is_counted() {
-        let chosen = [Some(1), None, Some(0)];
-        assert_eq!(pseudo_targets(&chosen, 2, 0.25), [0.0, 0.25, 0.0, 0.0, 0.25, 0.0]);
+        let chosen = [Some((1, 1.0)), None, Some((0, 0.5))];
+        assert_eq!(pseudo_targets(&chosen, 2, 0.25), [0.0, 0.25, 0.0, 0.0, 0.125, 0.0]);
         let mut taken = Taken::new(2, 20);
         taken.count(17, &chosen);
         assert_eq!(taken.shares(), [0.0, 0.0]);
         taken.count(18, &chosen);
-        taken.count(19, &[Some(1)]);
+        taken.count(19, &[Some((1, 0.1))]);
         assert_eq!(taken.shares(), [0.25, 0.5]);
     }
 }

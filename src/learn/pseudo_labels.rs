@@ -36,19 +36,23 @@ pub struct PseudoLabelConfig {
     /// Whether probabilities are first multiplied by prior over running mean and normalised (distribution alignment;
     /// Berthelot et al. 2020, <https://arxiv.org/abs/1911.09785>, and `AdaMatch`).
     pub align: bool,
+    /// Whether a class's pseudo-labels weigh less in the measure in which more of them than its prior's share are taken,
+    /// so that no class teaches more than its share (after the adaptive thresholds' purpose; this weighing is ours).
+    pub balance: bool,
     /// Decay of the running means, a step.
     pub momentum: f64,
 }
 
 impl PseudoLabelConfig {
-    /// FixMatch's.
+    /// FixMatch's threshold, for predictions that are aligned and classes that are balanced. The decay is for runs of some
+    /// hundred steps; the published .999 is for a million.
     pub fn fixed() -> Self {
-        Self { threshold: Threshold::Fixed(0.95), align: false, momentum: 0.999 }
+        Self { threshold: Threshold::Fixed(0.95), align: true, balance: true, momentum: 0.99 }
     }
 
-    /// Adaptive and aligned. The decay is for runs of some hundred steps; FreeMatch's .999 is for a million.
+    /// The adaptive threshold, otherwise as [`Self::fixed`].
     pub fn adaptive() -> Self {
-        Self { threshold: Threshold::Adaptive, align: true, momentum: 0.99 }
+        Self { threshold: Threshold::Adaptive, ..Self::fixed() }
     }
 }
 
@@ -66,8 +70,13 @@ pub fn label_prior(labelled: &Labelled, classes: usize) -> Vec<f32> {
 pub struct PseudoLabels {
     config: PseudoLabelConfig,
     prior: Vec<f64>,
-    /// Running mean of the probabilities as they are predicted; none before the first batch.
-    predicted: Option<Vec<f64>>,
+    /// Running mean of the probabilities as they are predicted. It follows fast at first: one that lags behind a network
+    /// that is learning would count the prior twice.
+    predicted: Vec<f64>,
+    /// Running mean of the films taken for each class, a share of the batch.
+    taken: Vec<f64>,
+    /// Batches seen.
+    batches: u32,
     /// Running mean of the probabilities as they are used, `p_model` in the reference.
     used: Vec<f64>,
     /// Running mean of their largest, `time_p` in the reference.
@@ -81,16 +90,18 @@ impl PseudoLabels {
         let total: f64 = prior.iter().sum();
         Self {
             config: config.clone(),
-            predicted: None,
+            predicted: vec![0.0; prior.len()],
+            taken: vec![0.0; prior.len()],
+            batches: 0,
             used: vec![1.0; prior.len()],
             confidence: 1.0,
             prior: prior.iter().map(|share| share / total).collect(),
         }
     }
 
-    /// Takes the probabilities of a batch, films x classes, into the running means and returns the class of each film
-    /// that is sure enough.
-    pub fn choose(&mut self, probabilities: &[f32]) -> Vec<Option<usize>> {
+    /// Takes the probabilities of a batch, films x classes, into the running means and returns, for each film that is sure
+    /// enough, its class and what it weighs, in 0..=1.
+    pub fn choose(&mut self, probabilities: &[f32]) -> Vec<Option<(usize, f32)>> {
         let classes = self.prior.len();
         let mut rows: Vec<Vec<f64>> = probabilities
             .chunks_exact(classes)
@@ -107,18 +118,43 @@ impl PseudoLabels {
             Threshold::Fixed(least) => vec![least; classes],
             Threshold::Adaptive => self.adapt(&rows, &best),
         };
-        best.into_iter().map(|(class, p)| (p >= thresholds[class]).then_some(class)).collect()
+        let taken: Vec<Option<usize>> =
+            best.into_iter().map(|(class, p)| (p >= thresholds[class]).then_some(class)).collect();
+        let weights = self.weigh(&taken);
+        self.batches += 1;
+        taken.into_iter().map(|class| class.map(|class| (class, weights[class] as f32))).collect()
+    }
+
+    /// Decay of the means that begin with the first batch: a plain mean of the first ones, then the configured decay. The
+    /// ramp is that of averages of weights (TensorFlow's `ExponentialMovingAverage` with `num_updates`).
+    fn ramped(&self) -> f64 {
+        match self.batches {
+            0 => 0.0,
+            t => self.config.momentum.min((1.0 + f64::from(t)) / (10.0 + f64::from(t))),
+        }
+    }
+
+    /// Returns the weight of each class: the smallest of the shares taken, relative to the priors, over its own.
+    fn weigh(&mut self, taken: &[Option<usize>]) -> Vec<f64> {
+        let classes = self.prior.len();
+        if !self.config.balance {
+            return vec![1.0; classes];
+        }
+        let share = |class| {
+            taken.iter().filter(|&&found| found == Some(class)).count() as f64 / taken.len() as f64
+        };
+        let batch: Vec<f64> = (0..classes).map(share).collect();
+        self.taken = follow(&self.taken, &batch, self.ramped());
+        let relative: Vec<f64> =
+            self.taken.iter().zip(&self.prior).map(|(taken, prior)| taken / prior).collect();
+        let least = relative.iter().copied().fold(f64::INFINITY, f64::min);
+        relative.iter().map(|&own| if own > 0.0 { least / own } else { 1.0 }).collect()
     }
 
     fn align(&mut self, rows: &mut [Vec<f64>]) {
-        let batch = mean(rows);
-        let momentum = self.config.momentum;
-        let predicted = match self.predicted.take() {
-            Some(before) => follow(&before, &batch, momentum),
-            None => batch,
-        };
+        self.predicted = follow(&self.predicted, &mean(rows), self.ramped());
         for row in rows {
-            for ((p, share), mean) in row.iter_mut().zip(&self.prior).zip(&predicted) {
+            for ((p, share), mean) in row.iter_mut().zip(&self.prior).zip(&self.predicted) {
                 *p *= share / mean.max(LEAST);
             }
             let total: f64 = row.iter().sum();
@@ -126,7 +162,6 @@ impl PseudoLabels {
                 *p /= total;
             }
         }
-        self.predicted = Some(predicted);
     }
 
     /// Moves the running means on and returns each class's threshold.
@@ -204,19 +239,20 @@ mod tests {
                 let found = chooser.choose(&probabilities(batch, films, classes));
                 let text: String = found
                     .iter()
-                    .map(|class| class.map_or("-".to_owned(), |c| c.to_string()))
+                    .map(|taken| taken.map_or("-".to_owned(), |(class, _)| class.to_string()))
                     .collect();
                 assert_eq!(text, expected.as_str().unwrap(), "{config:?} batch {batch}");
                 if let Some(state) = case["states"].get(batch.to_string()) {
                     let state = numbers(state);
                     assert!((chooser.confidence - state[0]).abs() < 1e-6);
-                    for (found, expected) in chooser.used.iter().zip(&state[1..]) {
+                    let means = chooser.used.iter().chain(&chooser.taken);
+                    for (found, expected) in means.zip(&state[1..]) {
                         assert!((found - expected).abs() < 1e-6, "{found} {expected}");
                     }
                 }
             }
         }
-        assert_eq!(cases.len(), 4);
+        assert_eq!(cases.len(), 5);
     }
 
     #[test]
@@ -226,10 +262,21 @@ mod tests {
         // Everything leans to the first class; the prior turns the least sure of them round.
         let batch = [0.9_f32, 0.1, 0.9, 0.1, 0.9, 0.1, 0.6, 0.4];
         chooser.choose(&batch);
-        assert!((chooser.predicted.clone().unwrap()[0] - 0.825).abs() < 1e-6);
+        assert!((chooser.predicted[0] - 0.825).abs() < 1e-6);
         let odds = |p: f64| p / (1.0 - p) * (0.3 / 0.825) / (0.7 / 0.175);
         let expected = (3.0 * odds(0.9) / (1.0 + odds(0.9)) + odds(0.6) / (1.0 + odds(0.6))) / 4.0;
         assert!((chooser.used[0] - expected).abs() < 1e-6, "{} {expected}", chooser.used[0]);
+    }
+
+    #[test]
+    fn a_class_that_is_taken_too_often_weighs_less() {
+        let mut chooser = PseudoLabels::new(&PseudoLabelConfig::fixed(), &[0.5, 0.5]);
+        // Aligned, all of these stay sure: the classes' means are those of the prior.
+        let batch = [0.999_f32, 0.001, 0.999, 0.001, 0.001, 0.999, 0.5, 0.5];
+        let found = chooser.choose(&batch);
+        assert_eq!(found.len(), 4);
+        let weights: Vec<f32> = found.iter().flatten().map(|&(_, weight)| weight).collect();
+        assert_eq!(weights, [0.5, 0.5, 1.0], "two films of the one class, one of the other");
     }
 
     #[test]
@@ -239,7 +286,7 @@ mod tests {
         assert_eq!(label_prior(&Labelled::default(), 2), [0.5, 0.5]);
         let mut chooser = PseudoLabels::new(&PseudoLabelConfig::adaptive(), &[0.0, 1.0]);
         assert!(chooser.choose(&[]).is_empty());
-        assert!(chooser.predicted.is_none());
+        assert_eq!(chooser.batches, 0);
         chooser.choose(&[0.5, 0.5]);
         assert!(chooser.used.iter().all(|value| value.is_finite()));
     }

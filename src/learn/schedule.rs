@@ -25,6 +25,11 @@ impl Scaling {
     }
 }
 
+/// Returns the steps of warm-up that a share of a run of `steps` is.
+pub(super) fn warmup_steps(share: f64, steps: u64) -> u64 {
+    (share * steps as f64).round() as u64
+}
+
 /// Linear warm-up, then half a cosine down to zero.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WarmupCosine {
@@ -53,13 +58,15 @@ impl WarmupCosine {
     }
 }
 
-/// FixMatch's fall from the peak, without warm-up: a cosine up to 7π / 16, where it is a fifth of the peak.
+/// FixMatch's fall from the peak: a cosine up to 7π / 16, where it is a fifth of the peak.
 ///
-/// Source: google-research/fixmatch, `fixmatch.py`.
+/// Source: google-research/fixmatch, `fixmatch.py`, which has no warm-up; `AdamW` on a pretrained network needs one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SevenSixteenths {
-    /// First learning rate.
+    /// Highest learning rate.
     pub peak: f64,
+    /// Steps of a linear rise, during which the cosine falls already; 0 for none.
+    pub warmup: u64,
     /// Steps in all.
     pub total: u64,
 }
@@ -68,7 +75,8 @@ impl SevenSixteenths {
     /// Returns the learning rate of step `step`, counted from 0; past the end it stays as it is there.
     pub fn rate(&self, step: u64) -> f64 {
         let done = (step as f64 / self.total.max(1) as f64).min(1.0);
-        self.peak * (7.0 * std::f64::consts::PI * done / 16.0).cos()
+        let risen = ((step + 1) as f64 / (self.warmup + 1) as f64).min(1.0);
+        risen * self.peak * (7.0 * std::f64::consts::PI * done / 16.0).cos()
     }
 }
 
@@ -79,7 +87,7 @@ mod tests {
     /// .03 cos(7π k / 16 K), worked out in double precision.
     #[test]
     fn fixmatch_falls_by_seven_sixteenths() {
-        let schedule = SevenSixteenths { peak: 0.03, total: 1000 };
+        let schedule = SevenSixteenths { peak: 0.03, warmup: 0, total: 1000 };
         for (step, rate) in [
             (0, 0.03),
             (250, 0.028_246_3),
@@ -89,6 +97,9 @@ mod tests {
         ] {
             assert!((schedule.rate(step) - rate).abs() < 5e-8, "{step}: {}", schedule.rate(step));
         }
+        let risen = SevenSixteenths { warmup: 250, ..schedule };
+        assert!((risen.rate(0) - 0.03 / 251.0).abs() < 1e-9);
+        assert_eq!(risen.rate(250), schedule.rate(250));
     }
 
     /// Values of the original system's stages, computed by its reference code's formulas.

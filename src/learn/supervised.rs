@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::finetune::Labelled;
-use super::schedule::WarmupCosine;
+use super::schedule::{WarmupCosine, warmup_steps};
 use super::trainee::{Recipe, Trainee, batches, label_targets};
 use super::{Flow, LearnError, Pace, Setting, StepReport, films};
 use crate::dataset::batches::{Epoch, Loader};
@@ -22,8 +22,10 @@ pub struct SupervisedConfig {
     pub steps: u64,
     /// Films in a step.
     pub batch: usize,
-    /// How the weights move; the rate rises for a twentieth of the steps and then falls by half a cosine to zero.
+    /// How the weights move; after its warm-up the rate falls by half a cosine to zero.
     pub recipe: Recipe,
+    /// Share of the steps in which the rate rises, in 0..1.
+    pub warmup: f64,
     /// How a film is varied.
     pub augment: Augment,
     /// Seed of order and views.
@@ -33,11 +35,17 @@ pub struct SupervisedConfig {
 impl SupervisedConfig {
     /// Returns the settings for a start from random weights with this input size.
     pub fn from_scratch(size: u32, seed: u64) -> Self {
+        Self { recipe: Recipe::from_scratch(), warmup: 0.0, ..Self::from_encoder(size, seed) }
+    }
+
+    /// Returns the settings for a start from a pretrained encoder with this input size.
+    pub fn from_encoder(size: u32, seed: u64) -> Self {
         Self {
             size,
             steps: 1500,
             batch: 32,
-            recipe: Recipe::from_scratch(),
+            recipe: Recipe::from_encoder(),
+            warmup: 0.05,
             augment: Augment { strong: Some(RandAugment::fixmatch()), ..Augment::simclr() },
             seed,
         }
@@ -58,7 +66,7 @@ pub fn supervised(
         return Err(LearnError::TooLittle("learning needs labels of two classes".to_owned()));
     }
     let mut trainee = Trainee::new(&setting.classifier(labelled), &config.recipe, setting.device);
-    let warmup = (config.steps / 20).max(1);
+    let warmup = warmup_steps(config.warmup, config.steps);
     let schedule = WarmupCosine { peak: config.recipe.rate, warmup, total: config.steps };
     let drawn = Epoch {
         batches: batches(&labelled.rows, config.batch, config.steps, config.seed, "supervised"),

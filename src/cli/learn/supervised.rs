@@ -11,7 +11,7 @@ use crate::cli::stage_args::SupervisedArgs;
 use crate::config::Home;
 use crate::device::Compute;
 use crate::learn::supervised::{SupervisedConfig, supervised};
-use crate::learn::{Recipe, Setting};
+use crate::learn::Setting;
 
 /// Learns and saves the model under its name.
 ///
@@ -46,10 +46,11 @@ pub fn run(
 }
 
 fn config(args: &SupervisedArgs, start: &Start) -> SupervisedConfig {
-    let mut config = SupervisedConfig::from_scratch(start.preprocess.size, args.stage.seed);
-    if start.parent.is_some() {
-        config.recipe = Recipe::from_encoder();
-    }
+    let (size, seed) = (start.preprocess.size, args.stage.seed);
+    let mut config = match start.parent {
+        Some(_) => SupervisedConfig::from_encoder(size, seed),
+        None => SupervisedConfig::from_scratch(size, seed),
+    };
     config.steps = args.steps.steps.unwrap_or(config.steps);
     config.batch = args.steps.batch.unwrap_or(config.batch);
     config.recipe.rate = args.steps.rate.unwrap_or(config.recipe.rate);

@@ -1,6 +1,6 @@
 //! How a simulation learns from the labels bought so far.
 //!
-//! A method is a variant, an arm in [`Method::recipe`] that gives its settings, and a function that learns from the
+//! A method is a variant, an arm in [`Method::learner`] that gives its settings, and a function that learns from the
 //! labels bought and returns the class probabilities of the evaluation films. The settings are part of the name under
 //! which a cell is stored, so nothing that changes the outcome stands outside of them.
 
@@ -63,13 +63,13 @@ pub struct Learnt {
 type Learn = Box<dyn Fn(&Bench<'_>, &Labelled) -> anyhow::Result<Learnt>>;
 
 /// A method with its settings.
-pub struct Recipe {
+pub struct Learner {
     /// All of the settings, the seed of the optimisation among them.
     pub config: serde_json::Value,
     learn: Learn,
 }
 
-impl Recipe {
+impl Learner {
     fn new<C: Serialize + 'static>(
         config: C,
         learn: fn(&Bench<'_>, &Labelled, &C) -> anyhow::Result<Learnt>,
@@ -101,41 +101,41 @@ impl Method {
     ///
     /// # Errors
     /// Fails if the settings cannot be written as JSON.
-    pub fn recipe(self, size: u32, seed: u64) -> anyhow::Result<Recipe> {
+    pub fn learner(self, size: u32, seed: u64) -> anyhow::Result<Learner> {
         match self {
             Self::Head => {
                 let settings = json!({ "folds": FOLDS, "l2_grid": L2_GRID });
-                Recipe::new(settings, |bench, bought, _| Ok(head(bench, bought)))
+                Learner::new(settings, |bench, bought, _| Ok(head(bench, bought)))
             }
-            Self::Finetune => Recipe::new(FinetuneConfig::standard(size, seed), fine_tuned),
-            Self::FinetuneSimclr => Recipe::new(FinetuneConfig::simclr(size, 32, seed), fine_tuned),
-            Self::Distill => Recipe::new(
+            Self::Finetune => Learner::new(FinetuneConfig::standard(size, seed), fine_tuned),
+            Self::FinetuneSimclr => Learner::new(FinetuneConfig::simclr(size, 32, seed), fine_tuned),
+            Self::Distill => Learner::new(
                 (FinetuneConfig::standard(size, seed), DistillConfig::standard(size, seed)),
                 distilled,
             ),
             Self::LinearFloor => {
                 let settings = json!({ "folds": FOLDS, "l2_grid": L2_GRID, "seed": HANDMADE_SEED });
-                Recipe::new(settings, |bench, bought, _| linear_floor(bench, bought))
+                Learner::new(settings, |bench, bought, _| linear_floor(bench, bought))
             }
             Self::Propagation => {
                 let settings =
                     json!({ "neighbours": NEIGHBOURS, "alpha": ALPHA, "prior": "of the head" });
-                Recipe::new(settings, |bench, bought, _| Ok(propagated(bench, bought)))
+                Learner::new(settings, |bench, bought, _| Ok(propagated(bench, bought)))
             }
             Self::Fixmatch => {
-                Recipe::new(FixMatchConfig::from_encoder(size, seed), |bench, bought, config| {
+                Learner::new(FixMatchConfig::from_encoder(size, seed), |bench, bought, config| {
                     let head = head_fit(bench, bought);
                     fix_matched(bench, bought, config, &bench.setting(bench.base, Some(&head)))
                 })
             }
             Self::FixmatchScratch => {
-                Recipe::new(FixMatchConfig::from_scratch(size, seed), |bench, bought, config| {
+                Learner::new(FixMatchConfig::from_scratch(size, seed), |bench, bought, config| {
                     let start = bench.random(config.seed);
                     fix_matched(bench, bought, config, &bench.setting(&start, None))
                 })
             }
             Self::Supervised => {
-                Recipe::new(SupervisedConfig::from_scratch(size, seed), supervised_alone)
+                Learner::new(SupervisedConfig::from_scratch(size, seed), supervised_alone)
             }
         }
     }

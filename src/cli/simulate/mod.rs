@@ -200,7 +200,7 @@ impl Run<'_> {
         bought: &Labelled,
     ) -> anyhow::Result<Outcome> {
         let started = Instant::now();
-        let learnt = slot.recipe(bench.size)?.learn(bench, bought)?;
+        let learnt = slot.learner(bench.size)?.learn(bench, bought)?;
         let seconds = started.elapsed().as_secs_f32() + learnt.seconds_before;
         if self.stop.load(Ordering::Relaxed) {
             anyhow::bail!("stopped");

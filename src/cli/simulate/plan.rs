@@ -5,7 +5,7 @@ use std::str::FromStr;
 use rand_core::Rng as _;
 use serde::{Serialize, Serializer};
 
-use super::methods::{Method, Recipe};
+use super::methods::{Method, Learner};
 use super::parts::Parts;
 use crate::cli::simulate_args::SimulateArgs;
 use crate::query::Strategy;
@@ -86,10 +86,10 @@ impl Slot {
     ///
     /// # Errors
     /// Fails if the settings cannot be written as JSON.
-    pub fn recipe(&self, size: u32) -> anyhow::Result<Recipe> {
+    pub fn learner(&self, size: u32) -> anyhow::Result<Learner> {
         let keys = [self.split as u64, self.draw];
         let seed = rng::stream(self.seed, "optimisation", &keys).next_u64();
-        self.arm.method.recipe(size, seed)
+        self.arm.method.learner(size, seed)
     }
 }
 
@@ -197,7 +197,7 @@ impl Setup {
             "round": round.filter(|_| ranked),
             "labels": slot.labels,
             "method": slot.arm.method.name(),
-            "settings": slot.recipe(self.size)?.config,
+            "settings": slot.learner(self.size)?.config,
         });
         Ok(all.to_string())
     }

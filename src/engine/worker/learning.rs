@@ -37,7 +37,14 @@ impl Worker {
         let size = self.base_card.preprocess.size;
         let config = FinetuneConfig::standard(size, self.options.seed);
         let earlier = self.tuned.take();
-        let tuned = self.finetune(&config, earlier.as_ref())?;
+        let tuned = match self.finetune(&config, earlier.as_ref()) {
+            Ok(tuned) => tuned,
+            Err(error) => {
+                // What was cancelled leaves the next run the networks that it started from itself.
+                self.tuned = earlier;
+                return Err(error);
+            }
+        };
         let ended = self.judge_and_distill(&config, &tuned);
         self.tuned = Some(tuned);
         ended

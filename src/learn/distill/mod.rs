@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::calibration::apply_temperature;
 use super::finetune::Labelled;
 use super::optimizer::OptimizerConfig;
-use super::schedule::{Scaling, WarmupCosine};
+use super::schedule::{Scaling, WarmupCosine, warmup_steps};
 use super::trainee::{Recipe, Trainee};
 use super::{Flow, LearnError, Pace, Setting, StepReport, films, read};
 use crate::dataset::batches::{Batch, Epoch, Loader};
@@ -205,7 +205,7 @@ impl Plan {
         // A last batch of a single film is left out: it has no batch statistics.
         let per_epoch = (films / config.batch + usize::from(films % config.batch > 1)) as u64;
         let total = per_epoch * u64::from(config.epochs);
-        let warmup = ((total as f64 * config.warmup) as u64).max(1);
+        let warmup = warmup_steps(config.warmup, total).max(1);
         let schedule = WarmupCosine { peak: config.recipe.rate, warmup, total };
         Self { per_epoch, total, epochs: config.epochs, schedule }
     }
