@@ -130,7 +130,8 @@ pub struct Ranking {
     pub order: Vec<Ranked>,
     /// Class probabilities of every row of the pool, row-major.
     pub probabilities: Vec<f32>,
-    /// How the head does on the reference set, where there is one.
+    /// How the head does on the reference set, where there is one; with more than two classes AUROC is the mean of each
+    /// class against the others.
     pub reference: Option<Metrics>,
     /// Milliseconds that refit and re-rank took.
     pub milliseconds: f32,

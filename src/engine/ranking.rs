@@ -10,6 +10,7 @@ use super::message::{Event, Foreseen, LabelSet, Opinions, Ranking};
 use super::worker::{Job, panic_text};
 use super::{Options, Shared};
 use crate::learn::finetune::{FoldAssigner, Labelled};
+use crate::learn::macro_auroc::macro_auroc;
 use crate::learn::metrics::Metrics;
 use crate::query::{
     ClusterCache, Embeddings, Head, Pool, Ranked, Regularisation, Standardisation, Strategy,
@@ -278,7 +279,13 @@ impl Ranker {
         let classes = self.options.classes.len();
         let reference = space.reference.as_ref().filter(|_| !known.rows.is_empty());
         let reference = reference.and_then(|(features, truth)| {
-            Metrics::of(&head.probabilities(features), truth, classes, self.options.positive).ok()
+            let held = head.probabilities(features);
+            let mut metrics = Metrics::of(&held, truth, classes, self.options.positive).ok()?;
+            // With more than two classes no single one is what the session is about.
+            if classes > 2 {
+                metrics.auroc = macro_auroc(&held, truth, classes);
+            }
+            Some(metrics)
         });
         space.head = Some(head);
         self.took = started.elapsed().as_secs_f32() * 1e3;

@@ -88,7 +88,8 @@ pub enum Event {
         labels: usize,
         /// Share of reference films classified rightly, in 0..=1.
         accuracy: f32,
-        /// Area under the receiver operating characteristic, in 0..=1.
+        /// Area under the receiver operating characteristic, in 0..=1; with more than two classes the mean of each class
+        /// against the others.
         auroc: f32,
         /// Reference films.
         n: usize,
