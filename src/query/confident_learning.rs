@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn classes_without_labels_and_no_labels_at_all_are_no_fault() {
         assert_eq!(suspects(&[], &[], 3), []);
-        let found = suspects(&[0.1, 0.1, 0.8, 0.1, 0.1, 0.8], &[0, 1], 3);
+        let found = suspects(&[0.1, 0.05, 0.85, 0.05, 0.1, 0.85], &[0, 1], 3);
         assert_eq!(found, [], "nothing is known of the class without a label");
         assert_eq!(thresholds(&[0.1, 0.1, 0.8], &[0], 3)[2], None);
     }

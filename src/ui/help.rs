@@ -20,7 +20,7 @@ const MOUSE: [(&str, &str); 7] = [
 pub fn ui(ctx: &egui::Context, classes: &[Class]) -> bool {
     let most = ctx.content_rect().height() - 2.0 * theme::SPACE[4];
     let modal = egui::Modal::new(egui::Id::unique("help")).show(ctx, |ui| {
-        ui.set_width(theme::COLUMN);
+        ui.set_width(1.5 * theme::COLUMN);
         // A small window shows a part; left to itself the area would do so in a large one too.
         let area = ScrollArea::vertical().max_height(most).min_scrolled_height(most);
         area.auto_shrink([false, true]).show(ui, |ui| sheet(ui, classes)).inner
@@ -31,20 +31,25 @@ pub fn ui(ctx: &egui::Context, classes: &[Class]) -> bool {
 fn sheet(ui: &mut Ui, classes: &[Class]) -> bool {
     ui.heading("Keys and mouse");
     ui.add_space(theme::SPACE[1]);
-    let grid = Grid::new("keys").num_columns(2).spacing([theme::SPACE[4], theme::SPACE[0]]);
-    grid.show(ui, |ui| {
-        for command in UiCommand::with_keys(classes.len()) {
-            if let Some(key) = command.key(classes) {
-                ui.weak(key_name(key));
-                ui.label(command.text(classes));
+    ui.columns(2, |columns| {
+        let grid =
+            |name| Grid::new(name).num_columns(2).spacing([theme::SPACE[4], theme::SPACE[0]]);
+        grid("keys").show(&mut columns[0], |ui| {
+            for command in UiCommand::with_keys(classes.len()) {
+                if let Some(key) = command.key(classes) {
+                    ui.weak(key_name(key));
+                    ui.label(command.text(classes));
+                    ui.end_row();
+                }
+            }
+        });
+        grid("mouse").show(&mut columns[1], |ui| {
+            for (gesture, effect) in MOUSE {
+                ui.weak(gesture);
+                ui.label(effect);
                 ui.end_row();
             }
-        }
-        for (gesture, effect) in MOUSE {
-            ui.weak(gesture);
-            ui.label(effect);
-            ui.end_row();
-        }
+        });
     });
     ui.add_space(theme::SPACE[2]);
     ui.weak("Penumbra is research software and not a medical device");

@@ -70,7 +70,8 @@ fn changed(ui: &mut Ui, rect: Rect, commands: &mut Vec<UiCommand>) {
     let place = Rect::from_min_size(rect.center_top() - Vec2::new(width / 2.0, 0.0), size);
     let mut ui = ui.new_child(egui::UiBuilder::new().max_rect(place));
     theme::panel_frame(theme::card_margin()).show(&mut ui, |ui| {
-        let text = "This file changed since import. Nothing was lost: take it as it is now, or put it off";
+        let text =
+            "This file changed since import. Nothing was lost: take it as it is now, or put it off";
         widgets::notice(ui, widgets::Notice::Warning, text);
         ui.horizontal(|ui| {
             for command in [UiCommand::AcceptChange, UiCommand::Later] {

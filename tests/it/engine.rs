@@ -441,6 +441,37 @@ fn what_ranks_first_after_each_possible_answer_is_foreseen_exactly() {
 }
 
 #[test]
+fn four_classes_are_ranked_foreseen_and_judged() {
+    let room = room();
+    let classes = penumbra::session::Class::who_five();
+    let classes: Vec<String> = classes.into_iter().map(|class| class.name).collect();
+    let options = |strategy| Options { classes: classes.clone(), strategy, ..room.options(0) };
+    let rows: Vec<usize> = (0..24).collect();
+    // The two kinds of films, each halved by number.
+    let kinds: Vec<usize> = rows.iter().map(|row| row % 4).collect();
+    let labels = LabelSet { version: 9, rows, classes: kinds, ..LabelSet::default() };
+    let mut orders = Vec::new();
+    for strategy in [Strategy::LeastConfidence, Strategy::Margin, Strategy::Entropy] {
+        let engine = start(options(strategy));
+        engine.send(Command::Labels(Arc::new(labels.clone())));
+        let ranking = ranking_of(&engine, 9);
+        assert_eq!(ranking.probabilities.len(), 4 * FILMS);
+        for row in ranking.probabilities.chunks_exact(4) {
+            assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-4, "{row:?}");
+        }
+        orders.push(ranking.order.iter().map(|ranked| ranked.index).collect::<Vec<_>>());
+        engine.send(Command::Foresee(ranking.order[0].index));
+        engine.send(Command::Review);
+        let heads = wait(&engine, "the foresight", |event| match event {
+            Event::Foreseen(foreseen) => Some(foreseen.heads),
+            _ => None,
+        });
+        assert_eq!(heads.len(), 4);
+    }
+    assert!(orders[0] != orders[1] && orders[1] != orders[2], "with four classes they differ");
+}
+
+#[test]
 fn a_label_that_contradicts_the_film_is_found_without_its_help() {
     let room = room();
     let engine = start(room.options(0));

@@ -80,8 +80,8 @@ impl Reading {
             return Some((display, time?)).filter(|_| !foreign);
         }
         match self.loader.get(film.row) {
-            // A film that is waited for can be put off; one that cannot be shown, or was changed and not taken as it is,
-            // can also be called uninterpretable, if it was looked at.
+            // A film that is waited for, or that was changed and not taken as it is, can be put off, no more; one that
+            // cannot be shown can also be called uninterpretable.
             None => (reply == Reply::Later).then_some((UNSEEN, Duration::ZERO)),
             Some(Err(_)) => (!matches!(reply, Reply::Class(_))).then_some((UNSEEN, Duration::ZERO)),
             Some(Ok(loaded))
@@ -210,7 +210,9 @@ impl Reading {
             self.gallery.select(row);
             if self.answer_of(row).is_some() {
                 // A change was taken back: the film has the answer from before it, and the queue stays where it is.
-                self.look_at_answered(row);
+                if self.view == View::Read {
+                    self.look_at_answered(row);
+                }
             } else {
                 self.browsing = None;
                 self.queue.show(row);

@@ -280,6 +280,8 @@ impl Reading {
             self.look_at(row);
         }
         self.key = None;
+        // For whoever goes back to reading.
+        self.prepare_one(ctx);
     }
 
     /// Starts the clock of a film; that of the film before goes on if it comes again without an answer.
