@@ -18,6 +18,7 @@ pub fn run(home: &Home, args: &ImportArgs) -> anyhow::Result<Answer> {
         reference: args.reference_images.clone().zip(args.reference_labels.clone()),
         patient_rule: args.patient.clone(),
         audit_share: args.audit_share,
+        classes: args.classes.0.clone(),
     };
     let created = workspace::create(home, &new, &|done, total| progress(&bar, done, total));
     bar.finish_and_clear();

@@ -11,6 +11,8 @@ pub enum View {
     Read,
     /// How good the model is, after how many labels.
     Learn,
+    /// All films, small.
+    Films,
 }
 
 /// What the reader can ask for.
@@ -58,10 +60,6 @@ pub enum UiCommand {
     Clear,
     /// Shows the last film equalised, or the film on screen again.
     Equalise,
-    /// Shows the film after without an answer to this one.
-    NextFilm,
-    /// Goes back to the film that was shown before.
-    PreviousFilm,
     /// Hides everything but the film.
     HidePanels,
     /// Brings the panels back.
@@ -84,12 +82,27 @@ pub enum UiCommand {
     Strategy(usize),
     /// Closes the session and goes to the start screen.
     Close,
+    /// Goes back to the film read before.
+    PreviousFilm,
+    /// Goes on to the film read after.
+    NextFilm,
+    /// Returns to the film that the queue stands at.
+    BackToQueue,
+    /// Writes a note on the film.
+    Note,
+    /// Takes a file that changed since the import as it is now.
+    AcceptChange,
+    /// Lists the films put off.
+    ShowLater,
+    /// Has films put off come back after so many others; 0 for when all others are read.
+    ReturnAfter(usize),
 }
 
 impl UiCommand {
     /// Returns the commands that can have keys, for a number of classes, in sections by what they are about.
     pub fn sections(classes: usize) -> [(&'static str, Vec<Self>); 5] {
-        let answers = [Self::Uninterpretable, Self::Later, Self::Undo];
+        let answers =
+            [Self::Uninterpretable, Self::Later, Self::Undo, Self::Note, Self::AcceptChange];
         let display = vec![
             Self::ToggleInvert,
             Self::ResetWindow,
@@ -106,12 +119,14 @@ impl UiCommand {
         let tools = [Self::Magnifier, Self::Clear, Self::Overlay];
         let program = vec![
             Self::Equalise,
-            Self::NextFilm,
             Self::PreviousFilm,
+            Self::NextFilm,
+            Self::BackToQueue,
             Self::HidePanels,
             Self::ShowPanels,
             Self::View(View::Read),
             Self::View(View::Learn),
+            Self::View(View::Films),
             Self::Export,
             Self::Settings,
             Self::Help,
@@ -156,8 +171,6 @@ impl UiCommand {
             Self::Overlay => "Texts on the film",
             Self::Clear => "Remove ruler or end tool",
             Self::Equalise => "Last film equalised",
-            Self::NextFilm => "Look at the next film",
-            Self::PreviousFilm => "Back to the film before",
             Self::HidePanels => "Film only",
             Self::ShowPanels => "Show panels",
             Self::View(View::Read) => "Read",
@@ -171,6 +184,15 @@ impl UiCommand {
             Self::TrainNow => "Train now",
             Self::Strategy(_) => "Strategy",
             Self::Close => "Close session",
+            Self::View(View::Films) => "Films",
+            Self::PreviousFilm => "Previous film",
+            Self::NextFilm => "Next film",
+            Self::BackToQueue => "Back to the queue",
+            Self::Note => "Note…",
+            Self::AcceptChange => "Take the file as it is now",
+            Self::ShowLater => "Films put off",
+            Self::ReturnAfter(0) => "When all others are read",
+            Self::ReturnAfter(films) => return format!("After {films} films"),
         }
         .to_owned()
     }
@@ -216,10 +238,14 @@ impl UiCommand {
                 Self::Equalise => "equalise",
                 Self::NextFilm => "next-film",
                 Self::PreviousFilm => "previous-film",
+                Self::BackToQueue => "queue",
+                Self::Note => "note",
+                Self::AcceptChange => "accept-change",
                 Self::HidePanels => "film-only",
                 Self::ShowPanels => "show-panels",
                 Self::View(View::Read) => "read",
                 Self::View(View::Learn) => "learn",
+                Self::View(View::Films) => "films",
                 Self::Export => "export",
                 Self::Settings => "settings",
                 Self::Help => "help",
@@ -227,6 +253,8 @@ impl UiCommand {
                 | Self::Cancel
                 | Self::TrainNow
                 | Self::Strategy(_)
+                | Self::ShowLater
+                | Self::ReturnAfter(_)
                 | Self::Close => {
                     return None;
                 }

@@ -1,6 +1,7 @@
 //! The program behind the window: its phases, one place that takes news in, one place that changes the world.
 
-mod browse;
+mod answers;
+mod browsing;
 mod commands;
 mod logic;
 pub mod reading;
@@ -18,9 +19,10 @@ use self::settings::Controls;
 use super::command::{UiCommand, View};
 use super::export::ExportDialog;
 use super::keymap::{HeldKeys, pressed};
+use super::prompt::{Outcome, Prompt, Question};
 use super::settings::SettingsSheet;
 use super::start::StartScreen;
-use super::{help, learn, read, theme, top_bar};
+use super::{gallery, help, learn, read, theme, top_bar};
 use crate::config::{Home, Settings};
 use crate::device::Compute;
 
@@ -60,10 +62,13 @@ enum Phase {
 pub struct App {
     home: Arc<Home>,
     background: Background,
+    /// Films after which one that was put off comes back.
+    return_after: Option<usize>,
     phase: Phase,
     help: bool,
     controls: Controls,
     export: Option<ExportDialog>,
+    prompt: Option<Prompt>,
     held: HeldKeys,
     /// Threads that wait for the engines of closed sessions to end.
     ending: Vec<JoinHandle<()>>,
@@ -71,7 +76,15 @@ pub struct App {
 
 impl App {
     /// Dresses the context and goes to where the program starts.
-    pub fn new(ctx: &egui::Context, home: Home, start: Start, background: Background) -> Self {
+    ///
+    /// Films put off come back after `return_after` others, or, for `None`, when all others are read.
+    pub fn new(
+        ctx: &egui::Context,
+        home: Home,
+        start: Start,
+        background: Background,
+        return_after: Option<usize>,
+    ) -> Self {
         theme::apply(ctx);
         let home = Arc::new(home);
         let screen = StartScreen::new(&home, ctx, start);
@@ -79,9 +92,11 @@ impl App {
             controls: Controls::new(Settings::load(&home)),
             home,
             background,
+            return_after,
             phase: Phase::Start(Box::new(screen)),
             help: false,
             export: None,
+            prompt: None,
             held: HeldKeys::default(),
             ending: Vec::new(),
         }
@@ -107,7 +122,8 @@ impl App {
         let Some(reading) = self.reading() else { return Vec::new() };
         let waits = self.controls.sheet.as_ref().is_some_and(SettingsSheet::waits);
         // What lies over the film has the keys, a menu too.
-        if self.export.is_some() || waits || egui::Popup::is_any_open(ui.ctx()) {
+        let menu = egui::Popup::is_any_open(ui.ctx());
+        if self.export.is_some() || self.prompt.is_some() || waits || menu {
             return Vec::new();
         }
         let mut commands = pressed(ui.ctx(), &reading.keymap);
@@ -124,6 +140,7 @@ impl App {
 
     fn panels(&mut self, ui: &mut Ui, commands: &mut Vec<UiCommand>) {
         self.settings_news(ui);
+        let covered = self.covered();
         match &mut self.phase {
             Phase::Start(screen) => screen.ui(ui, &self.home),
             Phase::Reading(reading) => {
@@ -134,12 +151,36 @@ impl App {
                 match reading.view {
                     View::Read => read::ui(ui, reading, commands),
                     View::Learn => learn::ui(ui, reading, commands),
+                    View::Films => {
+                        if let Some(row) = gallery::ui(ui, reading, !covered, commands) {
+                            reading.open(row);
+                            ui.ctx().request_repaint();
+                        }
+                    }
                 }
             }
         }
     }
 
+    /// Draws the question that is asked, and enters its answer.
+    fn ask(&mut self, ui: &Ui) {
+        let Phase::Reading(reading) = &mut self.phase else { return };
+        let Some(prompt) = &mut self.prompt else { return };
+        let now = ui.input(|input| input.time);
+        match (prompt.ui(ui.ctx()), prompt.question) {
+            (Outcome::Open, _) => return,
+            (Outcome::Cancelled, _) => {}
+            (Outcome::Entered(text), Question::Relabel { row, to }) => {
+                reading.relabel(row, to, text, now, Instant::now());
+            }
+            (Outcome::Entered(text), Question::Note { row }) => _ = reading.set_note(row, text),
+        }
+        self.prompt = None;
+        ui.ctx().request_repaint();
+    }
+
     fn dialogs(&mut self, ui: &Ui) {
+        self.ask(ui);
         let Phase::Reading(reading) = &self.phase else { return };
         let (classes, habits) = (reading.classes(), &reading.film_view.habits);
         if self.help && help::ui(ui.ctx(), classes, &reading.keymap, habits) {
@@ -153,11 +194,10 @@ impl App {
         self.settings_sheet(ui);
     }
 
-    /// Returns whether something lies over the film on screen, or the reader is elsewhere.
-    fn covered(&self, ctx: &egui::Context) -> bool {
-        let equalised = self.reading().is_some_and(|reading| reading.equalised.is_some());
-        let sheet = self.help || self.export.is_some() || self.controls.sheet.is_some();
-        sheet || equalised || !attended(ctx)
+    /// Returns whether something lies over the view.
+    const fn covered(&self) -> bool {
+        let asked = self.export.is_some() || self.prompt.is_some();
+        self.help || asked || self.controls.sheet.is_some()
     }
 }
 
@@ -178,19 +218,25 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
         let started = Instant::now();
+        if let Phase::Reading(reading) = &mut self.phase
+            && ui.input(|input| !input.events.is_empty())
+        {
+            reading.input(started);
+        }
         for command in self.keys(ui) {
             self.execute(ui.ctx(), command, started);
         }
         let mut commands = Vec::new();
         self.panels(ui, &mut commands);
         self.dialogs(ui);
-        let covered = self.covered(ui.ctx());
+        let covered = self.covered() || !attended(ui.ctx());
         if let Phase::Reading(reading) = &mut self.phase {
-            let open = reading.view == View::Read;
-            if open && reading.equalised.is_none() {
-                reading.drawn(ui.ctx());
+            match reading.view {
+                View::Read if reading.equalised.is_none() => reading.drawn(ui.ctx()),
+                View::Films => reading.gallery_drawn(ui.ctx()),
+                View::Read | View::Learn => {}
             }
-            reading.in_sight(open && !covered);
+            reading.in_sight(reading.takes_answers() && !covered);
         }
         for command in commands {
             self.execute(ui.ctx(), command, Instant::now());

@@ -55,8 +55,12 @@ pub const PENUMBRA: &[Row] = &[
     (UiCommand::PreviousFilm, &["Page up"]),
     (UiCommand::HidePanels, &["F"]),
     (UiCommand::ShowPanels, &["Tab"]),
+    (UiCommand::BackToQueue, &["Q"]),
+    (UiCommand::Note, &["T"]),
+    (UiCommand::AcceptChange, &["Enter"]),
     (UiCommand::View(View::Read), &["F1"]),
     (UiCommand::View(View::Learn), &["F2"]),
+    (UiCommand::View(View::Films), &["G", "F3"]),
     (UiCommand::Export, &["E"]),
     (UiCommand::Settings, &["P"]),
     (UiCommand::Help, &["?"]),
@@ -85,6 +89,7 @@ const WEASIS: &[Row] = &[
     (UiCommand::Clear, &["Delete"]),
     (UiCommand::Overlay, &["I", "Space"]),
     (UiCommand::Tool(Tool::Move), &["T"]),
+    (UiCommand::Note, &["X"]),
     (UiCommand::HidePanels, &["F11", "F"]),
 ];
 
