@@ -191,5 +191,4 @@ fn bench_append() {
 }
 
 #[cfg(feature = "gui")]
-#[path = "paint.rs"]
 mod paint;
