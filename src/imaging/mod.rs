@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 mod about;
 mod augment;
+mod clahe;
 mod decode;
+mod display_table;
 mod fixed_view;
 mod hog;
 mod preprocess;
@@ -14,10 +16,12 @@ mod window;
 
 pub use about::{About, NamedWindow, Spacing, VoiLut};
 pub use augment::Augment;
+pub use clahe::clahe;
 pub(crate) use decode::read_limited;
 pub use decode::{
     DecodeError, MAX_DECODED_BYTES, MAX_FILE_BYTES, MAX_PIXELS, decode, decode_bytes,
 };
+pub use display_table::DisplayTable;
 pub use fixed_view::FixedView;
 pub use hog::{HOG_EDGE, hog};
 pub use preprocess::{Fit, Preprocess, resize};

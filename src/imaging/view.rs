@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Film, VoiLut, Window};
+use super::{DisplayTable, Film, VoiLut, Window};
 
 /// How film values become brightness.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,18 +34,8 @@ impl View {
 /// `invert` swaps black and white of what is shown, which is swapped already where [`About::inverted`](super::About)
 /// says so. Padding is black in any case.
 pub fn render(film: &Film, view: impl Into<View>, invert: bool, out: &mut Vec<u8>) {
-    let view = view.into();
-    let mask = if invert == film.about.inverted { 0 } else { 255 };
-    let last = if film.bits <= 8 { 255 } else { u16::MAX };
-    let grey = |value: u16| (view.brightness(value) * 255.0).round() as u8 ^ mask;
-    let mut table: Vec<u8> = (0..=last).map(grey).collect();
-    if let Some((first, end)) = film.about.padding {
-        table.iter_mut().take(usize::from(end) + 1).skip(usize::from(first)).for_each(|v| *v = 0);
-    }
-    out.clear();
-    if let Ok(table) = <&[u8; 1 << 16]>::try_from(table.as_slice()) {
-        out.extend(film.values.iter().map(|&value| table[usize::from(value)]));
-    } else {
-        out.extend(film.values.iter().map(|&value| table[usize::from(value.min(255))]));
-    }
+    let mut table = DisplayTable::default();
+    table.set(film, &view.into(), invert);
+    let whole = [0, 0, film.width as usize, film.height as usize];
+    table.render(film, whole, |grey| grey, out);
 }

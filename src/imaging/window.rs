@@ -20,9 +20,19 @@ impl Window {
     /// Spans the film's values from the 0.5th to the 99.5th percentile, so that markers and borders weigh little; padding
     /// is left out.
     pub fn percentile(film: &Film) -> Self {
+        Self::percentile_within(film, [0, 0, film.width as usize, film.height as usize])
+    }
+
+    /// The same for the values in a part of the film that starts at `x`, `y` and is `width` by `height`.
+    ///
+    /// # Panics
+    /// If the part reaches beyond the film.
+    pub fn percentile_within(film: &Film, [x, y, width, height]: [usize; 4]) -> Self {
         let mut histogram = vec![0u64; 1 << 16];
-        for &value in &film.values {
-            histogram[usize::from(value)] += 1;
+        for row in film.values.chunks_exact(film.width as usize).skip(y).take(height) {
+            for &value in &row[x..x + width] {
+                histogram[usize::from(value)] += 1;
+            }
         }
         if let Some((first, last)) = film.about.padding.filter(|(first, last)| first <= last) {
             histogram[usize::from(first)..=usize::from(last)].fill(0);

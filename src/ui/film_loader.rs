@@ -1,19 +1,21 @@
 //! Decodes the films that come next, ahead of the reader.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::command::sentence;
 use super::loader::{Loader, Outcome};
 use crate::dataset::{FilmId, FilmRecord, Stamp, is_unchanged, read_current};
-use crate::imaging::{Film, Window};
+use crate::imaging::{About, Film, View, Window};
 
 /// A decoded film with smaller copies of itself, ready to be drawn at any zoom.
 #[derive(Debug)]
 pub struct LoadedFilm {
     /// The film, then the film at 1/2, 1/4, … of its sides.
     pub levels: Vec<Film>,
-    /// The window that the film opens with.
+    /// What the film opens with.
+    pub first: View,
+    /// The window of its percentiles.
     pub auto: Window,
     /// The window that spans every value of the film.
     pub full: Window,
@@ -30,18 +32,28 @@ impl LoadedFilm {
     /// Makes the smaller copies and the windows of a film.
     pub fn new(film: Film) -> Self {
         let (auto, full) = (Window::percentile(&film), Window::full(&film));
+        // The percentiles once: they are what most films open with.
+        let given = film.about.voi_lut.is_some() || !film.about.windows.is_empty();
+        let first = if given { film.default_view() } else { View::Window(auto) };
         let mut levels = vec![film];
         while let Some(smaller) =
             levels.last().filter(|l| l.width.max(l.height) > Self::SMALLEST).map(halve)
         {
             levels.push(smaller);
         }
-        Self { levels, auto, full, changed: None, stamp: (0, None) }
+        Self { levels, first, auto, full, changed: None, stamp: (0, None) }
     }
 
     /// Returns width and height of the film in pixels.
     pub fn size(&self) -> [u32; 2] {
         self.levels.first().map_or([1, 1], |film| [film.width, film.height])
+    }
+
+    /// Returns what the file says beside the values.
+    pub fn about(&self) -> &About {
+        // There is a first level: the film itself.
+        static NOTHING: LazyLock<About> = LazyLock::new(About::default);
+        self.levels.first().map_or(&NOTHING, |film| &film.about)
     }
 
     fn bytes(&self) -> usize {

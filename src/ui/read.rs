@@ -7,10 +7,11 @@ use egui::{Align, CentralPanel, Layout, Margin, Panel, Rect, RichText, Sense, Ui
 
 use super::app::reading::Reading;
 use super::app::record::Reply;
-use super::command::{UiCommand, key_name, sentence};
+use super::command::{UiCommand, sentence};
 use super::film_loader::LoadedFilm;
 use super::film_view::Corners;
-use super::{figures, theme, widgets};
+use super::keymap::Keymap;
+use super::{figures, film_menu, theme, widgets};
 
 /// Draws the view.
 pub fn ui(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
@@ -41,6 +42,12 @@ fn film(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
         finished(ui, reading, commands);
         return;
     }
+    if let Some(equalised) = &mut reading.equalised {
+        if equalised.ui(ui) {
+            commands.push(UiCommand::Equalise);
+        }
+        return;
+    }
     let read = reading.labels.rows.len() + reading.labels.excluded.len();
     let place = reading.browsed().map_or_else(
         || format!("{} of {total}", read + 1),
@@ -49,10 +56,13 @@ fn film(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
     let film = reading.film();
     let shown: Option<&Arc<LoadedFilm>> = film.as_ref().and_then(|film| film.as_ref().ok());
     let corners = Corners { place: &place };
-    let response = reading.film_view.ui(ui, shown.map(Arc::as_ref), &corners);
+    let response = reading.film_view.ui(ui, shown.map(Arc::as_ref), &corners, commands);
+    film_menu::ui(&response, reading, commands);
     match &film {
-        Some(Err(reason)) => broken(ui, response.rect, reason),
-        Some(Ok(_)) if reading.waits_for_acceptance() => changed(ui, response.rect, commands),
+        Some(Err(reason)) => broken(ui, response.rect, reason, &reading.keymap),
+        Some(Ok(_)) if reading.waits_for_acceptance() => {
+            changed(ui, response.rect, &reading.keymap, commands);
+        }
         Some(Ok(_)) => {}
         None => waiting(ui, response.rect, reading),
     }
@@ -64,7 +74,7 @@ fn browsing(reading: &Reading, row: usize) -> &'static str {
 }
 
 /// Says that a film's file is not what it was at import; it can be taken as it is, or put off.
-fn changed(ui: &mut Ui, rect: Rect, commands: &mut Vec<UiCommand>) {
+fn changed(ui: &mut Ui, rect: Rect, keymap: &Keymap, commands: &mut Vec<UiCommand>) {
     let width = theme::COLUMN.min(rect.width());
     let size = Vec2::new(width, rect.height() / 2.0);
     let place = Rect::from_min_size(rect.center_top() - Vec2::new(width / 2.0, 0.0), size);
@@ -75,8 +85,7 @@ fn changed(ui: &mut Ui, rect: Rect, commands: &mut Vec<UiCommand>) {
         widgets::notice(ui, widgets::Notice::Warning, text);
         ui.horizontal(|ui| {
             for command in [UiCommand::AcceptChange, UiCommand::Later] {
-                let key = command.key(&[]).map_or("", key_name);
-                let text = command.text(&[]);
+                let (text, key) = (command.text(&[]), keymap.first(command));
                 let button = egui::Button::new(&text).right_text(RichText::new(key).weak());
                 if ui.add(button).accessible_name(format!("{text} instead of reading")).clicked() {
                     commands.push(command);
@@ -101,7 +110,7 @@ fn waiting(ui: &mut Ui, rect: Rect, reading: &Reading) {
     let mut ui = ui.new_child(egui::UiBuilder::new().max_rect(place));
     ui.vertical_centered(|ui| {
         ui.label(format!("Still reading this film, for {} s", waited.as_secs()));
-        let later = UiCommand::Later.key(&[]).map_or("", key_name);
+        let later = reading.keymap.first(UiCommand::Later);
         ui.weak(format!(
             "It is very large, or its folder slow to answer. Other films go on: put it off with {later}"
         ));
@@ -109,15 +118,15 @@ fn waiting(ui: &mut Ui, rect: Rect, reading: &Reading) {
 }
 
 /// Says in place of the film why it cannot be shown.
-fn broken(ui: &mut Ui, rect: Rect, reason: &str) {
+fn broken(ui: &mut Ui, rect: Rect, reason: &str, keymap: &Keymap) {
     let size = Vec2::new(theme::COLUMN.min(rect.width()), rect.height() / 2.0);
     let mut ui =
         ui.new_child(egui::UiBuilder::new().max_rect(Rect::from_center_size(rect.center(), size)));
     ui.vertical_centered(|ui| {
         ui.heading("This film cannot be shown");
         ui.label(reason);
-        let key = |command: UiCommand| command.key(&[]).map_or("", key_name);
-        let (later, never) = (key(UiCommand::Later), key(UiCommand::Uninterpretable));
+        let [later, never] =
+            [UiCommand::Later, UiCommand::Uninterpretable].map(|command| keymap.first(command));
         ui.weak(format!(
             "Nothing was lost. Put it off with {later} or mark it uninterpretable with {never} to go on"
         ));
@@ -171,7 +180,8 @@ fn card(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
         .show_separator_line(false);
     card.show(ui, |ui| {
         let film = reading.film();
-        let running = reading.row().is_some() && reading.fault().is_none();
+        let running =
+            reading.row().is_some() && reading.fault().is_none() && reading.equalised.is_none();
         let classes = reading.classes();
         for index in 0..classes.len() {
             let colour = reading.colour(Reply::Class(index));
@@ -246,7 +256,8 @@ fn push_if_clicked(
     stripe: Option<egui::Color32>,
     commands: &mut Vec<UiCommand>,
 ) {
-    if widgets::command_button(ui, command, reading.classes(), stripe).clicked() {
+    let (text, key) = (command.text(reading.classes()), reading.keymap.first(command));
+    if widgets::command_button(ui, &text, &key, stripe).clicked() {
         commands.push(command);
     }
 }
@@ -272,6 +283,9 @@ fn last_film(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
         widgets::fact(ui, "Why", &last.why.phrase);
         if let Some(figure) = &last.why.figure {
             ui.label(RichText::new(figure).small().color(theme::SECONDARY));
+        }
+        if last.film.is_some() {
+            push_if_clicked(ui, UiCommand::Equalise, reading, None, commands);
         }
     }
     ui.add_enabled_ui(undoable && reading.fault().is_none(), |ui| {

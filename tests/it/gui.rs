@@ -7,6 +7,7 @@ mod films;
 mod flow;
 mod reading;
 mod start;
+mod viewer;
 mod views;
 
 use std::path::{Path, PathBuf};

@@ -202,7 +202,7 @@ impl Reading {
         if !self.can_write() || !self.enter(Event::Undo { seq }) {
             return;
         }
-        self.last = None;
+        (self.last, self.equalised) = (None, None);
         self.key = Some(started);
         self.labels_changed();
         self.queue.labels_changed(&self.labels);
@@ -241,6 +241,7 @@ impl Reading {
         self.film_view.flash(self.colour(reply), now);
         self.key = Some(started);
         let browsed = self.browsed();
+        self.passed.clear();
         self.labels_changed();
         match (self.view, browsed) {
             (View::Films, _) => {
@@ -274,7 +275,8 @@ impl Reading {
             QueuedSource::Ranked { .. } | QueuedSource::Chosen => ranked,
         };
         let opinion = opinion.and_then(super::reading::most_likely);
-        LastFilm { reply, opinion, why: Why::of(film) }
+        let picture = self.loader.get(film.row).and_then(Result::ok);
+        LastFilm { reply, opinion, why: Why::of(film), film: picture }
     }
 
     /// Returns the film on screen, or why it cannot be shown; `None` while it is being decoded.

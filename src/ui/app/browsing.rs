@@ -20,21 +20,23 @@ impl Reading {
         self.browsing.as_ref().and_then(|browsing| browsing.rows.get(browsing.place).copied())
     }
 
-    /// Goes to the film read before the one on screen, or to the one before it in the gallery.
+    /// Goes back to the film that was passed, else to the one read before, or, in the gallery's list, to the one before.
     pub fn previous_film(&mut self) {
         match &mut self.browsing {
             Some(browsing) => browsing.place = browsing.place.saturating_sub(1),
+            None if !self.passed.is_empty() => return self.back_to_passed(),
             None => self.browsing = self.look_back(),
         }
         self.queue_changed();
     }
 
-    /// Goes to the film read after the one on screen; after the last one comes the queue.
+    /// Goes to the film read after the one on screen; after the last one comes the queue, in which films can be passed.
     pub fn next_film(&mut self) {
-        if self.browsing.is_some() {
-            self.browse_on();
-            self.queue_changed();
+        if self.browsing.is_none() {
+            return self.look_at_next();
         }
+        self.browse_on();
+        self.queue_changed();
     }
 
     /// Returns to the film that the queue stands at.

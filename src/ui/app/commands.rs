@@ -10,12 +10,17 @@ use crate::query::Strategy;
 use crate::ui::command::{UiCommand, View};
 use crate::ui::export::ExportDialog;
 use crate::ui::prompt::Prompt;
+use crate::ui::settings::SettingsSheet;
 
 impl App {
     /// Executes a command; `started` is when the pass began that carried it.
     pub(super) fn execute(&mut self, ctx: &egui::Context, command: UiCommand, started: Instant) {
         match command {
             UiCommand::Help => self.help = !self.help,
+            UiCommand::Settings => {
+                let open = self.controls.sheet.is_none() && self.reading().is_some();
+                self.controls.sheet = open.then(SettingsSheet::default);
+            }
             UiCommand::Close => self.close(ctx),
             command => {
                 let Phase::Reading(reading) = &mut self.phase else { return };
@@ -23,7 +28,7 @@ impl App {
                 let engine = reading.engine.as_ref();
                 match command {
                     // Keys label only where the film is in sight.
-                    command if command.answers() && reading.view == View::Learn => {}
+                    command if command.answers() && !reading.takes_answers() => {}
                     UiCommand::Label(class) => {
                         self.prompt = reply(reading, Reply::Class(class), now, started);
                     }
@@ -31,32 +36,24 @@ impl App {
                         self.prompt = reply(reading, Reply::Uninterpretable, now, started);
                     }
                     UiCommand::Later => self.prompt = reply(reading, Reply::Later, now, started),
-                    UiCommand::Note if reading.view == View::Learn => {}
+                    UiCommand::Note if !reading.takes_answers() => {}
                     UiCommand::Note => {
                         let before = |row| reading.note(row).unwrap_or_default().to_owned();
                         let row = reading.subject_row();
                         self.prompt = row.map(|row| Prompt::note(row, before(row)));
                     }
-                    UiCommand::AcceptChange if reading.view == View::Read => {
-                        reading.accept_change();
-                    }
-                    UiCommand::PreviousFilm if reading.view == View::Read => {
-                        reading.previous_film();
-                    }
-                    UiCommand::NextFilm if reading.view == View::Read => reading.next_film(),
+                    UiCommand::AcceptChange if reading.shows_film() => reading.accept_change(),
+                    UiCommand::PreviousFilm if reading.shows_film() => reading.previous_film(),
+                    UiCommand::NextFilm if reading.shows_film() => reading.next_film(),
                     UiCommand::BackToQueue => reading.back_to_queue(),
                     UiCommand::ShowLater => reading.show_later(),
                     UiCommand::ReturnAfter(films) => {
                         reading.return_after(Some(films).filter(|&films| films > 0));
                     }
                     UiCommand::Undo => reading.undo(started),
-                    UiCommand::ToggleInvert => reading.film_view.toggle_invert(),
-                    UiCommand::ResetView => reading.film_view.reset(),
-                    UiCommand::FitView => reading.film_view.fit(),
-                    UiCommand::OneToOne => {
-                        if let Some(Ok(film)) = reading.film() {
-                            reading.film_view.one_to_one(&film);
-                        }
+                    UiCommand::Equalise => reading.toggle_equalised(ctx),
+                    UiCommand::Clear | UiCommand::ResetView if reading.equalised.is_some() => {
+                        reading.equalised = None;
                     }
                     UiCommand::HidePanels => reading.film_only = reading.view == View::Read,
                     UiCommand::ShowPanels => reading.film_only = false,
@@ -77,11 +74,11 @@ impl App {
                             reading.choose(strategy);
                         }
                     }
-                    UiCommand::Help
-                    | UiCommand::Close
-                    | UiCommand::AcceptChange
-                    | UiCommand::PreviousFilm
-                    | UiCommand::NextFilm => {}
+                    command if reading.shows_film() => {
+                        let film = reading.film().and_then(Result::ok);
+                        reading.film_view.execute(command, film.as_deref(), now);
+                    }
+                    _ => {}
                 }
             }
         }

@@ -1,11 +1,13 @@
 //! The program behind the window: its phases, one place that takes news in, one place that changes the world.
 
 mod answers;
+mod browse;
 mod browsing;
 mod commands;
 mod logic;
 pub mod reading;
 pub mod record;
+mod settings;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -14,12 +16,15 @@ use std::time::Instant;
 use egui::Ui;
 
 use self::reading::Reading;
-use super::command::{self, HeldKeys, UiCommand, View};
+use self::settings::Controls;
+use super::command::{UiCommand, View};
 use super::export::ExportDialog;
+use super::keymap::{HeldKeys, pressed};
 use super::prompt::{Outcome, Prompt, Question};
+use super::settings::SettingsSheet;
 use super::start::StartScreen;
 use super::{gallery, help, learn, read, theme, top_bar};
-use crate::config::Home;
+use crate::config::{Home, Settings};
 use crate::device::Compute;
 
 /// What the window opens with.
@@ -62,6 +67,7 @@ pub struct App {
     return_after: Option<usize>,
     phase: Phase,
     help: bool,
+    controls: Controls,
     export: Option<ExportDialog>,
     prompt: Option<Prompt>,
     held: HeldKeys,
@@ -84,6 +90,7 @@ impl App {
         let home = Arc::new(home);
         let screen = StartScreen::new(&home, ctx, start);
         Self {
+            controls: Controls::new(Settings::load(&home)),
             home,
             background,
             return_after,
@@ -114,12 +121,18 @@ impl App {
 
     fn keys(&self, ui: &Ui) -> Vec<UiCommand> {
         let Some(reading) = self.reading() else { return Vec::new() };
-        if self.export.is_some() || self.prompt.is_some() {
+        let waits = self.controls.sheet.as_ref().is_some_and(SettingsSheet::waits);
+        let dialog = self.export.is_some() || self.prompt.is_some();
+        // What lies over the film has the keys, a menu too.
+        if dialog || waits || egui::Popup::is_any_open(ui.ctx()) {
             return Vec::new();
         }
-        let mut commands = command::pressed(ui.ctx(), reading.classes());
+        let mut commands = pressed(ui.ctx(), &reading.keymap);
         if self.help {
             commands.retain(|command| *command == UiCommand::Help);
+        }
+        if self.controls.sheet.is_some() {
+            commands.retain(|command| *command == UiCommand::Settings);
         }
         // Tab belongs to the focus unless the panels are hidden, when there is nothing to focus.
         commands.retain(|command| *command != UiCommand::ShowPanels || reading.film_only);
@@ -127,12 +140,14 @@ impl App {
     }
 
     /// Returns whether something lies over the view.
-    const fn covered(&self) -> bool {
-        self.help || self.export.is_some() || self.prompt.is_some()
+    const fn overlaid(&self) -> bool {
+        let dialog = self.export.is_some() || self.prompt.is_some();
+        self.help || dialog || self.controls.sheet.is_some()
     }
 
     fn panels(&mut self, ui: &mut Ui, commands: &mut Vec<UiCommand>) {
-        let covered = self.covered();
+        self.settings_news(ui);
+        let overlaid = self.overlaid() || egui::Popup::is_any_open(ui.ctx());
         match &mut self.phase {
             Phase::Start(screen) => screen.ui(ui, &self.home),
             Phase::Reading(reading) => {
@@ -144,7 +159,7 @@ impl App {
                     View::Read => read::ui(ui, reading, commands),
                     View::Learn => learn::ui(ui, reading, commands),
                     View::Films => {
-                        if let Some(row) = gallery::ui(ui, reading, !covered, commands) {
+                        if let Some(row) = gallery::ui(ui, reading, !overlaid, commands) {
                             reading.open(row);
                             ui.ctx().request_repaint();
                         }
@@ -174,7 +189,8 @@ impl App {
     fn dialogs(&mut self, ui: &Ui) {
         self.ask(ui);
         let Phase::Reading(reading) = &self.phase else { return };
-        if self.help && help::ui(ui.ctx(), reading.classes()) {
+        let (classes, habits) = (reading.classes(), &reading.film_view.habits);
+        if self.help && help::ui(ui.ctx(), classes, &reading.keymap, habits) {
             self.help = false;
         }
         if let Some(dialog) = &mut self.export
@@ -182,6 +198,13 @@ impl App {
         {
             self.export = None;
         }
+        self.settings_sheet(ui);
+    }
+
+    /// Returns whether something lies over the film on screen, or the reader is elsewhere.
+    fn covered(&self, ctx: &egui::Context) -> bool {
+        let equalised = self.reading().is_some_and(|reading| reading.equalised.is_some());
+        self.overlaid() || equalised || !attended(ctx)
     }
 }
 
@@ -213,12 +236,12 @@ impl eframe::App for App {
         let mut commands = Vec::new();
         self.panels(ui, &mut commands);
         self.dialogs(ui);
-        let covered = self.covered() || !attended(ui.ctx());
+        let covered = self.covered(ui.ctx());
         if let Phase::Reading(reading) = &mut self.phase {
             match reading.view {
-                View::Read => reading.drawn(ui.ctx()),
+                View::Read if reading.equalised.is_none() => reading.drawn(ui.ctx()),
                 View::Films => reading.gallery_drawn(ui.ctx()),
-                View::Learn => {}
+                View::Read | View::Learn => {}
             }
             reading.in_sight(reading.view != View::Learn && !covered);
         }

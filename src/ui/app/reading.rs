@@ -17,9 +17,11 @@ use crate::engine::{
 use crate::query::Strategy;
 use crate::session::{Class, Event, Point, State};
 use crate::ui::command::{UiCommand, View, sentence};
-use crate::ui::film_loader::{self, FilmLoader};
+use crate::ui::equalised::Equalised;
+use crate::ui::film_loader::{self, FilmLoader, LoadedFilm};
 use crate::ui::film_view::FilmView;
 use crate::ui::gallery::Gallery;
+use crate::ui::keymap::Keymap;
 use crate::ui::latency::{Latency, Pace, Sight};
 use crate::ui::learning::Learning;
 use crate::ui::theme;
@@ -33,6 +35,8 @@ pub struct LastFilm {
     pub opinion: Option<(usize, f32)>,
     /// Why the film was in the queue.
     pub why: Why,
+    /// The film itself, where it could be decoded.
+    pub film: Option<Arc<LoadedFilm>>,
 }
 
 /// An opened session with everything that the views of it show.
@@ -55,6 +59,10 @@ pub struct Reading {
     pub film_view: FilmView,
     /// The film that was answered last.
     pub last: Option<LastFilm>,
+    /// The film that was answered last, equalised, while it is shown in place of the film on screen.
+    pub equalised: Option<Equalised>,
+    /// The keys of this session.
+    pub keymap: Arc<Keymap>,
     /// What is known of the engine.
     pub learning: Learning,
     /// The reader's pace.
@@ -67,6 +75,8 @@ pub struct Reading {
     pub return_after: Option<usize>,
     pub(super) reader: String,
     pub(super) queue: ReadingQueue,
+    /// Films that were passed without an answer since the last one.
+    pub(super) passed: Vec<usize>,
     pub(super) ranking: Option<Arc<Ranking>>,
     pub(super) loader: FilmLoader,
     thumbnails: BTreeMap<usize, TextureHandle>,
@@ -141,11 +151,14 @@ impl Reading {
             film_only: false,
             film_view: FilmView::default(),
             last: None,
+            equalised: None,
+            keymap: Arc::default(),
             learning: Learning::default(),
             pace: Pace::default(),
             latency: Latency::default(),
             reader: record::reader(),
             queue,
+            passed: Vec::new(),
             ranking: None,
             loader,
             thumbnails: BTreeMap::new(),
@@ -344,7 +357,7 @@ impl Reading {
         let film = self.loader.get(row)?.ok()?;
         let level = film.levels.last()?;
         let mut grey = Vec::new();
-        crate::imaging::render(level, film.auto, false, &mut grey);
+        crate::imaging::render(level, film.first.clone(), false, &mut grey);
         let image =
             egui::ColorImage::from_gray([level.width as usize, level.height as usize], &grey);
         let texture =
