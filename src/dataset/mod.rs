@@ -9,12 +9,14 @@ mod current;
 pub mod index;
 pub mod labels;
 mod patient;
+mod patient_key;
 pub mod planes;
 mod scan;
 pub mod splits;
 
 pub use current::{Current, Stamp, is_unchanged, read_current};
 pub use patient::{InvalidPatientRule, PatientRule};
+pub use patient_key::PatientKey;
 pub use scan::{Duplicate, FilmRecord, Refused, Scan, ScanError, scan};
 
 /// Whether long work goes on; who asked for it is asked between its steps.

@@ -48,6 +48,27 @@ impl Default for About {
 }
 
 impl About {
+    /// Turns a window over the file's own units into one over film values; [`units`](Self::units) is the way back.
+    ///
+    /// Both follow the linear function of DICOM, whose width is one more than the distance from black to white and whose
+    /// centre lies half a unit above the middle, in units on one side and in film values on the other.
+    pub fn window(&self, centre: f64, width: f64) -> Window {
+        let (scale, offset) = (f64::from(self.scale), f64::from(self.offset));
+        Window {
+            centre: ((centre - 0.5 - offset) / scale + 0.5) as f32,
+            width: ((width - 1.0) / scale + 1.0) as f32,
+        }
+    }
+
+    /// Returns centre and width of a window over film values in the file's own units.
+    pub fn units(&self, window: Window) -> (f64, f64) {
+        let (scale, offset) = (f64::from(self.scale), f64::from(self.offset));
+        (
+            (f64::from(window.centre) - 0.5) * scale + offset + 0.5,
+            (f64::from(window.width) - 1.0) * scale + 1.0,
+        )
+    }
+
     /// Says whether a film value is padding.
     pub fn is_padding(&self, value: u16) -> bool {
         self.padding.is_some_and(|(first, last)| (first..=last).contains(&value))

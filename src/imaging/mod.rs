@@ -6,6 +6,7 @@ mod about;
 mod augment;
 mod clahe;
 mod decode;
+mod dicom;
 mod display_table;
 mod fixed_view;
 mod hog;
@@ -20,7 +21,9 @@ pub use clahe::clahe;
 pub(crate) use decode::read_limited;
 pub use decode::{
     DecodeError, MAX_DECODED_BYTES, MAX_FILE_BYTES, MAX_PIXELS, decode, decode_bytes,
+    decode_with_patient, patient,
 };
+pub use dicom::PatientId;
 pub use display_table::DisplayTable;
 pub use fixed_view::FixedView;
 pub use hog::{HOG_EDGE, hog};

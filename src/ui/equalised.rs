@@ -115,16 +115,18 @@ mod tests {
     use crate::imaging::About;
 
     #[test]
-    fn a_dark_half_and_a_bright_half_both_gain_contrast() {
+    fn a_dark_half_and_a_bright_half_gain_the_contrast_that_scikit_image_gives_them() {
         let value = |x: u32, y: u32| y % 8 * 20 + if x < 128 { 100 } else { 3000 };
         let values = (0..256 * 256).map(|i| value(i % 256, i / 256) as u16).collect();
         let mut film = Film { width: 256, height: 256, bits: 16, values, about: About::default() };
         film.about.inverted = true;
         let image = equalised(&LoadedFilm::new(film));
         let grey = |x: usize, y: usize| i32::from(image.pixels[y * 256 + x].r());
-        for x in [40, 220] {
-            // 140 of some 3,000 values are 12 greys of 255 before.
-            assert!((grey(x, 64) - grey(x, 71)).abs() >= 18, "{} {}", grey(x, 64), grey(x, 71));
+        // 140 of some 3,000 values are 12 greys of 255 before; scikit-image makes 22 of them in the dark and 14 in the
+        // bright.
+        for (x, greys) in [(220, 22), (40, 14)] {
+            let contrast = (grey(x, 64) - grey(x, 71)).abs();
+            assert!((contrast - greys).abs() <= 1, "{contrast} at {x}");
         }
         assert!(grey(40, 100) > grey(220, 100), "low values are bright on this film");
     }

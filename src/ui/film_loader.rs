@@ -160,6 +160,7 @@ mod tests {
             bits: 8,
             bytes: 0,
             patient: String::new(),
+            burned_in: false,
             modified: None,
         };
         let films = Arc::new(files.iter().map(record).collect());

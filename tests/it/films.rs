@@ -194,9 +194,9 @@ fn what_is_no_film_is_refused_with_the_reason() {
     dicom.extend(b"DICM\x02\0\0\0UL");
     for (bytes, reason) in [
         (&b""[..], "the file is empty"),
-        (b"file,label\na,b\n", "not a PNG, JPEG, TIFF, BMP or WebP image"),
-        (b"GIF89a\x01\0\x01\0\0\0\0;", "not a PNG, JPEG, TIFF, BMP or WebP image"),
-        (&dicom, "DICOM files are not read; export the film as PNG or TIFF"),
+        (b"file,label\na,b\n", "not a DICOM, PNG, JPEG, TIFF, BMP or WebP image"),
+        (b"GIF89a\x01\0\x01\0\0\0\0;", "not a DICOM, PNG, JPEG, TIFF, BMP or WebP image"),
+        (&dicom, "the file is cut short, copy it again from its source"),
     ] {
         assert_eq!(film(bytes).unwrap_err().reason(), reason);
     }
@@ -361,7 +361,7 @@ fn a_scan_finds_films_duplicates_and_refusals() {
         BTreeMap::from([
             ("c/cut.jpg", "the file is cut short, copy it again from its source"),
             ("c/empty.png", "the file is empty"),
-            ("c/notes", "not a PNG, JPEG, TIFF, BMP or WebP image"),
+            ("c/notes", "not a DICOM, PNG, JPEG, TIFF, BMP or WebP image"),
         ])
     );
     let gone = scan(&root.path().join("gone"), &PatientRule::default(), &|_, _| {})
