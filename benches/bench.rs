@@ -191,4 +191,5 @@ fn bench_append() {
 }
 
 #[cfg(feature = "gui")]
+#[path = "paint.rs"]
 mod paint;

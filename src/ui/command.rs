@@ -60,6 +60,10 @@ pub enum UiCommand {
     Clear,
     /// Shows the last film equalised, or the film on screen again.
     Equalise,
+    /// Shows the film after this one: the one read after it, or the next one without an answer to this.
+    NextFilm,
+    /// Goes back to the film that was shown before, or read before.
+    PreviousFilm,
     /// Hides everything but the film.
     HidePanels,
     /// Brings the panels back.
@@ -82,10 +86,6 @@ pub enum UiCommand {
     Strategy(usize),
     /// Closes the session and goes to the start screen.
     Close,
-    /// Goes back to the film read before.
-    PreviousFilm,
-    /// Goes on to the film read after.
-    NextFilm,
     /// Returns to the film that the queue stands at.
     BackToQueue,
     /// Writes a note on the film.
@@ -119,8 +119,8 @@ impl UiCommand {
         let tools = [Self::Magnifier, Self::Clear, Self::Overlay];
         let program = vec![
             Self::Equalise,
-            Self::PreviousFilm,
             Self::NextFilm,
+            Self::PreviousFilm,
             Self::BackToQueue,
             Self::HidePanels,
             Self::ShowPanels,
@@ -171,10 +171,19 @@ impl UiCommand {
             Self::Overlay => "Texts on the film",
             Self::Clear => "Remove ruler or end tool",
             Self::Equalise => "Last film equalised",
+            Self::NextFilm => "Next film",
+            Self::PreviousFilm => "Previous film",
             Self::HidePanels => "Film only",
             Self::ShowPanels => "Show panels",
             Self::View(View::Read) => "Read",
             Self::View(View::Learn) => "Learn",
+            Self::View(View::Films) => "Films",
+            Self::BackToQueue => "Back to the queue",
+            Self::Note => "Note…",
+            Self::AcceptChange => "Take the file as it is now",
+            Self::ShowLater => "Films put off",
+            Self::ReturnAfter(0) => "When all others are read",
+            Self::ReturnAfter(films) => return format!("After {films} films"),
             Self::Export => "Export…",
             Self::Settings => "Settings…",
             Self::Help => "Keys and mouse",
@@ -184,15 +193,6 @@ impl UiCommand {
             Self::TrainNow => "Train now",
             Self::Strategy(_) => "Strategy",
             Self::Close => "Close session",
-            Self::View(View::Films) => "Films",
-            Self::PreviousFilm => "Previous film",
-            Self::NextFilm => "Next film",
-            Self::BackToQueue => "Back to the queue",
-            Self::Note => "Note…",
-            Self::AcceptChange => "Take the file as it is now",
-            Self::ShowLater => "Films put off",
-            Self::ReturnAfter(0) => "When all others are read",
-            Self::ReturnAfter(films) => return format!("After {films} films"),
         }
         .to_owned()
     }
@@ -238,14 +238,14 @@ impl UiCommand {
                 Self::Equalise => "equalise",
                 Self::NextFilm => "next-film",
                 Self::PreviousFilm => "previous-film",
-                Self::BackToQueue => "queue",
-                Self::Note => "note",
-                Self::AcceptChange => "accept-change",
                 Self::HidePanels => "film-only",
                 Self::ShowPanels => "show-panels",
                 Self::View(View::Read) => "read",
                 Self::View(View::Learn) => "learn",
                 Self::View(View::Films) => "films",
+                Self::BackToQueue => "queue",
+                Self::Note => "note",
+                Self::AcceptChange => "accept-change",
                 Self::Export => "export",
                 Self::Settings => "settings",
                 Self::Help => "help",
@@ -253,9 +253,9 @@ impl UiCommand {
                 | Self::Cancel
                 | Self::TrainNow
                 | Self::Strategy(_)
+                | Self::Close
                 | Self::ShowLater
-                | Self::ReturnAfter(_)
-                | Self::Close => {
+                | Self::ReturnAfter(_) => {
                     return None;
                 }
             }

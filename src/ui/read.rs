@@ -85,8 +85,7 @@ fn changed(ui: &mut Ui, rect: Rect, keymap: &Keymap, commands: &mut Vec<UiComman
         widgets::notice(ui, widgets::Notice::Warning, text);
         ui.horizontal(|ui| {
             for command in [UiCommand::AcceptChange, UiCommand::Later] {
-                let key = keymap.first(command);
-                let text = command.text(&[]);
+                let (text, key) = (command.text(&[]), keymap.first(command));
                 let button = egui::Button::new(&text).right_text(RichText::new(key).weak());
                 if ui.add(button).accessible_name(format!("{text} instead of reading")).clicked() {
                     commands.push(command);

@@ -241,6 +241,7 @@ impl Reading {
         self.film_view.flash(self.colour(reply), now);
         self.key = Some(started);
         let browsed = self.browsed();
+        self.passed.clear();
         self.labels_changed();
         match (self.view, browsed) {
             (View::Films, _) => {

@@ -1,11 +1,8 @@
 //! Going back to films that were read, and to films of the gallery, while the queue stays where it is.
 
-use std::sync::Arc;
-
 use super::reading::Reading;
 use super::record::{self, Reply};
 use crate::ui::command::View;
-use crate::ui::equalised::Equalised;
 use crate::ui::gallery::filter::Filter;
 
 /// Films that the reader goes through instead of the queue.
@@ -23,43 +20,23 @@ impl Reading {
         self.browsing.as_ref().and_then(|browsing| browsing.rows.get(browsing.place).copied())
     }
 
-    /// Returns whether the film on screen is what is shown, and not the last one equalised in its place.
-    pub fn shows_film(&self) -> bool {
-        self.view == View::Read && self.equalised.is_none()
-    }
-
-    /// Returns whether a film that can be answered is in sight.
-    pub fn takes_answers(&self) -> bool {
-        self.view == View::Films || self.shows_film()
-    }
-
-    /// Shows the film that was answered last, equalised, or the film on screen again.
-    pub fn toggle_equalised(&mut self, ctx: &egui::Context) {
-        let film = self.last.as_ref().and_then(|last| last.film.as_ref());
-        self.equalised = match (self.equalised.take(), film) {
-            (None, Some(film)) if self.view == View::Read => {
-                let started = Equalised::new(ctx, Arc::clone(film));
-                started.inspect_err(|error| tracing::warn!("no equalised film: {error}")).ok()
-            }
-            _ => None,
-        };
-    }
-
-    /// Goes to the film read before the one on screen, or to the one before it in the gallery.
+    /// Goes back to the film that was passed, else to the one read before, or, in the gallery's list, to the one before.
     pub fn previous_film(&mut self) {
         match &mut self.browsing {
             Some(browsing) => browsing.place = browsing.place.saturating_sub(1),
+            None if !self.passed.is_empty() => return self.back_to_passed(),
             None => self.browsing = self.look_back(),
         }
         self.queue_changed();
     }
 
-    /// Goes to the film read after the one on screen; after the last one comes the queue.
+    /// Goes to the film read after the one on screen; after the last one comes the queue, in which films can be passed.
     pub fn next_film(&mut self) {
-        if self.browsing.is_some() {
-            self.browse_on();
-            self.queue_changed();
+        if self.browsing.is_none() {
+            return self.look_at_next();
         }
+        self.browse_on();
+        self.queue_changed();
     }
 
     /// Returns to the film that the queue stands at.

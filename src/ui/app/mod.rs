@@ -1,6 +1,7 @@
 //! The program behind the window: its phases, one place that takes news in, one place that changes the world.
 
 mod answers;
+mod browse;
 mod browsing;
 mod commands;
 mod logic;
@@ -121,9 +122,9 @@ impl App {
     fn keys(&self, ui: &Ui) -> Vec<UiCommand> {
         let Some(reading) = self.reading() else { return Vec::new() };
         let waits = self.controls.sheet.as_ref().is_some_and(SettingsSheet::waits);
+        let dialog = self.export.is_some() || self.prompt.is_some();
         // What lies over the film has the keys, a menu too.
-        let menu = egui::Popup::is_any_open(ui.ctx());
-        if self.export.is_some() || self.prompt.is_some() || waits || menu {
+        if dialog || waits || egui::Popup::is_any_open(ui.ctx()) {
             return Vec::new();
         }
         let mut commands = pressed(ui.ctx(), &reading.keymap);
@@ -138,9 +139,15 @@ impl App {
         commands
     }
 
+    /// Returns whether something lies over the view.
+    const fn overlaid(&self) -> bool {
+        let dialog = self.export.is_some() || self.prompt.is_some();
+        self.help || dialog || self.controls.sheet.is_some()
+    }
+
     fn panels(&mut self, ui: &mut Ui, commands: &mut Vec<UiCommand>) {
         self.settings_news(ui);
-        let covered = self.covered();
+        let overlaid = self.overlaid() || egui::Popup::is_any_open(ui.ctx());
         match &mut self.phase {
             Phase::Start(screen) => screen.ui(ui, &self.home),
             Phase::Reading(reading) => {
@@ -152,7 +159,7 @@ impl App {
                     View::Read => read::ui(ui, reading, commands),
                     View::Learn => learn::ui(ui, reading, commands),
                     View::Films => {
-                        if let Some(row) = gallery::ui(ui, reading, !covered, commands) {
+                        if let Some(row) = gallery::ui(ui, reading, !overlaid, commands) {
                             reading.open(row);
                             ui.ctx().request_repaint();
                         }
@@ -194,10 +201,10 @@ impl App {
         self.settings_sheet(ui);
     }
 
-    /// Returns whether something lies over the view.
-    const fn covered(&self) -> bool {
-        let asked = self.export.is_some() || self.prompt.is_some();
-        self.help || asked || self.controls.sheet.is_some()
+    /// Returns whether something lies over the film on screen, or the reader is elsewhere.
+    fn covered(&self, ctx: &egui::Context) -> bool {
+        let equalised = self.reading().is_some_and(|reading| reading.equalised.is_some());
+        self.overlaid() || equalised || !attended(ctx)
     }
 }
 
@@ -229,14 +236,14 @@ impl eframe::App for App {
         let mut commands = Vec::new();
         self.panels(ui, &mut commands);
         self.dialogs(ui);
-        let covered = self.covered() || !attended(ui.ctx());
+        let covered = self.covered(ui.ctx());
         if let Phase::Reading(reading) = &mut self.phase {
             match reading.view {
                 View::Read if reading.equalised.is_none() => reading.drawn(ui.ctx()),
                 View::Films => reading.gallery_drawn(ui.ctx()),
                 View::Read | View::Learn => {}
             }
-            reading.in_sight(reading.takes_answers() && !covered);
+            reading.in_sight(reading.view != View::Learn && !covered);
         }
         for command in commands {
             self.execute(ui.ctx(), command, Instant::now());

@@ -75,6 +75,8 @@ pub struct Reading {
     pub return_after: Option<usize>,
     pub(super) reader: String,
     pub(super) queue: ReadingQueue,
+    /// Films that were passed without an answer since the last one.
+    pub(super) passed: Vec<usize>,
     pub(super) ranking: Option<Arc<Ranking>>,
     pub(super) loader: FilmLoader,
     thumbnails: BTreeMap<usize, TextureHandle>,
@@ -156,6 +158,7 @@ impl Reading {
             latency: Latency::default(),
             reader: record::reader(),
             queue,
+            passed: Vec::new(),
             ranking: None,
             loader,
             thumbnails: BTreeMap::new(),

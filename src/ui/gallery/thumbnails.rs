@@ -119,8 +119,9 @@ impl Thumbnails {
 }
 
 fn shrink(film: imaging::Film) -> Thumbnail {
-    let (edge, view) = (film.width.max(film.height), film.default_view());
+    let edge = film.width.max(film.height);
     let film = LoadedFilm::new(film);
+    let view = film.first.clone();
     let window = match &view {
         View::Window(window) => *window,
         View::Lut(_) => film.full,
