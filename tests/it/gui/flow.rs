@@ -83,7 +83,10 @@ fn looking_back_goes_through_the_films_in_the_order_of_reading() {
     assert!(matches!(room.last_event(), Event::Label { source: Source::Browse, .. }));
     assert_eq!(room.reading().row(), queued);
     room.press(Key::PageDown);
-    assert_eq!(room.reading().row(), queued, "after the queue comes nothing");
+    assert_ne!(room.reading().row(), queued, "what comes can be looked at ahead");
+    room.press(Key::PageUp);
+    assert_eq!(room.reading().row(), queued);
+    assert_eq!(room.answers().len(), 3);
 }
 
 #[test]
