@@ -17,6 +17,8 @@ mod model;
 mod predict;
 mod pretrain;
 mod recipe_args;
+mod serve;
+mod serve_args;
 mod simulate;
 mod simulate_args;
 mod stage_args;
@@ -108,6 +110,11 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Some(Command::Predict(predict)) => compute(args.device, args.threads, move |compute, _| {
             predict::run(&home, &predict, compute)
         }),
+        Some(Command::Serve(serve)) => {
+            compute(args.device, args.threads, move |compute, threads| {
+                serve::run(&home, &serve, compute, threads)
+            })
+        }
         Some(Command::Evaluate(evaluate)) => {
             compute(args.device, args.threads, move |compute, threads| {
                 evaluate::run(&home, &evaluate, compute, threads)
