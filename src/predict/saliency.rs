@@ -79,7 +79,7 @@ impl Predictor {
         let Model::Classifier(model) = &self.model else { return Ok(None) };
         let size = self.card.preprocess.size;
         let film = store.resized(row, size).pixels;
-        let whole = self.both_logits(model, &[film.clone()], size)?;
+        let whole = self.both_logits(model, std::slice::from_ref(&film), size)?;
         let mean = film.iter().sum::<f32>() / film.len() as f32;
         let patches = patches(size);
         let area = film.len();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -32,9 +32,10 @@ const ALWAYS_SURE: f64 = 0.95;
 const MAP_EDGE: u32 = 64;
 
 pub(super) fn router(app: Arc<App>) -> Router {
+    // Bodies are limited where they are read.
     let guarded = Router::new()
         .route("/api/models", get(models))
-        .route("/api/predict", post(predict))
+        .route("/api/predict", post(predict).layer(DefaultBodyLimit::disable()))
         .route("/metrics", get(figures))
         .route_layer(from_fn_with_state(Arc::clone(&app), guard::ask_for_token));
     Router::new()

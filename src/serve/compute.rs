@@ -163,10 +163,8 @@ fn of_films(
         let plain = |row: &[f32]| Explained { probabilities: row.to_vec(), maps: Vec::new() };
         all.chunks(classes).map(plain).collect()
     };
-    let embeddings: Option<Embeddings> = match wanted.embedding {
-        true => Some(predictor.embed(store, &rows, &mut |_| Flow::Continue)?),
-        false => None,
-    };
+    let embed = || predictor.embed(store, &rows, &mut |_| Flow::Continue);
+    let embeddings: Option<Embeddings> = wanted.embedding.then(embed).transpose()?;
     let row = |row: usize| embeddings.as_ref().map(|embeddings| embeddings.row(row).to_vec());
     let with_embedding =
         |(place, explained)| Computed { explained, embedding: row(place) };

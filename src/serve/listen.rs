@@ -40,7 +40,7 @@ pub fn run(
         let listener = TcpListener::bind(address).await?;
         ready(listener.local_addr()?);
         accept(&listener, app, stop).await;
-        Ok(())
+        Ok::<(), io::Error>(())
     });
     // A film that is still being decoded is not waited for.
     runtime.shutdown_background();
