@@ -88,6 +88,7 @@ for (const [name, width, height] of [["phone", 390, 844], ["desktop", 1280, 800]
   await answered(page);
   await page.waitForSelector("#failure:not([hidden])");
   assert.match(await page.textContent("#error"), /^Not a PNG/);
+  assert(await page.isHidden("#result"), "the last film's answer stands under a refusal");
   await shot("text");
   await page.setInputFiles("#file", files.cut);
   await page.waitForFunction(() => document.getElementById("error").textContent.includes("cut short"));
@@ -111,10 +112,10 @@ for (const [name, width, height] of [["phone", 390, 844], ["desktop", 1280, 800]
   }, { bytes, token });
   assert.deepEqual([...new Set(statuses)], [200]);
 
-  // By the keyboard alone: the second stop is the field, after the token's if there is one.
-  await page.focus("#drop");
+  // By the keyboard alone.
   const chooser = page.waitForEvent("filechooser");
-  await page.keyboard.press("Enter");
+  await page.focus("#file");
+  await page.keyboard.press("Space");
   await (await chooser).setFiles(args.film);
   await answered(page);
   assert.deepEqual(faults, [], name);

@@ -40,6 +40,8 @@ function sentence(text) {
 
 function fail(reason) {
   $("status").hidden = true;
+  // What is said of an earlier film must not stand under a later one's refusal.
+  $("result").hidden = true;
   if (reason.status === 401) {
     $("ask-token").hidden = false;
     $("token").focus();
@@ -52,6 +54,7 @@ function fail(reason) {
 
 function tell(text) {
   $("failure").hidden = true;
+  $("result").classList.add("stale");
   $("status").textContent = text;
   $("status").hidden = false;
 }
@@ -129,7 +132,10 @@ function show() {
   $("among").textContent = info.neighbours ?? "";
   $("alike").replaceChildren(...alike.map(likeness));
   $("result").hidden = false;
+  $("result").classList.remove("stale");
   drawMaps();
+  // On a phone the answer would begin below the window.
+  if (matchMedia("(max-width: 760px)").matches) document.querySelector(".model").scrollIntoView();
 }
 
 // One model's map, answer and probabilities.
@@ -204,7 +210,8 @@ function draw(canvas, film) {
   const scale = EDGE / Math.max(film.width, film.height);
   const [width, height] = [film.width, film.height].map((length) => Math.max(1, Math.round(length * scale)));
   const [left, top] = [width, height].map((length) => Math.floor((EDGE - length) / 2));
-  const context = canvas.getContext("2d");
+  // Maps are drawn over what is read back.
+  const context = canvas.getContext("2d", { willReadFrequently: true });
   context.fillRect(0, 0, EDGE, EDGE);
   context.imageSmoothingQuality = "high";
   context.drawImage(film, left, top, width, height);
@@ -269,14 +276,6 @@ $("file").addEventListener("change", () => {
   if (film) press(null, film);
   // The same film may be chosen again.
   $("file").value = "";
-});
-
-$("drop").tabIndex = 0;
-$("drop").addEventListener("keydown", (event) => {
-  if (event.key === "Enter" || event.key === " ") {
-    event.preventDefault();
-    $("file").click();
-  }
 });
 
 // A film dropped beside the field would otherwise be opened instead of the page.
