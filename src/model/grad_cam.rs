@@ -137,7 +137,7 @@ mod tests {
         let last = &groups[groups.len() - 1];
         let shape = last.dims();
         let [rows, columns] = format.spatial().map(|dimension| shape[dimension]);
-        let epsilon = 0.02;
+        let epsilon = 0.002;
         let mut all = Vec::new();
         for channel in 0..shape[format.channels()] {
             let mut one = [0, 1, 2, 3].map(|_| 1);
@@ -193,7 +193,9 @@ mod tests {
                         let (film, cell) = (place / (rows * columns), place % (rows * columns));
                         let weights = &slow[(film * 3 + class) * channels..][..channels];
                         let expected: f32 = (0..channels)
-                            .map(|c| weights[c] * maps[(film * channels + c) * rows * columns + cell])
+                            .map(|c| {
+                                weights[c] * maps[(film * channels + c) * rows * columns + cell]
+                            })
                             .sum();
                         assert!(
                             (found - expected).abs() < 0.01 * scale,

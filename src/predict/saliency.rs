@@ -51,12 +51,14 @@ impl Predictor {
             let maps = read(relu(maps + mirrored_maps.flip([3])))?;
             let probabilities = probabilities.chunks(classes);
             all.extend(probabilities.zip(maps.chunks(classes * height * width)).map(
-                |(probabilities, maps)| Explained {
-                    probabilities: probabilities.to_vec(),
-                    maps: maps
-                        .chunks(height * width)
-                        .map(|map| scaled([width as u32, height as u32], map.to_vec()))
-                        .collect(),
+                |(probabilities, maps)| {
+                    Explained {
+                        probabilities: probabilities.to_vec(),
+                        maps: maps
+                            .chunks(height * width)
+                            .map(|map| scaled([width as u32, height as u32], map.to_vec()))
+                            .collect(),
+                    }
                 },
             ));
         }
@@ -97,7 +99,8 @@ impl Predictor {
             }
         }
         let map = |falls: &[f32]| {
-            let mean = falls.iter().zip(&cover).map(|(fall, cover)| (fall / cover.max(1.0)).max(0.0));
+            let mean =
+                falls.iter().zip(&cover).map(|(fall, cover)| (fall / cover.max(1.0)).max(0.0));
             scaled([size, size], mean.collect())
         };
         Ok(Some(falls.chunks(area).map(map).collect()))
@@ -124,7 +127,8 @@ fn patches(size: u32) -> Vec<Vec<usize>> {
     let mut starts: Vec<u32> = (0..size - edge).step_by((edge / 2).max(1) as usize).collect();
     starts.push(size - edge);
     let patch = |top: u32, left: u32| {
-        (top..top + edge).flat_map(move |y| (left..left + edge).map(move |x| (y * size + x) as usize))
+        (top..top + edge)
+            .flat_map(move |y| (left..left + edge).map(move |x| (y * size + x) as usize))
     };
     let corners = starts.iter().flat_map(|&top| starts.iter().map(move |&left| (top, left)));
     corners.map(|(top, left)| patch(top, left).collect()).collect()
@@ -156,9 +160,7 @@ pub fn on_film(map: &Plane, fit: Fit, film: [u32; 2], size: [u32; 2]) -> Plane {
     };
     let along = |length: f64, count: u32, cells: u32| -> Vec<Option<Between>> {
         let place = |i: u32| (f64::from(i) + 0.5) / f64::from(count) * length;
-        (0..count)
-            .map(|i| Between::of((place(i) + (side - length) / 2.0) / side, cells))
-            .collect()
+        (0..count).map(|i| Between::of((place(i) + (side - length) / 2.0) / side, cells)).collect()
     };
     let columns = along(width, size[0], map.width);
     let rows = along(height, size[1], map.height);

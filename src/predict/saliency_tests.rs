@@ -160,10 +160,8 @@ fn maps_find_what_decides_and_change_with_the_weights() {
         let on = |maps: &[Plane]| {
             mean(marked.iter().zip(maps).map(|(&row, map)| share_on_mark(map, mark(row), 8)))
         };
-        let chance = on(&vec![
-            Plane { width: SIZE, height: SIZE, pixels: vec![1.0; 1024] };
-            marked.len()
-        ]);
+        let chance =
+            on(&vec![Plane { width: SIZE, height: SIZE, pixels: vec![1.0; 1024] }; marked.len()]);
         assert!(on(&cams) > 0.75 && on(&occlusions) > 0.75, "{} {}", on(&cams), on(&occlusions));
         assert!(chance < 0.5, "{chance}");
         let agreement = |others: &[Plane]| {

@@ -282,17 +282,16 @@ mod tests {
     #[test]
     fn the_unsure_band_widens_by_the_calibration_error() {
         let of = |text: &str| Calibration::of(&serde_json::from_str(text).unwrap());
-        let none = Calibration {
-            unsure_below: 0.65,
-            calibration_error: None,
-            calibration_films: None,
-        };
+        let none =
+            Calibration { unsure_below: 0.65, calibration_error: None, calibration_films: None };
         for text in ["null", "{}", r#"{"cross_validated": {"ece": -1, "n": 3}}"#] {
             assert_eq!(of(text), none, "{text}");
         }
         let measured = of(r#"{"cross_validated": {"ece": 0.04, "n": 52}}"#);
         assert!((measured.unsure_below - 0.69).abs() < 1e-9);
         assert_eq!(measured.calibration_films, Some(52));
-        assert!((of(r#"{"cross_validated": {"ece": 0.7, "n": 2}}"#).unsure_below - 0.95).abs() < 1e-9);
+        assert!(
+            (of(r#"{"cross_validated": {"ece": 0.7, "n": 2}}"#).unsure_below - 0.95).abs() < 1e-9
+        );
     }
 }

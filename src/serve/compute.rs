@@ -45,7 +45,11 @@ impl Served {
     ///
     /// # Errors
     /// Fails if it cannot be loaded or does not classify.
-    pub fn load(name: &str, folder: &Path, device: &crate::device::Compute) -> anyhow::Result<Self> {
+    pub fn load(
+        name: &str,
+        folder: &Path,
+        device: &crate::device::Compute,
+    ) -> anyhow::Result<Self> {
         let predictor = Predictor::load(folder, &device.device)?;
         Self::new(name.to_owned(), predictor).map_err(anyhow::Error::msg)
     }
@@ -95,8 +99,10 @@ impl Inbox {
     pub fn compute(&self, models: &[Served]) {
         while let Ok(first) = self.0.recv() {
             let waiting = self.0.try_iter().take(BATCH - 1);
-            let jobs: Vec<Job> =
-                std::iter::once(first).chain(waiting).filter(|job| !job.reply.is_closed()).collect();
+            let jobs: Vec<Job> = std::iter::once(first)
+                .chain(waiting)
+                .filter(|job| !job.reply.is_closed())
+                .collect();
             // Films of which maps are wanted take longer; the others do not wait for them.
             let (plain, explained): (Vec<Job>, Vec<Job>) =
                 jobs.into_iter().partition(|job| !job.wanted.saliency);
@@ -166,7 +172,6 @@ fn of_films(
     let embed = || predictor.embed(store, &rows, &mut |_| Flow::Continue);
     let embeddings: Option<Embeddings> = wanted.embedding.then(embed).transpose()?;
     let row = |row: usize| embeddings.as_ref().map(|embeddings| embeddings.row(row).to_vec());
-    let with_embedding =
-        |(place, explained)| Computed { explained, embedding: row(place) };
+    let with_embedding = |(place, explained)| Computed { explained, embedding: row(place) };
     Ok(explained.into_iter().enumerate().map(with_embedding).collect())
 }

@@ -52,7 +52,9 @@ impl ApiError {
             DecodeError::Empty { .. } | DecodeError::Truncated { .. } => {
                 "copy the film again from its source and send that"
             }
-            DecodeError::TooLarge { .. } => "make the film smaller; the network sees far fewer pixels",
+            DecodeError::TooLarge { .. } => {
+                "make the film smaller; the network sees far fewer pixels"
+            }
             DecodeError::Damaged { .. } => "open the film in another program and save it as PNG",
             _ => "send a chest X-ray in one of the formats that are read",
         };
@@ -70,8 +72,10 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status;
         let mut response = (status, Json(self)).into_response();
-        let again = (status == StatusCode::SERVICE_UNAVAILABLE).then_some((header::RETRY_AFTER, RETRY_AFTER));
-        let token = (status == StatusCode::UNAUTHORIZED).then_some((header::WWW_AUTHENTICATE, "Bearer"));
+        let again = (status == StatusCode::SERVICE_UNAVAILABLE)
+            .then_some((header::RETRY_AFTER, RETRY_AFTER));
+        let token =
+            (status == StatusCode::UNAUTHORIZED).then_some((header::WWW_AUTHENTICATE, "Bearer"));
         for (name, value) in again.into_iter().chain(token) {
             response.headers_mut().insert(name, header::HeaderValue::from_static(value));
         }

@@ -77,7 +77,8 @@ fn names_this_machine(headers: &HeaderMap, uri: &Uri) -> bool {
 }
 
 /// The page runs what it came with and nothing else, is shown in no other site's frame, and tells no other site of itself.
-const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str =
+    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Adds what browsers are told to every answer.
 pub(super) async fn add_headers(request: Request, next: Next) -> Response {
@@ -109,10 +110,14 @@ mod tests {
             headers.insert(header::HOST, host.parse().unwrap());
             names_this_machine(&headers, &Uri::from_static("/"))
         };
-        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:1", "[::1]:8080", "[::1]"] {
+        for host in
+            ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:1", "[::1]:8080", "[::1]"]
+        {
             assert!(named(host), "{host}");
         }
-        for host in ["example.org", "localhost.example.org", "127.0.0.1.example.org:80", "10.0.0.1", ""] {
+        for host in
+            ["example.org", "localhost.example.org", "127.0.0.1.example.org:80", "10.0.0.1", ""]
+        {
             assert!(!named(host), "{host}");
         }
         assert!(!names_this_machine(&HeaderMap::new(), &Uri::from_static("/")));

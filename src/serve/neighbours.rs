@@ -75,7 +75,9 @@ impl Neighbours {
 
     /// Returns the films most like an embedding, the most alike first; none for one of another length.
     pub(super) fn of(&self, embedding: Vec<f32>) -> Vec<Neighbour> {
-        let Ok(query) = Embeddings::new(self.directions.dim(), embedding) else { return Vec::new() };
+        let Ok(query) = Embeddings::new(self.directions.dim(), embedding) else {
+            return Vec::new();
+        };
         let query = self.scale.apply(&query).normalised();
         let found = nearest(&self.directions, &query, COUNT, false);
         let neighbour = |place: usize| {

@@ -48,7 +48,8 @@ pub(super) async fn sample(Path(name): Path<String>) -> Response {
     let film = number.and_then(|number| number.checked_sub(1)).and_then(|at| SAMPLES.get(at));
     let Some(&film) = film else {
         let error = format!("there are samples 1 to {}", SAMPLES.len());
-        return ApiError::new(StatusCode::NOT_FOUND, error, "ask for /samples/1.jpg").into_response();
+        return ApiError::new(StatusCode::NOT_FOUND, error, "ask for /samples/1.jpg")
+            .into_response();
     };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("image/jpeg")),

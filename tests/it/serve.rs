@@ -183,8 +183,8 @@ fn a_film_is_classified_by_both_models() {
     let mut said = Vec::new();
     for (prediction, name) in answer["predictions"].as_array().unwrap().iter().zip(["one", "two"]) {
         assert_eq!(prediction["model"], name);
-        let [normal, pneumonia] =
-            ["normal", "pneumonia"].map(|class| prediction["probabilities"][class].as_f64().unwrap());
+        let [normal, pneumonia] = ["normal", "pneumonia"]
+            .map(|class| prediction["probabilities"][class].as_f64().unwrap());
         assert!((normal + pneumonia - 1.0).abs() < 1e-5);
         let class = if normal > pneumonia { "normal" } else { "pneumonia" };
         assert_eq!(prediction["class"], class);
@@ -248,7 +248,8 @@ fn films_sent_together_are_answered_as_alone() {
             .collect();
         for (task, alone) in tasks.into_iter().zip(alone) {
             let together: Value = serde_json::from_slice(&task.await.unwrap()).unwrap();
-            let pairs = alone.as_array().unwrap().iter().zip(together["predictions"].as_array().unwrap());
+            let pairs =
+                alone.as_array().unwrap().iter().zip(together["predictions"].as_array().unwrap());
             for (alone, together) in pairs {
                 let [alone, together] = [alone, together]
                     .map(|prediction| prediction["probabilities"]["normal"].as_f64().unwrap());
@@ -297,7 +298,9 @@ fn every_answer_carries_the_headers_that_browsers_need() {
         for path in ["/", "/page.js", "/healthz", "/metrics", "/api/models", "/nothing"] {
             let headers = desk.get(path).await.headers;
             let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
-            assert!(policy.contains("default-src 'self'") && policy.contains("frame-ancestors 'none'"));
+            assert!(
+                policy.contains("default-src 'self'") && policy.contains("frame-ancestors 'none'")
+            );
             assert!(!policy.contains("unsafe"));
             assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
             assert_eq!(headers[header::REFERRER_POLICY], "no-referrer");
@@ -316,7 +319,10 @@ fn health_and_figures_tell_how_the_server_does() {
         desk.predict(b"no film").await;
         desk.get("/some/other/path").await;
         let figures = desk.get("/metrics").await;
-        assert_eq!(figures.headers[header::CONTENT_TYPE], "text/plain; version=0.0.4; charset=utf-8");
+        assert_eq!(
+            figures.headers[header::CONTENT_TYPE],
+            "text/plain; version=0.0.4; charset=utf-8"
+        );
         let text = figures.text();
         for line in [
             "penumbra_requests_total{route=\"/api/predict\",status=\"200\"} 1",
@@ -352,8 +358,10 @@ fn the_description_is_of_this_server() {
             }
         }
         let schemas = &description["components"]["schemas"];
-        let prediction = desk.send(upload("/api/predict?saliency=true&preview=true", &png(2))).await;
-        for (answer, name) in [(prediction.json(), "Prediction"), (desk.get("/api/models").await.json(), "Models")]
+        let prediction =
+            desk.send(upload("/api/predict?saliency=true&preview=true", &png(2))).await;
+        for (answer, name) in
+            [(prediction.json(), "Prediction"), (desk.get("/api/models").await.json(), "Models")]
         {
             check(&schemas[name], &answer, schemas, name);
         }

@@ -10,8 +10,8 @@ use crate::cli::Answer;
 use crate::cli::stage_args::SupervisedArgs;
 use crate::config::Home;
 use crate::device::Compute;
-use crate::learn::supervised::{SupervisedConfig, supervised};
 use crate::learn::Setting;
+use crate::learn::supervised::{SupervisedConfig, supervised};
 
 /// Learns and saves the model under its name.
 ///

@@ -108,7 +108,9 @@ impl Method {
                 Learner::new(settings, |bench, bought, _| Ok(head(bench, bought)))
             }
             Self::Finetune => Learner::new(FinetuneConfig::standard(size, seed), fine_tuned),
-            Self::FinetuneSimclr => Learner::new(FinetuneConfig::simclr(size, 32, seed), fine_tuned),
+            Self::FinetuneSimclr => {
+                Learner::new(FinetuneConfig::simclr(size, 32, seed), fine_tuned)
+            }
             Self::Distill => Learner::new(
                 (FinetuneConfig::standard(size, seed), DistillConfig::standard(size, seed)),
                 distilled,

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use rand_core::Rng as _;
 use serde::{Serialize, Serializer};
 
-use super::methods::{Method, Learner};
+use super::methods::{Learner, Method};
 use super::parts::Parts;
 use crate::cli::simulate_args::SimulateArgs;
 use crate::query::Strategy;

@@ -26,9 +26,7 @@ fn png_head(width: u32, height: u32) -> Vec<u8> {
 /// CRC of ISO 3309, as PNG has it.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-            (crc >> 1) ^ (0xedb8_8320 * (crc & 1))
-        })
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))
     })
 }
 
@@ -177,7 +175,11 @@ fn a_token_is_asked_for_where_there_is_one() {
 #[test]
 fn without_a_token_only_own_names_are_answered() {
     let named = |host: &str| {
-        Request::builder().uri("/api/models").header(header::HOST, host).body(Body::empty()).unwrap()
+        Request::builder()
+            .uri("/api/models")
+            .header(header::HOST, host)
+            .body(Body::empty())
+            .unwrap()
     };
     block_on(async {
         let desk = Desk::new(settings());

@@ -83,7 +83,8 @@ fn the_program_answers_and_ends_when_it_is_asked_to() {
     let film = folder.path().join("film.png");
     penumbra::fsutil::write_atomic(&film, &png(1)).unwrap();
     let film = film.to_string_lossy();
-    let output = crate::cli::penumbra(folder.path(), &["predict", "--model", "tiny", "--json", &film]);
+    let output =
+        crate::cli::penumbra(folder.path(), &["predict", "--model", "tiny", "--json", &film]);
     let predicted: Value = serde_json::from_slice(&output.stdout).unwrap();
     for class in ["normal", "pneumonia"] {
         let [one, other] = [&said["predictions"][0], &predicted[0]]
