@@ -33,8 +33,17 @@ fn main() {
         bench_append();
     }
     #[cfg(feature = "gui")]
-    if wanted("paint") {
-        paint::bench_paint();
+    {
+        if wanted("paint") {
+            paint::bench_paint(paint::Films::Demo);
+        }
+        if wanted("paint-large") {
+            paint::bench_paint(paint::Films::Large);
+        }
+        if wanted("drag") {
+            paint::bench_render();
+            paint::bench_drag();
+        }
     }
 }
 
@@ -182,120 +191,5 @@ fn bench_append() {
 }
 
 #[cfg(feature = "gui")]
-mod paint {
-    use std::collections::BTreeMap;
-
-    use egui::Key;
-    use egui_kittest::Harness;
-    use penumbra::config::Home;
-    use penumbra::dataset::labels::read_labels;
-    use penumbra::device;
-    use penumbra::ui::app::{App, Background, Start};
-
-    use super::{Duration, Instant, black_box, demo, ms};
-
-    /// Label key to the next film laid out and triangulated, while fine-tuning and distillation run; what a graphics
-    /// driver adds is not in it. Peer: the same with nothing in the background.
-    pub fn bench_paint() {
-        let busy = run(true);
-        let idle = run(false);
-        for (name, times, share) in
-            [("while learning", &busy.0, busy.1), ("at rest", &idle.0, idle.1)]
-        {
-            println!(
-                "label key to next film, {name}: p50 {:.1} ms, p95 {:.1} ms, p99 {:.1} ms  (n = {}, {:.0} % of them \
-                 while a model learnt)",
-                ms(quantile(times, 0.5)),
-                ms(quantile(times, 0.95)),
-                ms(quantile(times, 0.99)),
-                times.len(),
-                100.0 * share
-            );
-        }
-        let ratio = quantile(&busy.0, 0.95).as_secs_f64() / quantile(&idle.0, 0.95).as_secs_f64();
-        println!("label key to next film: p95 while learning is {ratio:.2} times that at rest");
-    }
-
-    fn quantile(times: &[Duration], share: f64) -> Duration {
-        let mut sorted = times.to_vec();
-        sorted.sort_unstable();
-        sorted[((share * sorted.len() as f64).ceil() as usize).clamp(1, sorted.len()) - 1]
-    }
-
-    /// Labels 200 demo films as their labels file says; returns the times and the share spent while a model learnt.
-    fn run(learning: bool) -> (Vec<Duration>, f64) {
-        let folder = tempfile::tempdir().unwrap();
-        let home = Home::find(Some(folder.path()));
-        let background = if learning {
-            Background::Learning {
-                compute: device::cpu(),
-                base_model: "demo".to_owned(),
-                learn_every: 10,
-            }
-        } else {
-            Background::Off
-        };
-        let answers: BTreeMap<String, Key> = read_labels(&demo("pool/labels.csv"))
-            .unwrap()
-            .into_iter()
-            .map(|row| (row.file, if row.label == "normal" { Key::J } else { Key::K }))
-            .collect();
-        let mut harness = Harness::builder()
-            .with_size(egui::Vec2::new(1280.0, 800.0))
-            .build_eframe(|context| App::new(&context.egui_ctx, home, Start::Demo, background));
-        step_until(&mut harness, Duration::from_mins(1), ready);
-        if learning {
-            let ranked = |app: &App| {
-                app.reading().is_some_and(|reading| reading.learning.ranked_in.is_some())
-            };
-            step_until(&mut harness, Duration::from_mins(2), ranked);
-        }
-        let mut times = Vec::new();
-        let mut while_learning = 0;
-        for _ in 0..200 {
-            let reading = harness.state().reading().unwrap();
-            let row = reading.row().unwrap();
-            let key = answers[&reading.workspace.films[row].file];
-            let learns = reading.engine.as_ref().is_some_and(|engine| engine.progress().is_some());
-            while_learning += usize::from(learns);
-            let started = Instant::now();
-            harness.key_press(key);
-            loop {
-                harness.step();
-                let app = harness.state();
-                if app.reading().is_some_and(|reading| reading.row() != Some(row)) && ready(app) {
-                    break;
-                }
-                assert!(started.elapsed() < Duration::from_secs(20), "the next film never came");
-            }
-            let output = harness.output();
-            black_box(harness.ctx.tessellate(output.shapes.clone(), 1.0));
-            times.push(started.elapsed());
-            // A quick reader: four films a second.
-            let until = Instant::now() + Duration::from_millis(250);
-            step_until(&mut harness, Duration::from_secs(20), |app| {
-                Instant::now() > until && saved(app)
-            });
-        }
-        (times, while_learning as f64 / 200.0)
-    }
-
-    fn ready(app: &App) -> bool {
-        app.reading().is_some_and(|reading| {
-            reading.row().is_some_and(|row| reading.film_view.is_prepared(row))
-        })
-    }
-
-    fn saved(app: &App) -> bool {
-        app.reading().is_some_and(|reading| reading.workspace.session.ready())
-    }
-
-    fn step_until(harness: &mut Harness<'_, App>, limit: Duration, so: impl Fn(&App) -> bool) {
-        let started = Instant::now();
-        while !so(harness.state()) {
-            assert!(started.elapsed() < limit, "waited in vain");
-            std::thread::sleep(Duration::from_millis(5));
-            harness.step();
-        }
-    }
-}
+#[path = "paint.rs"]
+mod paint;

@@ -1,4 +1,8 @@
-//! Where Penumbra keeps its sessions and models.
+//! Where Penumbra keeps its sessions, models and settings.
+
+mod settings;
+
+pub use self::settings::{DragDown, NextFilm, Profile, Settings, Wheel};
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -43,6 +47,11 @@ impl Home {
     /// Returns the folder itself.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Returns the file of the reader's settings.
+    pub fn settings(&self) -> PathBuf {
+        self.root.join("settings.json")
     }
 
     /// Returns the folder of labelling sessions.

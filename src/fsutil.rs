@@ -62,6 +62,28 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
     sync_dir(&parent)
 }
 
+/// Makes a file that its owner alone may read, unless there is one already, which then stays as it is.
+///
+/// # Errors
+/// When the folder cannot be made or written to.
+pub fn create_private(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
+    let (parent, _) = split(path)?;
+    create_dirs(&parent)?;
+    // tempfile's default lets the owner alone read.
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".tmp-")
+        .tempfile_in(&parent)
+        .map_err(failed("make a temporary file in", &parent))?;
+    temporary.write_all(bytes).map_err(failed("write the file", path))?;
+    temporary.as_file().sync_all().map_err(failed("write the file to the disk", path))?;
+    match temporary.persist_noclobber(path) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(failed("make the file", path)(error.error))
+        }
+        _ => sync_dir(&parent),
+    }
+}
+
 /// Makes a folder's entries durable: names made, renamed or removed in it survive a power cut.
 ///
 /// Does nothing where the operating system cannot open a folder, as on Windows.

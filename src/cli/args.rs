@@ -71,6 +71,8 @@ pub enum Command {
     Embed(EmbedArgs),
     /// Classify films, and draw what speaks for each answer
     Predict(PredictArgs),
+    /// Write a film as the window shows it, as 8-bit grey PNG of its own size
+    Render(RenderArgs),
     /// Serve a page in the browser that classifies films, and its JSON API
     Serve(ServeArgs),
     /// Measure a classifier on labelled films
@@ -122,6 +124,29 @@ pub struct LabelArgs {
     /// New labels after which models are trained in the background; 0 for only when asked
     #[arg(long, default_value_t = LABELS_PER_LEARNING)]
     pub learn_every: usize,
+}
+
+/// Arguments of `render`.
+#[derive(Debug, clap::Args)]
+pub struct RenderArgs {
+    /// Film to show
+    pub file: PathBuf,
+    /// Picture to write
+    #[arg(long, value_name = "PNG")]
+    pub out: PathBuf,
+    /// Centre and width of the window, in the file's own units [default: the file's VOI LUT or window, else percentiles]
+    #[arg(long, value_name = "C,W", value_parser = window, allow_hyphen_values = true)]
+    pub window: Option<(f64, f64)>,
+}
+
+fn window(text: &str) -> Result<(f64, f64), String> {
+    let (centre, width) = text.split_once(',').ok_or("give centre and width, as in 2048,4096")?;
+    match (centre.trim().parse::<f64>(), width.trim().parse::<f64>()) {
+        (Ok(centre), Ok(width)) if centre.is_finite() && width.is_finite() && width >= 1.0 => {
+            Ok((centre, width))
+        }
+        _ => Err("centre and width are numbers, the width at least 1".to_owned()),
+    }
 }
 
 /// Arguments of `doctor`.

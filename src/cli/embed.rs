@@ -27,7 +27,7 @@ pub fn run(
     if args.out.extension().is_none_or(|extension| extension != "npy") {
         bail!("features are written as .npy: {}", args.out.display());
     }
-    let films = Films::find(&args.films)?;
+    let films = Films::find(home, &args.films)?;
     let predictor = Predictor::load(&home.model(&args.model), &compute.device)?;
     let store = films.load(source_preprocess(predictor.card.preprocess), threads)?;
     let rows: Vec<usize> = (0..store.len()).collect();

@@ -21,7 +21,7 @@ pub fn run(
     compute: &Compute,
     threads: usize,
 ) -> anyhow::Result<Answer> {
-    let films = Films::find(&args.films)?;
+    let films = Films::find(home, &args.films)?;
     let predictor = Predictor::load(&home.model(&args.model), &compute.device)?;
     let classes = &predictor.card.classes;
     if films.classes.is_empty() {

@@ -1,17 +1,18 @@
 //! Films that a command works on: found on disk or listed in a labels file.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::FilmsArgs;
-use crate::dataset::labels::read_labels;
+use crate::config::Home;
+use crate::dataset::labels::{LabelRow, read_labels};
 use crate::dataset::planes::PlaneStore;
 use crate::dataset::{Flow, PatientRule, scan};
-use crate::imaging::Preprocess;
+use crate::imaging::{self, Preprocess};
 use crate::learn::metrics::positive_class;
 
 /// Films in a fixed order, with what is known of them.
@@ -34,10 +35,11 @@ impl Films {
     ///
     /// # Errors
     /// Fails if the folder or the labels file cannot be read, or if nothing is left.
-    pub fn find(args: &FilmsArgs) -> anyhow::Result<Self> {
+    pub fn find(home: &Home, args: &FilmsArgs) -> anyhow::Result<Self> {
+        let rule = PatientRule::default().with_home(home.root());
         let mut films = match &args.labels {
-            Some(labels) => Self::listed(args, labels)?,
-            None => Self::scanned(args)?,
+            Some(labels) => Self::listed(args, labels, &rule)?,
+            None => Self::scanned(args, &rule)?,
         };
         let limit = args.limit.unwrap_or(usize::MAX);
         films.files.truncate(limit);
@@ -49,8 +51,7 @@ impl Films {
         Ok(films)
     }
 
-    fn listed(args: &FilmsArgs, labels: &std::path::Path) -> anyhow::Result<Self> {
-        let rule = PatientRule::default();
+    fn listed(args: &FilmsArgs, labels: &Path, rule: &PatientRule) -> anyhow::Result<Self> {
         let mut rows = read_labels(labels)?;
         let names: BTreeSet<String> = rows.iter().map(|row| row.label.clone()).collect();
         let classes: Vec<String> = names.into_iter().collect();
@@ -67,16 +68,16 @@ impl Films {
             labels: rows.iter().map(|row| label(&row.label)).collect::<anyhow::Result<_>>()?,
             patients: rows
                 .iter()
-                .map(|row| row.patient.clone().unwrap_or_else(|| rule.patient(&row.file)))
-                .collect(),
+                .map(|row| patient_of(row, &args.images, rule))
+                .collect::<anyhow::Result<_>>()?,
             files: rows.into_iter().map(|row| row.file).collect(),
             classes,
         })
     }
 
-    fn scanned(args: &FilmsArgs) -> anyhow::Result<Self> {
+    fn scanned(args: &FilmsArgs, rule: &PatientRule) -> anyhow::Result<Self> {
         let bar = bar("indexing films");
-        let found = scan(&args.images, &PatientRule::default(), &|done, total| {
+        let found = scan(&args.images, rule, &|done, total| {
             progress(&bar, done, total);
         })?;
         bar.finish_and_clear();
@@ -129,6 +130,17 @@ impl Films {
     /// Index of the class that figures are about.
     pub fn positive(&self) -> usize {
         positive_class(&self.classes)
+    }
+}
+
+/// Returns the patient of a film as the labels file gives it, else as the film or its name does.
+///
+/// # Errors
+/// Fails if the key that patients are hashed with cannot be used.
+pub fn patient_of(row: &LabelRow, images: &Path, rule: &PatientRule) -> anyhow::Result<String> {
+    match &row.patient {
+        Some(patient) => Ok(patient.clone()),
+        None => Ok(rule.group(&row.file, imaging::patient(&images.join(&row.file)).as_ref())?),
     }
 }
 

@@ -32,6 +32,9 @@ pub fn run(home: &Home, args: &ImportArgs) -> anyhow::Result<Answer> {
     for film in &scan.duplicates {
         println!("duplicate of {}: {}", film.of, film.file);
     }
+    for film in scan.films.iter().filter(|film| film.burned_in) {
+        println!("text burned in: {}", film.file);
+    }
     let patients: std::collections::BTreeSet<&str> =
         scan.films.iter().map(|film| film.patient.as_str()).collect();
     println!(

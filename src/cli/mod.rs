@@ -17,6 +17,7 @@ mod model;
 mod predict;
 mod pretrain;
 mod recipe_args;
+mod render;
 mod serve;
 mod serve_args;
 mod simulate;
@@ -125,6 +126,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
                 simulate::run(&home, &simulate, compute, threads)
             })
         }
+        Some(Command::Render(render)) => render::run(&render),
         Some(Command::Export(export)) => export::run(&home, &export),
         Some(Command::Model(model)) => model::run(&home, &model),
         Some(Command::Verify(verify)) => verify::run(&home, &verify),

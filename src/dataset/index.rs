@@ -69,6 +69,7 @@ mod tests {
             bits: 16,
             bytes: 9,
             patient,
+            burned_in: name == "ü",
         }
     }
 

@@ -8,11 +8,13 @@ pub mod batches;
 pub mod index;
 pub mod labels;
 mod patient;
+mod patient_key;
 pub mod planes;
 mod scan;
 pub mod splits;
 
 pub use patient::{InvalidPatientRule, PatientRule};
+pub use patient_key::PatientKey;
 pub use scan::{Duplicate, FilmRecord, Refused, Scan, ScanError, scan};
 
 /// Whether long work goes on; who asked for it is asked between its steps.

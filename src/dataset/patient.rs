@@ -1,6 +1,13 @@
-//! Which films are of one patient, read from their names: a patient must never stand on both sides of a split.
+//! Which films are of one patient, read from DICOM or from their names: a patient must never stand on both sides of a split.
+
+use std::path::Path;
+use std::sync::Arc;
 
 use regex::Regex;
+
+use super::PatientKey;
+use crate::fsutil::FsError;
+use crate::imaging::PatientId;
 
 /// Names that are known to carry the patient: a pattern over the path, and the prefix that keeps numberings apart.
 const KNOWN: [(&str, &str); 6] = [
@@ -25,6 +32,7 @@ const KNOWN: [(&str, &str); 6] = [
 pub struct PatientRule {
     given: Option<Regex>,
     known: Vec<(Regex, &'static str)>,
+    key: Option<Arc<PatientKey>>,
 }
 
 /// A pattern for patients that cannot be used.
@@ -49,7 +57,7 @@ pub enum InvalidPatientRule {
 impl Default for PatientRule {
     fn default() -> Self {
         let compile = |(pattern, prefix)| Regex::new(pattern).ok().map(|pattern| (pattern, prefix));
-        Self { given: None, known: KNOWN.into_iter().filter_map(compile).collect() }
+        Self { given: None, known: KNOWN.into_iter().filter_map(compile).collect(), key: None }
     }
 }
 
@@ -68,10 +76,29 @@ impl PatientRule {
         if given.captures_len() < 2 {
             return Err(InvalidPatientRule::NoGroup { pattern: pattern.to_owned() });
         }
-        Ok(Self { given: Some(given), known: Vec::new() })
+        Ok(Self { given: Some(given), known: Vec::new(), key: None })
     }
 
-    /// Returns the patient of a film; a film whose path says nothing is a patient of its own.
+    /// Groups DICOM films by the hash of the identifier that they hold, with the key of this home folder, unless a pattern
+    /// of the user's was given.
+    pub fn with_home(self, root: &Path) -> Self {
+        Self { key: Some(Arc::new(PatientKey::in_home(root))), ..self }
+    }
+
+    /// Returns the patient of a film whose file names this one; without one, or without a home folder, as [`patient`].
+    ///
+    /// [`patient`]: Self::patient
+    ///
+    /// # Errors
+    /// When the key cannot be read or made.
+    pub fn group(&self, file: &str, id: Option<&PatientId>) -> Result<String, FsError> {
+        match (id, &self.key) {
+            (Some(id), Some(key)) if self.given.is_none() => Ok(id.hashed(key.get()?)),
+            _ => Ok(self.patient(file)),
+        }
+    }
+
+    /// Returns the patient of a film by its path; a film whose path says nothing is a patient of its own.
     pub fn patient(&self, file: &str) -> String {
         let without_extension = match file.rsplit_once('.') {
             Some((before, extension)) if !before.is_empty() && !extension.contains('/') => before,

@@ -33,8 +33,11 @@ pub struct FilmRecord {
     pub bits: u8,
     /// Size of the file.
     pub bytes: u64,
-    /// The patient, as far as the name tells.
+    /// The patient, as far as the file or its name tells; never an identifier that a file holds.
     pub patient: String,
+    /// Whether the file says that text is burned into the picture.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub burned_in: bool,
 }
 
 /// A file with the bytes of another.
@@ -227,7 +230,10 @@ fn examine(root: &Path, file: &str, rule: &PatientRule) -> Result<FilmRecord, Re
     let refuse =
         |error: imaging::DecodeError| Refused { file: file.to_owned(), reason: error.reason() };
     let bytes = imaging::read_limited(&path).map_err(refuse)?;
-    let film = imaging::decode_bytes(&bytes, &path).map_err(refuse)?;
+    let (film, id) = imaging::decode_with_patient(&bytes, &path).map_err(refuse)?;
+    let patient = rule
+        .group(file, id.as_ref())
+        .map_err(|error| Refused { file: file.to_owned(), reason: error.to_string() })?;
     Ok(FilmRecord {
         id: FilmId::of(&bytes),
         file: file.to_owned(),
@@ -235,6 +241,7 @@ fn examine(root: &Path, file: &str, rule: &PatientRule) -> Result<FilmRecord, Re
         height: film.height,
         bits: film.bits,
         bytes: bytes.len() as u64,
-        patient: rule.patient(file),
+        patient,
+        burned_in: film.about.burned_in,
     })
 }

@@ -69,6 +69,7 @@ pub fn create(
     }
     let rule =
         new.patient_rule.as_deref().map_or_else(|| Ok(PatientRule::default()), PatientRule::new)?;
+    let rule = rule.with_home(home.root());
     let images = absolute(&new.images)?;
     let found = scan(&images, &rule, progress)?;
     if found.films.is_empty() {

@@ -1,6 +1,7 @@
 //! Decoding: image files of 8 or 16 bits a channel to grey films, refusing what is broken, foreign or too large.
 
-use std::io::{self, Cursor};
+use std::fs::File;
+use std::io::{self, Cursor, Read as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use image::{
     Limits,
 };
 
-use super::Film;
+use super::{About, Film, PatientId, dicom};
 
 /// The most pixels of a film that is decoded.
 pub const MAX_PIXELS: u64 = 100_000_000;
@@ -37,14 +38,16 @@ pub enum DecodeError {
         path: PathBuf,
     },
     /// The content is none of the formats that are read.
-    #[error("not a PNG, JPEG, TIFF, BMP or WebP image: {}", path.display())]
+    #[error("not a DICOM, PNG, JPEG, TIFF, BMP or WebP image: {}", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
     },
-    /// The content is a DICOM file.
-    #[error("DICOM files are not read; export the film as PNG or TIFF: {}", path.display())]
-    Dicom {
+    /// The content is a DICOM file without a radiograph.
+    #[error("a DICOM file without a film ({what}): {}", path.display())]
+    NotAFilm {
+        /// What it holds.
+        what: String,
         /// The file.
         path: PathBuf,
     },
@@ -88,7 +91,7 @@ impl DecodeError {
         let (Self::Read { path, .. }
         | Self::Empty { path }
         | Self::Foreign { path }
-        | Self::Dicom { path }
+        | Self::NotAFilm { path, .. }
         | Self::TooLarge { path, .. }
         | Self::Unsupported { path, .. }
         | Self::Truncated { path }
@@ -116,15 +119,16 @@ pub(crate) fn read_limited(path: &Path) -> Result<Vec<u8>, DecodeError> {
     std::fs::read(path).map_err(unreadable)
 }
 
-/// Decodes a PNG, JPEG, TIFF, BMP or WebP file held in memory, recognised by its content; `path` is for messages.
+/// Decodes a film and says whose it is; see [`decode_bytes`].
 ///
-/// Grey values pass unchanged, and so does colour with equal channels; other colour becomes luma (ITU-R BT.709).
-/// Transparency is ignored, an orientation recorded in the file is applied, and of several pages the first is read.
+/// The patient is that of a DICOM file, if it names one.
 ///
 /// # Errors
-/// When the content is empty, foreign, cut short, damaged, of an unsupported kind, or decodes to more than
-/// [`MAX_PIXELS`] or [`MAX_DECODED_BYTES`]; sizes are checked before any pixel is decoded.
-pub fn decode_bytes(bytes: &[u8], path: &Path) -> Result<Film, DecodeError> {
+/// As [`decode_bytes`].
+pub fn decode_with_patient(
+    bytes: &[u8],
+    path: &Path,
+) -> Result<(Film, Option<PatientId>), DecodeError> {
     // A decoder that panics on hostile bytes must not take a thousand good films with it.
     catch_unwind(AssertUnwindSafe(|| decode_checked(bytes, path))).unwrap_or_else(|_| {
         Err(DecodeError::Damaged {
@@ -134,14 +138,44 @@ pub fn decode_bytes(bytes: &[u8], path: &Path) -> Result<Film, DecodeError> {
     })
 }
 
-fn decode_checked(bytes: &[u8], path: &Path) -> Result<Film, DecodeError> {
-    let owned = || path.to_path_buf();
+/// Reads the patient of a DICOM file without decoding its pixels; none for other files and where it cannot be read.
+pub fn patient(path: &Path) -> Option<PatientId> {
+    let mut head = Vec::new();
+    File::open(path).ok()?.take(132).read_to_end(&mut head).ok()?;
+    // Whether lengths fit is asked of the whole file.
+    if head.get(128..132) != Some(b"DICM") && !matches!(head.first(), Some(2 | 8)) {
+        return None;
+    }
+    let bytes = read_limited(path).ok()?;
+    catch_unwind(AssertUnwindSafe(|| dicom::patient(&bytes))).ok()?
+}
+
+/// Decodes a DICOM, PNG, JPEG, TIFF, BMP or WebP file held in memory, recognised by its content; `path` is for messages.
+///
+/// Of DICOM, radiographs are read: their values stay as they are stored, and what they look like is in [`Film::about`].
+/// Of the others
+/// grey values pass unchanged, and so does colour with equal channels; other colour becomes luma (ITU-R BT.709).
+/// Transparency is ignored, an orientation recorded in the file is applied, and of several pages the first is read.
+///
+/// # Errors
+/// When the content is empty, foreign, cut short, damaged, of an unsupported kind, or decodes to more than
+/// [`MAX_PIXELS`] or [`MAX_DECODED_BYTES`]; sizes are checked before any pixel is decoded.
+pub fn decode_bytes(bytes: &[u8], path: &Path) -> Result<Film, DecodeError> {
+    decode_with_patient(bytes, path).map(|(film, _)| film)
+}
+
+fn decode_checked(bytes: &[u8], path: &Path) -> Result<(Film, Option<PatientId>), DecodeError> {
     if bytes.is_empty() {
-        return Err(DecodeError::Empty { path: owned() });
+        return Err(DecodeError::Empty { path: path.to_path_buf() });
     }
-    if bytes.get(128..132) == Some(b"DICM") {
-        return Err(DecodeError::Dicom { path: owned() });
+    if dicom::recognise(bytes) {
+        return dicom::read(bytes, path);
     }
+    decode_image(bytes, path).map(|film| (film, None))
+}
+
+fn decode_image(bytes: &[u8], path: &Path) -> Result<Film, DecodeError> {
+    let owned = || path.to_path_buf();
     let format = image::guess_format(bytes).ok().filter(|format| {
         use ImageFormat::{Bmp, Jpeg, Png, Tiff, WebP};
         matches!(format, Png | Jpeg | Tiff | Bmp | WebP)
@@ -182,7 +216,7 @@ fn decode_checked(bytes: &[u8], path: &Path) -> Result<Film, DecodeError> {
         reason: format!("{color:?} pixels"),
         path: owned(),
     })?;
-    Ok(orient(Film { width, height, bits, values }, orientation))
+    Ok(orient(Film { width, height, bits, values, about: About::default() }, orientation))
 }
 
 /// Says whether the end of a file is there, for formats whose decoders do not tell that from other damage.
@@ -275,7 +309,7 @@ fn grey(color: ColorType, raw: &[u8]) -> Option<(u8, Vec<u16>)> {
 }
 
 /// Returns the brightness of a pixel, rounded: 0.2126 R + 0.7152 G + 0.0722 B (ITU-R BT.709), exact for equal channels.
-fn luma(channels: usize, channel: impl Fn(usize) -> u16) -> u16 {
+pub(super) fn luma(channels: usize, channel: impl Fn(usize) -> u16) -> u16 {
     if channels < 3 {
         return channel(0);
     }
@@ -288,9 +322,9 @@ fn orient(film: Film, orientation: Orientation) -> Film {
     if orientation == Orientation::NoTransforms {
         return film;
     }
-    let Film { width, height, bits, values } = film;
+    let Film { width, height, bits, values, about } = film;
     let Some(buffer) = ImageBuffer::from_raw(width, height, values) else {
-        return Film { width, height, bits, values: Vec::new() };
+        return Film { width, height, bits, values: Vec::new(), about };
     };
     let mut turned = DynamicImage::ImageLuma16(buffer);
     turned.apply_orientation(orientation);
@@ -299,6 +333,7 @@ fn orient(film: Film, orientation: Orientation) -> Film {
         height: turned.height(),
         bits,
         values: turned.into_luma16().into_raw(),
+        about,
     }
 }
 
@@ -330,10 +365,26 @@ mod tests {
 
     #[test]
     fn orientations_move_the_corner() {
-        let film = Film { width: 2, height: 1, bits: 16, values: vec![1, 60_000] };
+        let film = Film {
+            width: 2,
+            height: 1,
+            bits: 16,
+            values: vec![1, 60_000],
+            about: About::default(),
+        };
         let turned = orient(film, Orientation::Rotate90);
-        assert_eq!(turned, Film { width: 1, height: 2, bits: 16, values: vec![1, 60_000] });
-        let film = Film { width: 2, height: 1, bits: 8, values: vec![1, 2] };
+        assert_eq!(
+            turned,
+            Film {
+                width: 1,
+                height: 2,
+                bits: 16,
+                values: vec![1, 60_000],
+                about: About::default()
+            }
+        );
+        let film =
+            Film { width: 2, height: 1, bits: 8, values: vec![1, 2], about: About::default() };
         assert_eq!(orient(film, Orientation::FlipHorizontal).values, [2, 1]);
     }
 }

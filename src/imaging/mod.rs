@@ -1,26 +1,39 @@
 //! Pixels of one film on the CPU: decoding, window and level, preprocessing, augmentation. No threads, no tensors.
 
+use std::sync::Arc;
+
+mod about;
 mod augment;
+mod clahe;
 mod decode;
+mod dicom;
+mod display_table;
 mod fixed_view;
 mod hog;
 mod preprocess;
 mod rand_augment;
+mod view;
 mod window;
 
+pub use about::{About, NamedWindow, Spacing, VoiLut};
 pub use augment::Augment;
+pub use clahe::clahe;
 pub(crate) use decode::read_limited;
 pub use decode::{
     DecodeError, MAX_DECODED_BYTES, MAX_FILE_BYTES, MAX_PIXELS, decode, decode_bytes,
+    decode_with_patient, patient,
 };
+pub use dicom::PatientId;
+pub use display_table::DisplayTable;
 pub use fixed_view::FixedView;
 pub use hog::{HOG_EDGE, hog};
 pub use preprocess::{Fit, Preprocess, resize};
 pub use rand_augment::RandAugment;
-pub use window::{Window, render};
+pub use view::{View, render};
+pub use window::Window;
 
 /// A film as stored: grey values, row by row from the top left.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Film {
     /// Columns, at least 1.
     pub width: u32,
@@ -28,8 +41,10 @@ pub struct Film {
     pub height: u32,
     /// Bits of a stored value: 8 or 16.
     pub bits: u8,
-    /// `width * height` values, bright is high.
+    /// `width * height` values; bright is high unless [`About::inverted`].
     pub values: Vec<u16>,
+    /// What the file says beside the values.
+    pub about: About,
 }
 
 impl Film {
@@ -47,6 +62,15 @@ impl Film {
             .map(|bits| (1 << bits) - 1)
             .find(|&white| brightest <= white)
             .unwrap_or(u16::MAX)
+    }
+
+    /// Returns what is shown first: the file's VOI LUT, else its first window, else the percentile window.
+    pub fn default_view(&self) -> View {
+        if let Some(lut) = &self.about.voi_lut {
+            return View::Lut(Arc::clone(lut));
+        }
+        let window = self.about.windows.first().map(|named| named.window);
+        View::Window(window.unwrap_or_else(|| Window::percentile(self)))
     }
 }
 

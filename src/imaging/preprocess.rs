@@ -28,13 +28,13 @@ pub struct Preprocess {
 }
 
 impl Preprocess {
-    /// Makes the square plane of a film: 0 is black, 1 is [`Film::white`].
+    /// Makes the square plane of a film: 0 is black, 1 is white.
+    ///
+    /// White is [`Film::white`]; of a DICOM film, what its default view shows white, with its inversion, padding black.
+    /// A reader's own window is never seen.
     pub fn apply(&self, film: &Film) -> Plane {
         let size = self.size.max(1);
-        let white = u32::from(film.white());
-        let stretch =
-            |&value: &u16| U16::new(((u32::from(value) * 65535 + white / 2) / white) as u16);
-        let source: Vec<U16> = film.values.iter().map(stretch).collect();
+        let source = if film.about.dicom { shown(film) } else { stretched(film) };
         let (width, height) = (f64::from(film.width), f64::from(film.height));
         if self.fit == Fit::Crop {
             let side = width.min(height);
@@ -59,6 +59,25 @@ impl Preprocess {
         }
         Plane { width: size, height: size, pixels }
     }
+}
+
+/// Brightness of a film whose values are brightness already, up to its white.
+fn stretched(film: &Film) -> Vec<U16> {
+    let white = u32::from(film.white());
+    let stretch = |&value: &u16| U16::new(((u32::from(value) * 65535 + white / 2) / white) as u16);
+    film.values.iter().map(stretch).collect()
+}
+
+/// Brightness of a film at its default view.
+fn shown(film: &Film) -> Vec<U16> {
+    let view = film.default_view();
+    let brightness = |value: u16| {
+        let brightness = (view.brightness(value) * 65535.0).round() as u16;
+        let brightness = if film.about.inverted { 65535 - brightness } else { brightness };
+        U16::new(if film.about.is_padding(value) { 0 } else { brightness })
+    };
+    let table: Vec<U16> = (0..=u16::MAX).map(brightness).collect();
+    film.values.iter().map(|&value| table[usize::from(value)]).collect()
 }
 
 /// Resizes a plane to `size` squared, antialiased; a plane of that size already is returned as it is.
@@ -91,6 +110,7 @@ fn convolve(source: &[U16], from: (u32, u32), crop: [f64; 4], to: (u32, u32)) ->
 
 #[cfg(test)]
 mod tests {
+    use super::super::About;
     use super::*;
 
     fn film(width: u32, height: u32, value: impl Fn(u32, u32) -> u16) -> Film {
@@ -98,7 +118,7 @@ mod tests {
             .flat_map(|y| (0..width).map(move |x| (x, y)))
             .map(|(x, y)| value(x, y))
             .collect();
-        Film { width, height, bits: 8, values }
+        Film { width, height, bits: 8, values, about: About::default() }
     }
 
     #[test]
@@ -143,7 +163,13 @@ mod tests {
 
     #[test]
     fn twelve_bits_in_sixteen_reach_white() {
-        let film = Film { width: 2, height: 2, bits: 16, values: vec![4095, 0, 0, 2048] };
+        let film = Film {
+            width: 2,
+            height: 2,
+            bits: 16,
+            values: vec![4095, 0, 0, 2048],
+            about: About::default(),
+        };
         let plane = Preprocess { size: 2, fit: Fit::Pad }.apply(&film);
         assert_eq!(plane.pixels[0], 1.0);
         assert!((plane.pixels[3] - 0.5001).abs() < 1e-4);

@@ -17,13 +17,27 @@ impl Window {
         Self::spanning(0, film.white())
     }
 
-    /// Spans the film's values from the 0.5th to the 99.5th percentile, so that markers and borders weigh little.
+    /// Spans the film's values from the 0.5th to the 99.5th percentile, so that markers and borders weigh little; padding
+    /// is left out.
     pub fn percentile(film: &Film) -> Self {
+        Self::percentile_within(film, [0, 0, film.width as usize, film.height as usize])
+    }
+
+    /// The same for the values in a part of the film that starts at `x`, `y` and is `width` by `height`.
+    ///
+    /// # Panics
+    /// If the part reaches beyond the film.
+    pub fn percentile_within(film: &Film, [x, y, width, height]: [usize; 4]) -> Self {
         let mut histogram = vec![0u64; 1 << 16];
-        for &value in &film.values {
-            histogram[usize::from(value)] += 1;
+        for row in film.values.chunks_exact(film.width as usize).skip(y).take(height) {
+            for &value in &row[x..x + width] {
+                histogram[usize::from(value)] += 1;
+            }
         }
-        let tail = film.values.len() as f64 * 0.005;
+        if let Some((first, last)) = film.about.padding.filter(|(first, last)| first <= last) {
+            histogram[usize::from(first)..=usize::from(last)].fill(0);
+        }
+        let tail = histogram.iter().sum::<u64>() as f64 * 0.005;
         let low = first_beyond(0..=u16::MAX, &histogram, tail);
         let high = first_beyond((0..=u16::MAX).rev(), &histogram, tail);
         Self::spanning(low.unwrap_or(0), high.unwrap_or(u16::MAX))
@@ -37,14 +51,19 @@ impl Window {
 
     /// Maps a stored value to `0..=255` by the linear function of DICOM PS3.3 C.11.2.1.2.1.
     pub fn map(&self, value: u16) -> u8 {
+        (self.brightness(value) * 255.0).round() as u8
+    }
+
+    /// Maps a stored value to 0, black, to 1, white, by the same function.
+    pub fn brightness(&self, value: u16) -> f64 {
         let (value, centre) = (f64::from(value), f64::from(self.centre) - 0.5);
         let span = (f64::from(self.width) - 1.0).max(0.0);
         if value <= centre - span / 2.0 {
-            0
+            0.0
         } else if value > centre + span / 2.0 {
-            255
+            1.0
         } else {
-            (((value - centre) / span + 0.5) * 255.0).round() as u8
+            (value - centre) / span + 0.5
         }
     }
 }
@@ -62,25 +81,13 @@ fn first_beyond(
     })
 }
 
-/// Renders a film as 8-bit grey of its own size into `out`, which is cleared first and keeps its memory.
-pub fn render(film: &Film, window: Window, invert: bool, out: &mut Vec<u8>) {
-    let mask = if invert { 255 } else { 0 };
-    let last = if film.bits <= 8 { 255 } else { u16::MAX };
-    let table: Vec<u8> = (0..=last).map(|value| window.map(value) ^ mask).collect();
-    out.clear();
-    if let Ok(table) = <&[u8; 1 << 16]>::try_from(table.as_slice()) {
-        out.extend(film.values.iter().map(|&value| table[usize::from(value)]));
-    } else {
-        out.extend(film.values.iter().map(|&value| table[usize::from(value.min(255))]));
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::{About, render};
     use super::*;
 
     fn film(bits: u8, values: Vec<u16>) -> Film {
-        Film { width: values.len() as u32, height: 1, bits, values }
+        Film { width: values.len() as u32, height: 1, bits, values, about: About::default() }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use image::{Rgb, RgbImage};
 
-use crate::imaging::{Film, Plane, Window, render};
+use crate::imaging::{Film, Plane, render};
 
 /// Colours of a map from 0 to 1, evenly spaced and linear between: five of Matplotlib's *inferno* (CC0), whose brightness
 /// rises throughout, so that it reads without colour vision too. The prediction page has the same.
@@ -13,7 +13,7 @@ const COLOURS: [[u8; 3]; 5] =
 /// one at 0 nothing.
 pub fn overlay(film: &Film, map: &Plane, opacity: f32) -> RgbImage {
     let mut grey = Vec::new();
-    render(film, Window::percentile(film), false, &mut grey);
+    render(film, film.default_view(), false, &mut grey);
     let pixels = grey.iter().zip(&map.pixels).flat_map(|(&grey, &heat)| blend(grey, heat, opacity));
     // Only a map of another size leaves the picture empty.
     RgbImage::from_raw(film.width, film.height, pixels.collect()).unwrap_or_default()
@@ -41,10 +41,12 @@ fn colour(heat: f32) -> Rgb<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::imaging::About;
 
     #[test]
     fn what_is_cold_shows_the_film_and_what_is_hot_the_colour() {
-        let film = Film { width: 3, height: 1, bits: 8, values: vec![0, 255, 255] };
+        let about = About::default();
+        let film = Film { width: 3, height: 1, bits: 8, values: vec![0, 255, 255], about };
         let map = Plane { width: 3, height: 1, pixels: vec![1.0, 0.0, 1.0] };
         let half = overlay(&film, &map, 0.5);
         assert_eq!(half.get_pixel(0, 0).0, [126, 128, 82]);

@@ -5,7 +5,8 @@ use super::head::Head;
 use crate::dataset::Flow;
 
 /// Penalties that are tried, for embeddings standardised to a mean variance of one.
-pub const L2_GRID: [f32; 6] = [1.0, 5.0, 25.0, 125.0, 625.0, 3125.0];
+pub const L2_GRID: [f32; 11] =
+    [1.0, 2.2, 5.0, 11.0, 25.0, 56.0, 125.0, 280.0, 625.0, 1400.0, 3125.0];
 
 /// Labels below which a comparison of penalties is noise.
 const FEWEST_LABELS: usize = 10;
@@ -20,7 +21,7 @@ pub struct Regularisation {
 impl Default for Regularisation {
     /// Starts at the stronger half of the grid: with a handful of labels a weak penalty is overconfident.
     fn default() -> Self {
-        Self { l2: L2_GRID[3], chosen_at: 0 }
+        Self { l2: L2_GRID[6], chosen_at: 0 }
     }
 }
 

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::App;
 use super::compute::plane;
 use super::error::ApiError;
-use crate::imaging::{Film, Plane, Window, decode_bytes, render};
+use crate::imaging::{Film, Plane, decode_bytes, render};
 
 /// Longest edge of a film as the page shows it, in pixels.
 const PREVIEW_EDGE: u32 = 640;
@@ -41,7 +41,7 @@ impl Preview {
     /// Shrinks a film to at most `edge` pixels; none if it cannot be encoded.
     pub fn of(film: &Film, edge: u32) -> Option<Self> {
         let mut grey = Vec::new();
-        render(film, Window::percentile(film), false, &mut grey);
+        render(film, film.default_view(), false, &mut grey);
         let mut grey = GrayImage::from_raw(film.width, film.height, grey)?;
         let longest = film.width.max(film.height);
         if longest > edge {

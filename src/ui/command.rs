@@ -1,9 +1,6 @@
-//! Every command of the reading room: its words and its key, from which buttons, keyboard and help sheet are made.
+//! Every command of the reading room: its words and its name, from which buttons, keys and help sheet are made.
 
-use std::collections::BTreeMap;
-
-use egui::Key;
-
+use super::film_view::{Preset, Tool};
 use crate::session::Class;
 
 /// A view of an opened session.
@@ -27,14 +24,44 @@ pub enum UiCommand {
     Later,
     /// Takes the last answer back.
     Undo,
+    /// Shows the film through a window by name.
+    Preset(Preset),
     /// Swaps black and white.
     ToggleInvert,
-    /// Goes back to the automatic window and fits the film.
-    ResetView,
-    /// Fits the film to the window.
+    /// Turns the film clockwise by 90°.
+    RotateRight,
+    /// Turns the film anticlockwise by 90°.
+    RotateLeft,
+    /// Swaps left and right.
+    FlipAcross,
+    /// Swaps top and bottom.
+    FlipDown,
+    /// Goes back to the film's own window.
+    ResetWindow,
+    /// Fits the film to the view: zoom and place are as at first.
     FitView,
+    /// Shows the film as at first: window, zoom, place, turns, no rulers.
+    ResetView,
     /// Shows one pixel of the film as one pixel of the screen.
     OneToOne,
+    /// Zooms in a step.
+    ZoomIn,
+    /// Zooms out a step.
+    ZoomOut,
+    /// Gives the left button a tool, or, if it has it, the window again.
+    Tool(Tool),
+    /// Shows or hides the magnifier; a key that is held shows it as long.
+    Magnifier,
+    /// Shows or hides the texts in the corners.
+    Overlay,
+    /// Ends or removes what was done last on the film: a ruler, a tool, the magnifier.
+    Clear,
+    /// Shows the last film equalised, or the film on screen again.
+    Equalise,
+    /// Shows the film after without an answer to this one.
+    NextFilm,
+    /// Goes back to the film that was shown before.
+    PreviousFilm,
     /// Hides everything but the film.
     HidePanels,
     /// Brings the panels back.
@@ -43,6 +70,8 @@ pub enum UiCommand {
     View(View),
     /// Opens the export dialog.
     Export,
+    /// Opens or closes the settings.
+    Settings,
     /// Opens or closes the help sheet.
     Help,
     /// Pauses background learning, or lets it go on.
@@ -58,25 +87,47 @@ pub enum UiCommand {
 }
 
 impl UiCommand {
-    /// Returns the commands that have a key, in the order of the help sheet, for a number of classes.
-    pub fn with_keys(classes: usize) -> Vec<Self> {
-        let labels = (0..classes).map(Self::Label);
-        let rest = [
-            Self::Uninterpretable,
-            Self::Later,
-            Self::Undo,
+    /// Returns the commands that can have keys, for a number of classes, in sections by what they are about.
+    pub fn sections(classes: usize) -> [(&'static str, Vec<Self>); 5] {
+        let answers = [Self::Uninterpretable, Self::Later, Self::Undo];
+        let display = vec![
             Self::ToggleInvert,
-            Self::ResetView,
+            Self::ResetWindow,
             Self::FitView,
             Self::OneToOne,
+            Self::ZoomIn,
+            Self::ZoomOut,
+            Self::RotateRight,
+            Self::RotateLeft,
+            Self::FlipAcross,
+            Self::FlipDown,
+            Self::ResetView,
+        ];
+        let tools = [Self::Magnifier, Self::Clear, Self::Overlay];
+        let program = vec![
+            Self::Equalise,
+            Self::NextFilm,
+            Self::PreviousFilm,
             Self::HidePanels,
             Self::ShowPanels,
             Self::View(View::Read),
             Self::View(View::Learn),
             Self::Export,
+            Self::Settings,
             Self::Help,
         ];
-        labels.chain(rest).collect()
+        [
+            ("Answers", (0..classes).map(Self::Label).chain(answers).collect()),
+            ("Window", Preset::ALL.map(Self::Preset).to_vec()),
+            ("Film", display),
+            ("Tools", Tool::ALL.map(Self::Tool).into_iter().chain(tools).collect()),
+            ("Program", program),
+        ]
+    }
+
+    /// Returns the commands that can have keys, for a number of classes.
+    pub fn with_keys(classes: usize) -> Vec<Self> {
+        Self::sections(classes).into_iter().flat_map(|(_, commands)| commands).collect()
     }
 
     /// Returns what the command is called.
@@ -85,18 +136,34 @@ impl UiCommand {
             Self::Label(index) => {
                 return classes.get(index).map_or_else(String::new, |class| sentence(&class.name));
             }
+            Self::Preset(preset) => return sentence(preset.name()),
+            Self::Tool(tool) => tool.name(),
             Self::Uninterpretable => "Uninterpretable",
             Self::Later => "Later",
             Self::Undo => "Undo",
             Self::ToggleInvert => "Invert",
-            Self::ResetView => "Reset window and zoom",
+            Self::RotateRight => "Rotate to the right",
+            Self::RotateLeft => "Rotate to the left",
+            Self::FlipAcross => "Mirror left to right",
+            Self::FlipDown => "Mirror top to bottom",
+            Self::ResetWindow => "Reset window",
             Self::FitView => "Fit film",
+            Self::ResetView => "Reset everything",
             Self::OneToOne => "Actual size",
+            Self::ZoomIn => "Zoom in",
+            Self::ZoomOut => "Zoom out",
+            Self::Magnifier => "Magnifier",
+            Self::Overlay => "Texts on the film",
+            Self::Clear => "Remove ruler or end tool",
+            Self::Equalise => "Last film equalised",
+            Self::NextFilm => "Look at the next film",
+            Self::PreviousFilm => "Back to the film before",
             Self::HidePanels => "Film only",
             Self::ShowPanels => "Show panels",
             Self::View(View::Read) => "Read",
             Self::View(View::Learn) => "Learn",
             Self::Export => "Export…",
+            Self::Settings => "Settings…",
             Self::Help => "Keys and mouse",
             Self::Pause(true) => "Pause",
             Self::Pause(false) => "Go on",
@@ -108,45 +175,69 @@ impl UiCommand {
         .to_owned()
     }
 
-    /// Returns the key of the command, if it has one.
-    pub fn key(self, classes: &[Class]) -> Option<Key> {
-        Some(match self {
-            Self::Label(index) => return classes.get(index).and_then(class_key),
-            Self::Uninterpretable => Key::Semicolon,
-            Self::Later => Key::N,
-            Self::Undo => Key::U,
-            Self::ToggleInvert => Key::I,
-            Self::ResetView => Key::R,
-            Self::FitView => Key::Num0,
-            Self::OneToOne => Key::O,
-            Self::HidePanels => Key::F,
-            Self::ShowPanels => Key::Tab,
-            Self::View(View::Read) => Key::Num1,
-            Self::View(View::Learn) => Key::Num2,
-            Self::Export => Key::E,
-            Self::Help => Key::Questionmark,
-            Self::Pause(_) | Self::Cancel | Self::TrainNow | Self::Strategy(_) | Self::Close => {
-                return None;
+    /// Returns the name under which the settings keep the command's keys, if it can have any.
+    pub fn id(self) -> Option<String> {
+        Some(
+            match self {
+                Self::Label(index) => return Some(format!("label-{}", index + 1)),
+                Self::Preset(preset) => match preset {
+                    Preset::Default => "window-default",
+                    Preset::Second => "window-second",
+                    Preset::Auto => "window-auto",
+                    Preset::Lung => "window-lung",
+                    Preset::Mediastinum => "window-mediastinum",
+                    Preset::Bone => "window-bone",
+                    Preset::Full => "window-full",
+                },
+                Self::Tool(tool) => match tool {
+                    Tool::Window => "tool-window",
+                    Tool::Move => "tool-move",
+                    Tool::Zoom => "tool-zoom",
+                    Tool::Ruler => "tool-ruler",
+                    Tool::Region => "tool-region",
+                },
+                Self::Uninterpretable => "uninterpretable",
+                Self::Later => "later",
+                Self::Undo => "undo",
+                Self::ToggleInvert => "invert",
+                Self::RotateRight => "rotate-right",
+                Self::RotateLeft => "rotate-left",
+                Self::FlipAcross => "mirror",
+                Self::FlipDown => "flip",
+                Self::ResetWindow => "reset-window",
+                Self::FitView => "fit",
+                Self::ResetView => "reset",
+                Self::OneToOne => "actual-size",
+                Self::ZoomIn => "zoom-in",
+                Self::ZoomOut => "zoom-out",
+                Self::Magnifier => "magnifier",
+                Self::Overlay => "overlay",
+                Self::Clear => "clear",
+                Self::Equalise => "equalise",
+                Self::NextFilm => "next-film",
+                Self::PreviousFilm => "previous-film",
+                Self::HidePanels => "film-only",
+                Self::ShowPanels => "show-panels",
+                Self::View(View::Read) => "read",
+                Self::View(View::Learn) => "learn",
+                Self::Export => "export",
+                Self::Settings => "settings",
+                Self::Help => "help",
+                Self::Pause(_)
+                | Self::Cancel
+                | Self::TrainNow
+                | Self::Strategy(_)
+                | Self::Close => {
+                    return None;
+                }
             }
-        })
+            .to_owned(),
+        )
     }
 
     /// Returns whether the command answers for the film on screen.
     pub const fn answers(self) -> bool {
         matches!(self, Self::Label(_) | Self::Uninterpretable | Self::Later)
-    }
-}
-
-/// Returns the key of a class as egui names it.
-pub fn class_key(class: &Class) -> Option<Key> {
-    Key::from_name(&class.key.to_string().to_uppercase())
-}
-
-/// Returns a key as a help sheet writes it.
-pub fn key_name(key: Key) -> &'static str {
-    match key {
-        Key::Tab => "Tab",
-        key => key.symbol_or_name(),
     }
 }
 
@@ -156,131 +247,22 @@ pub fn sentence(name: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// The names under which keys went down, by their place on the keyboard.
-///
-/// A "?" that is let go of after Shift is reported as released under another name. The window's toolkit counts held keys
-/// by name and would take every later "?" for one that repeats.
-#[derive(Debug, Default)]
-pub struct HeldKeys(BTreeMap<Key, Key>);
-
-impl HeldKeys {
-    /// Gives each key the name that it went down with until it is let go of.
-    pub fn rename(&mut self, events: &mut [egui::Event]) {
-        for event in events {
-            match event {
-                egui::Event::Key { key, physical_key: Some(place), pressed: true, .. } => {
-                    *key = *self.0.entry(*place).or_insert(*key);
-                }
-                egui::Event::Key { key, physical_key: Some(place), pressed: false, .. } => {
-                    *key = self.0.remove(place).unwrap_or(*key);
-                }
-                // What is let go of in another window is not reported.
-                egui::Event::WindowFocused(_) => self.0.clear(),
-                _ => {}
-            }
-        }
-    }
-}
-
-/// Collects the commands whose keys were pressed in this pass; a key that repeats because it is held counts once.
-///
-/// Keys are left to a text field that has the focus, and to shortcuts with Ctrl, Alt or Cmd, of which Ctrl+Z alone is ours.
-pub fn pressed(ctx: &egui::Context, classes: &[Class]) -> Vec<UiCommand> {
-    if ctx.text_edit_focused() {
-        return Vec::new();
-    }
-    let commands = UiCommand::with_keys(classes.len());
-    ctx.input(|input| {
-        let mut found = Vec::new();
-        for event in &input.events {
-            let egui::Event::Key { key, pressed: true, repeat: false, modifiers, .. } = *event
-            else {
-                continue;
-            };
-            if modifiers.command && key == Key::Z {
-                found.push(UiCommand::Undo);
-            } else if !modifiers.any() || (modifiers.shift_only() && needs_shift(key)) {
-                found.extend(
-                    commands.iter().copied().filter(|command| command.key(classes) == Some(key)),
-                );
-            }
-        }
-        found
-    })
-}
-
-/// Returns whether some keyboards have a key of ours only together with Shift: "?" on most, ";" on German, digits on
-/// French ones.
-const fn needs_shift(key: Key) -> bool {
-    matches!(key, Key::Questionmark | Key::Semicolon | Key::Num0 | Key::Num1 | Key::Num2)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
-    fn classes() -> Vec<Class> {
-        crate::session::Class::defaults()
-    }
-
     #[test]
-    fn no_two_commands_share_a_key() {
-        let classes = classes();
-        let commands = UiCommand::with_keys(classes.len());
-        for (place, command) in commands.iter().enumerate() {
-            let key = command.key(&classes);
-            assert!(key.is_some(), "{command:?} is on the help sheet but has no key");
-            for other in &commands[..place] {
-                assert_ne!(key, other.key(&classes), "{command:?} and {other:?} share a key");
-            }
-        }
-    }
-
-    #[test]
-    fn every_command_has_words_in_sentence_case() {
-        let classes = classes();
+    fn every_command_has_words_in_sentence_case_and_a_name_of_its_own() {
+        let classes = Class::defaults();
+        let mut names = BTreeSet::new();
         for command in UiCommand::with_keys(classes.len()) {
             let text = command.text(&classes);
             assert!(text.starts_with(char::is_uppercase), "{command:?} reads {text:?}");
             assert!(!text.ends_with('.'), "{text:?} ends with a full stop");
+            let name = command.id().unwrap_or_else(|| panic!("{command:?} has no name"));
+            assert!(names.insert(name), "{command:?} shares its name");
         }
-    }
-
-    #[test]
-    fn a_key_that_is_let_go_of_after_shift_works_again() {
-        let event = |key, pressed| egui::Event::Key {
-            key,
-            physical_key: Some(Key::Slash),
-            pressed,
-            repeat: false,
-            modifiers: if pressed { egui::Modifiers::SHIFT } else { egui::Modifiers::NONE },
-        };
-        let (down, up) = (event(Key::Questionmark, true), event(Key::Slash, false));
-        let (ctx, mut held) = (egui::Context::default(), HeldKeys::default());
-        let mut press = |mut events: Vec<egui::Event>| {
-            held.rename(&mut events);
-            let mut found = Vec::new();
-            let input = egui::RawInput { events, ..Default::default() };
-            _ = ctx.run_ui(input, |ui| found = pressed(ui.ctx(), &classes()));
-            found
-        };
-        assert_eq!(press(vec![down.clone()]), [UiCommand::Help]);
-        assert_eq!(press(vec![down.clone()]), [], "a held key counts once");
-        assert_eq!(press(vec![up]), []);
-        assert_eq!(press(vec![down.clone()]), [UiCommand::Help]);
-        let away = [false, true].map(egui::Event::WindowFocused).to_vec();
-        press(away);
-        assert_eq!(press(vec![event(Key::Slash, true)]), [], "a key let go of elsewhere stuck");
-    }
-
-    #[test]
-    fn keys_are_those_on_the_sheet_in_the_reading_room() {
-        let classes = classes();
-        let key = |command: UiCommand| command.key(&classes).map(key_name);
-        assert_eq!(key(UiCommand::Label(0)), Some("J"));
-        assert_eq!(key(UiCommand::Label(1)), Some("K"));
-        assert_eq!(key(UiCommand::Uninterpretable), Some(";"));
-        assert_eq!(key(UiCommand::Later), Some("N"));
-        assert_eq!(key(UiCommand::Help), Some("?"));
     }
 }

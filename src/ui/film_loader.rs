@@ -3,20 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex};
 
 use super::command::sentence;
-use crate::imaging::{self, Film, Window};
+use crate::imaging::{self, About, Film, View, Window};
 
 /// A decoded film with smaller copies of itself, ready to be drawn at any zoom.
 #[derive(Debug)]
 pub struct LoadedFilm {
     /// The film, then the film at 1/2, 1/4, … of its sides.
     pub levels: Vec<Film>,
-    /// The window that the film opens with.
+    /// What the film opens with.
+    pub first: View,
+    /// The window of its percentiles.
     pub auto: Window,
     /// The window that spans every value of the film.
     pub full: Window,
@@ -29,18 +31,28 @@ impl LoadedFilm {
     /// Makes the smaller copies and the windows of a film.
     pub fn new(film: Film) -> Self {
         let (auto, full) = (Window::percentile(&film), Window::full(&film));
+        // The percentiles once: they are what most films open with.
+        let given = film.about.voi_lut.is_some() || !film.about.windows.is_empty();
+        let first = if given { film.default_view() } else { View::Window(auto) };
         let mut levels = vec![film];
         while let Some(smaller) =
             levels.last().filter(|l| l.width.max(l.height) > Self::SMALLEST).map(halve)
         {
             levels.push(smaller);
         }
-        Self { levels, auto, full }
+        Self { levels, first, auto, full }
     }
 
     /// Returns width and height of the film in pixels.
     pub fn size(&self) -> [u32; 2] {
         self.levels.first().map_or([1, 1], |film| [film.width, film.height])
+    }
+
+    /// Returns what the file says beside the values.
+    pub fn about(&self) -> &About {
+        // There is a first level: the film itself.
+        static NOTHING: LazyLock<About> = LazyLock::new(About::default);
+        self.levels.first().map_or(&NOTHING, |film| &film.about)
     }
 
     fn bytes(&self) -> usize {
@@ -68,7 +80,13 @@ fn halve(film: &Film) -> Film {
             ((sum + 2) / 4) as u16
         }));
     }
-    Film { width: width as u32, height: height as u32, bits: film.bits, values }
+    Film {
+        width: width as u32,
+        height: height as u32,
+        bits: film.bits,
+        values,
+        about: film.about.clone(),
+    }
 }
 
 /// What became of a film that was asked for.
@@ -239,7 +257,7 @@ mod tests {
 
     fn film(width: u32, height: u32, value: impl Fn(u32, u32) -> u16) -> Film {
         let values = (0..width * height).map(|i| value(i % width, i / width)).collect();
-        Film { width, height, bits: 16, values }
+        Film { width, height, bits: 16, values, about: crate::imaging::About::default() }
     }
 
     fn folder(films: usize) -> (tempfile::TempDir, Vec<PathBuf>) {

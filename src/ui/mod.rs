@@ -5,17 +5,21 @@
 
 pub mod app;
 pub mod command;
+mod equalised;
 mod export;
 pub mod figures;
 pub mod film_loader;
+mod film_menu;
 pub mod film_view;
 mod folder_field;
 mod help;
+pub mod keymap;
 pub mod latency;
 mod learn;
 mod learning;
 mod opening;
 mod read;
+mod settings;
 mod start;
 pub mod theme;
 mod top_bar;

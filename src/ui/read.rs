@@ -6,10 +6,11 @@ use egui::{Align, CentralPanel, Layout, Margin, Panel, Rect, RichText, Sense, Ui
 
 use super::app::reading::Reading;
 use super::app::record::Reply;
-use super::command::{UiCommand, key_name, sentence};
+use super::command::{UiCommand, sentence};
 use super::film_loader::LoadedFilm;
 use super::film_view::Corners;
-use super::{figures, theme, widgets};
+use super::keymap::Keymap;
+use super::{figures, film_menu, theme, widgets};
 
 /// Draws the view.
 pub fn ui(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
@@ -42,25 +43,32 @@ fn film(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
     }
     let place =
         format!("{} of {total}", reading.labels.rows.len() + reading.labels.excluded.len() + 1);
+    if let Some(equalised) = &mut reading.equalised {
+        if equalised.ui(ui) {
+            commands.push(UiCommand::Equalise);
+        }
+        return;
+    }
     let film = reading.film();
     let shown: Option<&Arc<LoadedFilm>> = film.as_ref().and_then(|film| film.as_ref().ok());
     let corners = Corners { place: &place };
-    let response = reading.film_view.ui(ui, shown.map(Arc::as_ref), &corners);
+    let response = reading.film_view.ui(ui, shown.map(Arc::as_ref), &corners, commands);
+    film_menu::ui(&response, reading, commands);
     if let Some(Err(reason)) = &film {
-        broken(ui, response.rect, reason);
+        broken(ui, response.rect, reason, &reading.keymap);
     }
 }
 
 /// Says in place of the film why it cannot be shown.
-fn broken(ui: &mut Ui, rect: Rect, reason: &str) {
+fn broken(ui: &mut Ui, rect: Rect, reason: &str, keymap: &Keymap) {
     let size = Vec2::new(theme::COLUMN.min(rect.width()), rect.height() / 2.0);
     let mut ui =
         ui.new_child(egui::UiBuilder::new().max_rect(Rect::from_center_size(rect.center(), size)));
     ui.vertical_centered(|ui| {
         ui.heading("This film cannot be shown");
         ui.label(reason);
-        let key = |command: UiCommand| command.key(&[]).map_or("", key_name);
-        let (later, never) = (key(UiCommand::Later), key(UiCommand::Uninterpretable));
+        let [later, never] =
+            [UiCommand::Later, UiCommand::Uninterpretable].map(|command| keymap.first(command));
         ui.weak(format!(
             "Nothing was lost. Put it off with {later} or mark it uninterpretable with {never} to go on"
         ));
@@ -114,7 +122,8 @@ fn card(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
         .show_separator_line(false);
     card.show(ui, |ui| {
         let film = reading.film();
-        let running = reading.row().is_some() && reading.fault().is_none();
+        let running =
+            reading.row().is_some() && reading.fault().is_none() && reading.equalised.is_none();
         let classes = reading.classes();
         for index in 0..classes.len() {
             let colour = reading.colour(Reply::Class(index));
@@ -138,7 +147,8 @@ fn push_if_clicked(
     stripe: Option<egui::Color32>,
     commands: &mut Vec<UiCommand>,
 ) {
-    if widgets::command_button(ui, command, reading.classes(), stripe).clicked() {
+    let (text, key) = (command.text(reading.classes()), reading.keymap.first(command));
+    if widgets::command_button(ui, &text, &key, stripe).clicked() {
         commands.push(command);
     }
 }
@@ -164,6 +174,9 @@ fn last_film(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
         widgets::fact(ui, "Why", &last.why.phrase);
         if let Some(figure) = &last.why.figure {
             ui.label(RichText::new(figure).small().color(theme::SECONDARY));
+        }
+        if last.film.is_some() {
+            push_if_clicked(ui, UiCommand::Equalise, reading, None, commands);
         }
     }
     ui.add_enabled_ui(undoable && reading.fault().is_none(), |ui| {

@@ -60,6 +60,11 @@ pub fn faded(colour: Color32, strength: f32) -> Color32 {
     PANEL.lerp_to_gamma(colour, strength.clamp(0.0, 1.0))
 }
 
+/// Returns the ground of a text that stands on a film: dark enough for the text, thin enough for the film.
+pub fn plate() -> Color32 {
+    FILM.gamma_multiply_u8(PLATE_ALPHA)
+}
+
 /// Returns a colour as thin as a confidence band has it.
 pub fn band(colour: Color32) -> Color32 {
     colour.gamma_multiply_u8(BAND_ALPHA)
@@ -69,6 +74,9 @@ pub fn band(colour: Color32) -> Color32 {
 pub const THUMBNAIL_TINT: Color32 = hex(0x0080_8080);
 /// Opacity of a confidence band, 0..=255.
 const BAND_ALPHA: u8 = 36;
+
+/// Opacity of the ground of a text on a film, 0..=255.
+const PLATE_ALPHA: u8 = 150;
 
 /// Type size of a caption, in points.
 pub const CAPTION: f32 = 11.0;
@@ -101,6 +109,10 @@ pub const LABEL_BUTTON: f32 = 36.0;
 pub const PROGRESS: f32 = 4.0;
 /// Width of the column of text on the start screen and in dialogs.
 pub const COLUMN: f32 = 480.0;
+/// Width of the sheets of keys and settings.
+pub const SHEET: f32 = 720.0;
+/// Side of the magnifier.
+pub const LOUPE: f32 = 280.0;
 /// Height of the button that goes on with the last session.
 pub const LARGE_BUTTON: f32 = 72.0;
 /// Width of the frame that a label flashes, in points.
@@ -123,6 +135,11 @@ pub fn figure_font() -> FontId {
 /// Returns the font of a caption, and of the texts in the corners of a film.
 pub fn caption_font() -> FontId {
     FontId::new(CAPTION, FontFamily::Proportional)
+}
+
+/// Returns the font of a warning on a film.
+pub fn warning_font() -> FontId {
+    FontId::new(BODY, FontFamily::Proportional)
 }
 
 /// Returns the margin of a card.

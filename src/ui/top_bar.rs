@@ -41,6 +41,9 @@ pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
                     {
                         commands.push(UiCommand::Help);
                     }
+                    if ui.button("Settings").clicked() {
+                        commands.push(UiCommand::Settings);
+                    }
                     chip(ui, reading);
                 });
             });

@@ -6,23 +6,14 @@ use egui::{
     Vec2, vec2,
 };
 
-use super::command::{UiCommand, key_name, sentence};
+use super::command::sentence;
 use super::theme;
-use crate::session::Class;
 
-/// Draws a button of full width with the command's words, its key, and a stripe of colour where one is given.
-pub fn command_button(
-    ui: &mut Ui,
-    command: UiCommand,
-    classes: &[Class],
-    stripe: Option<Color32>,
-) -> Response {
-    let text = command.text(classes);
-    let key = command.key(classes).map_or("", key_name);
+/// Draws a button of full width with a command's words, its key, and a stripe of colour where one is given.
+pub fn command_button(ui: &mut Ui, text: &str, key: &str, stripe: Option<Color32>) -> Response {
     let size = vec2(ui.available_width(), theme::LABEL_BUTTON);
-    let button = Button::new(text.clone())
-        .right_text(RichText::new(key).color(theme::SECONDARY))
-        .min_size(size);
+    let button =
+        Button::new(text).right_text(RichText::new(key).color(theme::SECONDARY)).min_size(size);
     let response = ui.add(button).accessible_name(text);
     if let Some(colour) = stripe {
         let mut edge = response.rect;

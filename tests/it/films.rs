@@ -14,7 +14,7 @@ use penumbra::dataset::labels::read_labels;
 use penumbra::dataset::planes::PlaneStore;
 use penumbra::dataset::{Flow, PatientRule, Stopped, scan};
 use penumbra::fsutil::write_atomic;
-use penumbra::imaging::{DecodeError, Film, Fit, Preprocess, decode, decode_bytes};
+use penumbra::imaging::{About, DecodeError, Film, Fit, Preprocess, decode, decode_bytes};
 
 const FORMATS: [ImageFormat; 5] =
     [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Tiff, ImageFormat::Bmp, ImageFormat::WebP];
@@ -77,7 +77,13 @@ fn sixteen_bits_are_kept_exactly() {
             let decoded = film(&encode(&image, format)).unwrap();
             assert_eq!(
                 decoded,
-                Film { width: 64, height: 32, bits: 16, values: values.clone() },
+                Film {
+                    width: 64,
+                    height: 32,
+                    bits: 16,
+                    values: values.clone(),
+                    about: About::default()
+                },
                 "{format:?}"
             );
         }
@@ -188,9 +194,9 @@ fn what_is_no_film_is_refused_with_the_reason() {
     dicom.extend(b"DICM\x02\0\0\0UL");
     for (bytes, reason) in [
         (&b""[..], "the file is empty"),
-        (b"file,label\na,b\n", "not a PNG, JPEG, TIFF, BMP or WebP image"),
-        (b"GIF89a\x01\0\x01\0\0\0\0;", "not a PNG, JPEG, TIFF, BMP or WebP image"),
-        (&dicom, "DICOM files are not read; export the film as PNG or TIFF"),
+        (b"file,label\na,b\n", "not a DICOM, PNG, JPEG, TIFF, BMP or WebP image"),
+        (b"GIF89a\x01\0\x01\0\0\0\0;", "not a DICOM, PNG, JPEG, TIFF, BMP or WebP image"),
+        (&dicom, "the file is cut short, copy it again from its source"),
     ] {
         assert_eq!(film(bytes).unwrap_err().reason(), reason);
     }
@@ -355,7 +361,7 @@ fn a_scan_finds_films_duplicates_and_refusals() {
         BTreeMap::from([
             ("c/cut.jpg", "the file is cut short, copy it again from its source"),
             ("c/empty.png", "the file is empty"),
-            ("c/notes", "not a PNG, JPEG, TIFF, BMP or WebP image"),
+            ("c/notes", "not a DICOM, PNG, JPEG, TIFF, BMP or WebP image"),
         ])
     );
     let gone = scan(&root.path().join("gone"), &PatientRule::default(), &|_, _| {})

@@ -4,6 +4,7 @@
 
 mod reading;
 mod start;
+mod viewer;
 mod views;
 
 use std::path::{Path, PathBuf};

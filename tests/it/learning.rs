@@ -260,7 +260,7 @@ fn fixmatch_config(seed: u64) -> FixMatchConfig {
 /// The same from labels alone.
 fn supervised_config(seed: u64) -> SupervisedConfig {
     let FixMatchConfig { steps, batch, recipe, weak: augment, .. } = fixmatch_config(seed);
-    SupervisedConfig { size: SIZE, steps, batch, recipe, augment, seed }
+    SupervisedConfig { size: SIZE, steps, batch, recipe, warmup: 0.0, augment, seed }
 }
 
 #[test]

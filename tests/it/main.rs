@@ -3,6 +3,7 @@
 
 mod cli;
 mod comparison;
+mod dicom;
 mod engine;
 mod films;
 #[cfg(feature = "gpu")]

@@ -87,7 +87,7 @@ for (const [name, width, height] of [["phone", 390, 844], ["desktop", 1280, 800]
   await page.setInputFiles("#file", files.text);
   await answered(page);
   await page.waitForSelector("#failure:not([hidden])");
-  assert.match(await page.textContent("#error"), /^Not a PNG/);
+  assert.match(await page.textContent("#error"), /^Not a DICOM, PNG/);
   assert(await page.isHidden("#result"), "the last film's answer stands under a refusal");
   await shot("text");
   await page.setInputFiles("#file", files.cut);

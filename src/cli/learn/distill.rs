@@ -34,7 +34,8 @@ pub fn run(
     threads: usize,
 ) -> anyhow::Result<Answer> {
     let folder = new_folder(home, &args.stage.out)?;
-    let lesson = Lesson::labelled(&args.stage)?.and_unlabelled(&args.stage, &args.unlabelled)?;
+    let lesson =
+        Lesson::labelled(home, &args.stage)?.and_unlabelled(home, &args.stage, &args.unlabelled)?;
     let shape = if args.original { original(&args.start) } else { args.start.clone() };
     let start = Start::find(home, &shape, args.stage.seed, compute)?;
     let store = lesson.load(start.preprocess, threads)?;

@@ -32,7 +32,7 @@ pub fn run(
     threads: usize,
 ) -> anyhow::Result<Answer> {
     let folder = new_folder(home, &args.stage.out)?;
-    let lesson = Lesson::labelled(&args.stage)?;
+    let lesson = Lesson::labelled(home, &args.stage)?;
     let start = Start::pretrained(home, &args.model, compute)?;
     let store = lesson.load(start.preprocess, threads)?;
     let config = config(args, &start);

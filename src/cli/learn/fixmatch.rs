@@ -27,7 +27,8 @@ pub fn run(
     threads: usize,
 ) -> anyhow::Result<Answer> {
     let folder = new_folder(home, &args.stage.out)?;
-    let lesson = Lesson::labelled(&args.stage)?.and_unlabelled(&args.stage, &args.unlabelled)?;
+    let lesson =
+        Lesson::labelled(home, &args.stage)?.and_unlabelled(home, &args.stage, &args.unlabelled)?;
     let prior = prior(args, &lesson)?;
     let start = Start::find(home, &args.start, args.stage.seed, compute)?;
     let store = lesson.load(start.preprocess, threads)?;

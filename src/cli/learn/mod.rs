@@ -16,7 +16,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use super::args::FilmsArgs;
-use super::films::{Films, bar, progress};
+use super::films::{Films, bar, patient_of, progress};
 use super::stage_args::{StageArgs, StartArgs, UnlabelledArgs};
 use crate::config::{Home, check_name};
 use crate::dataset::labels::read_labels;
@@ -46,13 +46,16 @@ impl Lesson {
     ///
     /// # Errors
     /// Fails if the labels file cannot be read or nothing is left.
-    pub fn labelled(args: &StageArgs) -> anyhow::Result<Self> {
-        let films = Films::find(&FilmsArgs {
-            images: args.images.clone(),
-            labels: Some(args.labels.clone()),
-            split: args.split.clone(),
-            limit: args.limit,
-        })?;
+    pub fn labelled(home: &Home, args: &StageArgs) -> anyhow::Result<Self> {
+        let films = Films::find(
+            home,
+            &FilmsArgs {
+                images: args.images.clone(),
+                labels: Some(args.labels.clone()),
+                split: args.split.clone(),
+                limit: args.limit,
+            },
+        )?;
         let labelled =
             Labelled { rows: (0..films.files.len()).collect(), classes: films.labels.clone() };
         Ok(Self { films, labelled })
@@ -64,26 +67,25 @@ impl Lesson {
     /// Fails if the labels file or the folder cannot be read, or there is no such film.
     pub fn and_unlabelled(
         mut self,
+        home: &Home,
         args: &StageArgs,
         unlabelled: &UnlabelledArgs,
     ) -> anyhow::Result<Self> {
+        let rule = PatientRule::default().with_home(home.root());
         let rows = read_labels(&args.labels)?;
         let before = self.films.files.len();
         if let Some(split) = &unlabelled.unlabelled_split {
             let known: BTreeSet<String> = self.films.files.iter().cloned().collect();
-            let rule = PatientRule::default();
             for row in rows {
                 if row.split.as_ref() == Some(split) && !known.contains(&row.file) {
-                    self.films
-                        .patients
-                        .push(row.patient.unwrap_or_else(|| rule.patient(&row.file)));
+                    self.films.patients.push(patient_of(&row, &args.images, &rule)?);
                     self.films.files.push(row.file);
                 }
             }
         } else {
             let named: BTreeSet<String> = rows.into_iter().map(|row| row.file).collect();
             let indexing = bar("indexing films");
-            let found = scan(&args.images, &PatientRule::default(), &|done, total| {
+            let found = scan(&args.images, &rule, &|done, total| {
                 progress(&indexing, done, total);
             })?;
             indexing.finish_and_clear();

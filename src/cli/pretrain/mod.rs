@@ -42,11 +42,11 @@ pub fn run(
 ) -> anyhow::Result<Answer> {
     let config = config(args)?;
     let (folder, checkpoint) = folders(home, args)?;
-    let films = Films::find(&args.films)?;
+    let films = Films::find(home, &args.films)?;
     let preprocess = Preprocess { size: args.size, fit: args.fit };
     let source = source_preprocess(preprocess);
     let store = films.load(source, threads)?;
-    let probe = Probe::find(args, &config.architecture, source, compute, threads)?;
+    let probe = Probe::find(home, args, &config.architecture, source, compute, threads)?;
     let devices = device::several(compute, args.running.devices)?;
     println!("{} films, {}, {} px, on {compute}", store.len(), config.architecture, config.size);
     if let Some(probe) = &probe {

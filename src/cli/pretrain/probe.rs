@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 
 use crate::cli::args::{FilmsArgs, PretrainArgs};
 use crate::cli::films::Films;
+use crate::config::Home;
 use crate::dataset::planes::PlaneStore;
 use crate::device::Compute;
 use crate::imaging::Preprocess;
@@ -46,6 +47,7 @@ impl Probe {
     /// # Errors
     /// Fails if films or labels cannot be read, or if there is nothing to tell apart.
     pub fn find(
+        home: &Home,
         args: &PretrainArgs,
         architecture: &Architecture,
         source: Preprocess,
@@ -62,7 +64,7 @@ impl Probe {
             split: args.running.probe_split.clone(),
             limit: None,
         };
-        let films = Films::find(&wanted)?;
+        let films = Films::find(home, &wanted)?;
         let labelled =
             Labelled { rows: (0..films.files.len()).collect(), classes: films.labels.clone() };
         let folds = FoldAssigner::new(FOLDS).assign_all(&labelled, &films.patients);

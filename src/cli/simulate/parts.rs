@@ -240,12 +240,8 @@ impl fmt::Display for SplitKind {
 /// Finds the films given as the pool and, where there are such, those given for the evaluation.
 fn given(home: &Home, args: &SimulateArgs) -> anyhow::Result<(Films, Option<Films>)> {
     let part = |images: &Path, labels: &Path, split: &Option<String>| {
-        Films::find(&FilmsArgs {
-            images: images.to_path_buf(),
-            labels: Some(labels.to_path_buf()),
-            split: split.clone(),
-            limit: None,
-        })
+        let (images, labels) = (images.to_path_buf(), Some(labels.to_path_buf()));
+        Films::find(home, &FilmsArgs { images, labels, split: split.clone(), limit: None })
     };
     if args.demo {
         let demo = home.demo_films().context("the demo's films are not there")?;

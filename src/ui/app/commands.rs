@@ -8,12 +8,17 @@ use crate::engine::{Command, Engine};
 use crate::query::Strategy;
 use crate::ui::command::{UiCommand, View};
 use crate::ui::export::ExportDialog;
+use crate::ui::settings::SettingsSheet;
 
 impl App {
     /// Executes a command; `started` is when the pass began that carried it.
     pub(super) fn execute(&mut self, ctx: &egui::Context, command: UiCommand, started: Instant) {
         match command {
             UiCommand::Help => self.help = !self.help,
+            UiCommand::Settings => {
+                let open = self.controls.sheet.is_none() && self.reading().is_some();
+                self.controls.sheet = open.then(SettingsSheet::default);
+            }
             UiCommand::Close => self.close(ctx),
             command => {
                 let Phase::Reading(reading) = &mut self.phase else { return };
@@ -21,7 +26,7 @@ impl App {
                 let engine = reading.engine.as_ref();
                 match command {
                     // Keys label only where the film is in sight.
-                    command if command.answers() && reading.view != View::Read => {}
+                    command if command.answers() && !reading.shows_film() => {}
                     UiCommand::Label(class) => {
                         _ = reading.answer(Reply::Class(class), now, started);
                     }
@@ -30,14 +35,12 @@ impl App {
                     }
                     UiCommand::Later => _ = reading.answer(Reply::Later, now, started),
                     UiCommand::Undo => reading.undo(started),
-                    UiCommand::ToggleInvert => reading.film_view.toggle_invert(),
-                    UiCommand::ResetView => reading.film_view.reset(),
-                    UiCommand::FitView => reading.film_view.fit(),
-                    UiCommand::OneToOne => {
-                        if let Some(Ok(film)) = reading.film() {
-                            reading.film_view.one_to_one(&film);
-                        }
+                    UiCommand::Equalise => reading.toggle_equalised(ctx),
+                    UiCommand::Clear | UiCommand::ResetView if reading.equalised.is_some() => {
+                        reading.equalised = None;
                     }
+                    UiCommand::NextFilm if reading.shows_film() => reading.look_at_next(),
+                    UiCommand::PreviousFilm if reading.shows_film() => reading.look_back(),
                     UiCommand::HidePanels => reading.film_only = reading.view == View::Read,
                     UiCommand::ShowPanels => reading.film_only = false,
                     UiCommand::View(view) => reading.view = view,
@@ -50,7 +53,11 @@ impl App {
                             reading.choose(strategy);
                         }
                     }
-                    UiCommand::Help | UiCommand::Close => {}
+                    command if reading.shows_film() => {
+                        let film = reading.film().and_then(Result::ok);
+                        reading.film_view.execute(command, film.as_deref(), now);
+                    }
+                    _ => {}
                 }
             }
         }

@@ -21,6 +21,7 @@ impl App {
                             let title = format!("{name} – Penumbra");
                             ctx.send_viewport_cmd(egui::ViewportCommand::Title(title));
                             self.phase = Phase::Reading(Box::new(reading));
+                            self.bind();
                             ctx.request_repaint();
                         }
                         Err(error) => screen.fail(&error),
@@ -41,6 +42,7 @@ impl App {
     /// Makes the session durable before it is closed.
     pub(super) fn leave(&mut self) {
         self.export = None;
+        self.controls.sheet = None;
         if let Phase::Reading(reading) = &mut self.phase {
             if let Some(engine) = &reading.engine {
                 engine.cancel();

@@ -1,9 +1,11 @@
 //! The program behind the window: its phases, one place that takes news in, one place that changes the world.
 
+mod browse;
 mod commands;
 mod logic;
 pub mod reading;
 pub mod record;
+mod settings;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -12,11 +14,14 @@ use std::time::Instant;
 use egui::Ui;
 
 use self::reading::Reading;
-use super::command::{self, HeldKeys, UiCommand, View};
+use self::settings::Controls;
+use super::command::{UiCommand, View};
 use super::export::ExportDialog;
+use super::keymap::{HeldKeys, pressed};
+use super::settings::SettingsSheet;
 use super::start::StartScreen;
 use super::{help, learn, read, theme, top_bar};
-use crate::config::Home;
+use crate::config::{Home, Settings};
 use crate::device::Compute;
 
 /// What the window opens with.
@@ -57,6 +62,7 @@ pub struct App {
     background: Background,
     phase: Phase,
     help: bool,
+    controls: Controls,
     export: Option<ExportDialog>,
     held: HeldKeys,
     /// Threads that wait for the engines of closed sessions to end.
@@ -70,6 +76,7 @@ impl App {
         let home = Arc::new(home);
         let screen = StartScreen::new(&home, ctx, start);
         Self {
+            controls: Controls::new(Settings::load(&home)),
             home,
             background,
             phase: Phase::Start(Box::new(screen)),
@@ -98,12 +105,17 @@ impl App {
 
     fn keys(&self, ui: &Ui) -> Vec<UiCommand> {
         let Some(reading) = self.reading() else { return Vec::new() };
-        if self.export.is_some() {
+        let waits = self.controls.sheet.as_ref().is_some_and(SettingsSheet::waits);
+        // What lies over the film has the keys, a menu too.
+        if self.export.is_some() || waits || egui::Popup::is_any_open(ui.ctx()) {
             return Vec::new();
         }
-        let mut commands = command::pressed(ui.ctx(), reading.classes());
+        let mut commands = pressed(ui.ctx(), &reading.keymap);
         if self.help {
             commands.retain(|command| *command == UiCommand::Help);
+        }
+        if self.controls.sheet.is_some() {
+            commands.retain(|command| *command == UiCommand::Settings);
         }
         // Tab belongs to the focus unless the panels are hidden, when there is nothing to focus.
         commands.retain(|command| *command != UiCommand::ShowPanels || reading.film_only);
@@ -111,6 +123,7 @@ impl App {
     }
 
     fn panels(&mut self, ui: &mut Ui, commands: &mut Vec<UiCommand>) {
+        self.settings_news(ui);
         match &mut self.phase {
             Phase::Start(screen) => screen.ui(ui, &self.home),
             Phase::Reading(reading) => {
@@ -128,7 +141,8 @@ impl App {
 
     fn dialogs(&mut self, ui: &Ui) {
         let Phase::Reading(reading) = &self.phase else { return };
-        if self.help && help::ui(ui.ctx(), reading.classes()) {
+        let (classes, habits) = (reading.classes(), &reading.film_view.habits);
+        if self.help && help::ui(ui.ctx(), classes, &reading.keymap, habits) {
             self.help = false;
         }
         if let Some(dialog) = &mut self.export
@@ -136,6 +150,14 @@ impl App {
         {
             self.export = None;
         }
+        self.settings_sheet(ui);
+    }
+
+    /// Returns whether something lies over the film on screen, or the reader is elsewhere.
+    fn covered(&self, ctx: &egui::Context) -> bool {
+        let equalised = self.reading().is_some_and(|reading| reading.equalised.is_some());
+        let sheet = self.help || self.export.is_some() || self.controls.sheet.is_some();
+        sheet || equalised || !attended(ctx)
     }
 }
 
@@ -162,10 +184,10 @@ impl eframe::App for App {
         let mut commands = Vec::new();
         self.panels(ui, &mut commands);
         self.dialogs(ui);
-        let covered = self.help || self.export.is_some() || !attended(ui.ctx());
+        let covered = self.covered(ui.ctx());
         if let Phase::Reading(reading) = &mut self.phase {
             let open = reading.view == View::Read;
-            if open {
+            if open && reading.equalised.is_none() {
                 reading.drawn(ui.ctx());
             }
             reading.in_sight(open && !covered);

@@ -14,8 +14,10 @@ use crate::engine::{
 use crate::query::Strategy;
 use crate::session::{Class, Event, Point, State};
 use crate::ui::command::{UiCommand, View, sentence};
-use crate::ui::film_loader::{FilmLoader, Loaded};
+use crate::ui::equalised::Equalised;
+use crate::ui::film_loader::{FilmLoader, Loaded, LoadedFilm};
 use crate::ui::film_view::FilmView;
+use crate::ui::keymap::Keymap;
 use crate::ui::latency::{Latency, Pace, Sight};
 use crate::ui::learning::Learning;
 use crate::ui::theme;
@@ -29,6 +31,8 @@ pub struct LastFilm {
     pub opinion: Option<(usize, f32)>,
     /// Why the film was in the queue.
     pub why: Why,
+    /// The film itself, where it could be decoded.
+    pub film: Option<Arc<LoadedFilm>>,
 }
 
 /// An opened session with everything that the views of it show.
@@ -51,6 +55,10 @@ pub struct Reading {
     pub film_view: FilmView,
     /// The film that was answered last.
     pub last: Option<LastFilm>,
+    /// The film that was answered last, equalised, while it is shown in place of the film on screen.
+    pub equalised: Option<Equalised>,
+    /// The keys of this session.
+    pub keymap: Arc<Keymap>,
     /// What is known of the engine.
     pub learning: Learning,
     /// The reader's pace.
@@ -58,7 +66,9 @@ pub struct Reading {
     /// Key to film, for the bench.
     pub latency: Latency,
     reader: String,
-    queue: ReadingQueue,
+    pub(super) queue: ReadingQueue,
+    /// Films that were passed without an answer since the last one.
+    pub(super) passed: Vec<usize>,
     ranking: Option<Arc<Ranking>>,
     loader: FilmLoader,
     thumbnails: BTreeMap<usize, TextureHandle>,
@@ -111,11 +121,14 @@ impl Reading {
             film_only: false,
             film_view: FilmView::default(),
             last: None,
+            equalised: None,
+            keymap: Arc::default(),
             learning: Learning::default(),
             pace: Pace::default(),
             latency: Latency::default(),
             reader: record::reader(),
             queue,
+            passed: Vec::new(),
             ranking: None,
             loader,
             thumbnails: BTreeMap::new(),
@@ -192,6 +205,7 @@ impl Reading {
         self.last = (reply != Reply::Later).then(|| self.describe(&film, reply));
         self.film_view.flash(self.colour(reply), now);
         self.key = Some(started);
+        self.passed.clear();
         self.labels_changed();
         self.queue.advance(&self.labels);
         self.queue_changed();
@@ -216,7 +230,7 @@ impl Reading {
             return;
         }
         self.last_label = self.workspace.session.entered();
-        self.last = None;
+        (self.last, self.equalised) = (None, None);
         self.key = Some(started);
         self.labels_changed();
         self.queue.labels_changed(&self.labels);
@@ -315,7 +329,7 @@ impl Reading {
         let film = self.loader.get(row)?.ok()?;
         let level = film.levels.last()?;
         let mut grey = Vec::new();
-        crate::imaging::render(level, film.auto, false, &mut grey);
+        crate::imaging::render(level, film.first.clone(), false, &mut grey);
         let image =
             egui::ColorImage::from_gray([level.width as usize, level.height as usize], &grey);
         let texture =
@@ -361,7 +375,8 @@ impl Reading {
             QueuedSource::Ranked { .. } => ranked,
         };
         let opinion = opinion.and_then(most_likely);
-        LastFilm { reply, opinion, why: Why::of(film) }
+        let picture = self.loader.get(film.row).and_then(Result::ok);
+        LastFilm { reply, opinion, why: Why::of(film), film: picture }
     }
 
     fn labels_changed(&mut self) {
@@ -372,7 +387,7 @@ impl Reading {
         }
     }
 
-    fn queue_changed(&mut self) {
+    pub(super) fn queue_changed(&mut self) {
         self.upcoming = self.queue.upcoming(Self::AHEAD);
         let rows: Vec<usize> = self.upcoming.iter().map(|film| film.row).collect();
         self.loader.want(&rows);

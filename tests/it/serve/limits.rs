@@ -36,7 +36,7 @@ fn what_is_no_film_is_refused_with_the_reason() {
     block_on(async {
         let whole = png(4);
         for (film, why) in [
-            (&b"This is a text and no film."[..], "not a PNG"),
+            (&b"This is a text and no film."[..], "not a DICOM, PNG"),
             (&whole[..whole.len() / 2], "cut short"),
             (&[], "empty"),
             (&png_head(20_000, 10_000), "100 million pixels"),
@@ -45,7 +45,10 @@ fn what_is_no_film_is_refused_with_the_reason() {
             assert!(said.contains(why), "{said}");
             assert!(!said.ends_with(": film"), "{said}");
         }
-        assert_eq!(desk.predict(&whole).await.status, 200);
+        let dicom = include_bytes!("../../dicom/rle.dcm");
+        for film in [&whole[..], dicom] {
+            assert_eq!(desk.predict(film).await.status, 200);
+        }
     });
 }
 
