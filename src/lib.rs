@@ -18,9 +18,9 @@
 //! | 3 | [`session`] | event log, its fold into state, export | no |
 //! | 4 | [`model`] | encoder, heads, model folders; kernels of the CPU backend | yes |
 //! | 5 | [`learn`] | losses, optimisers, schedules; pretraining, fine-tuning, distillation, FixMatch, learning from labels; metrics | yes |
-//! | 6 | [`predict`], [`query`] | inference; tier-1 head, query strategies, label propagation, hand-made features | `predict` |
+//! | 6 | [`predict`], [`query`] | inference, saliency; tier-1 head, query strategies, label propagation, hand-made features | `predict` |
 //! | 7 | [`engine`] | the background worker: commands in, events out | yes |
-//! | 8 | `ui`, [`cli`] | the window; one file per subcommand | no |
+//! | 8 | `ui`, [`serve`], [`cli`] | the window; the prediction page and its API; one file per subcommand | no |
 //!
 //! # Threads
 //! The GUI thread never decodes, trains or waits. One compute thread owns every tensor. A ranking thread owns the
@@ -45,5 +45,6 @@ pub mod query;
 pub mod engine;
 
 pub mod cli;
+pub mod serve;
 #[cfg(feature = "gui")]
 pub mod ui;

@@ -1,4 +1,10 @@
-//! Inference: films to features and class probabilities.
+//! Inference: films to features, class probabilities and maps of what decided.
+
+mod overlay;
+mod saliency;
+
+pub use overlay::overlay;
+pub use saliency::{Explained, on_film};
 
 use std::path::Path;
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::recipe_args::RecipeArgs;
+use super::serve_args::ServeArgs;
 use super::simulate_args::SimulateArgs;
 use super::stage_args::{DistillArgs, FinetuneArgs, FixmatchArgs, SupervisedArgs};
 use super::view_args::ViewArgs;
@@ -69,10 +70,12 @@ pub enum Command {
     Supervised(SupervisedArgs),
     /// Write the features of films as .npy
     Embed(EmbedArgs),
-    /// Classify films
+    /// Classify films, and draw what speaks for each answer
     Predict(PredictArgs),
     /// Write a film as the window shows it, as 8-bit grey PNG of its own size
     Render(RenderArgs),
+    /// Serve a page in the browser that classifies films, and its JSON API
+    Serve(ServeArgs),
     /// Measure a classifier on labelled films
     Evaluate(EvaluateArgs),
     /// Replay active learning with labels that are known
@@ -286,9 +289,31 @@ pub struct PredictArgs {
     /// Films
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
+    /// Folder for maps of what speaks for each film's likeliest class: the film under the map as .png, the map alone,
+    /// of the film's size, as .npy
+    #[arg(long, value_name = "DIR")]
+    pub saliency: Option<PathBuf>,
+    /// How maps are made; occlusion needs no gradient and takes hundreds of times as long
+    #[arg(long, value_enum, default_value_t = SaliencyMethod::GradCam, requires = "saliency")]
+    pub method: SaliencyMethod,
+    /// Class to draw instead of the likeliest
+    #[arg(long, requires = "saliency")]
+    pub class: Option<String>,
+    /// How much of the film the map's brightest place hides, 0 to 1
+    #[arg(long, default_value_t = 0.5, value_parser = share, requires = "saliency")]
+    pub opacity: f32,
     /// Report as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// How maps are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SaliencyMethod {
+    /// Gradients of the class's score with respect to the network's last maps
+    GradCam,
+    /// What a grey square, moved over the film, takes from the class's score
+    Occlusion,
 }
 
 /// Arguments of `evaluate`.

@@ -13,7 +13,6 @@ use crate::engine::worker::source_preprocess;
 use crate::fsutil;
 use crate::learn::Flow;
 use crate::predict::Predictor;
-use crate::query::Embeddings;
 
 /// Embeds films and writes `FILE.npy` (32-bit floats, films × features) and the row order beside it as `FILE.csv`.
 ///
@@ -39,7 +38,8 @@ pub fn run(
         Flow::Continue
     })?;
     bar.finish_and_clear();
-    fsutil::write_atomic(&args.out, &npy(&embeddings))?;
+    let shape = [embeddings.len(), embeddings.dim()];
+    fsutil::write_atomic(&args.out, &npy(shape, embeddings.values()))?;
     let mut order = "row,file\n".to_owned();
     for (row, file) in films.files.iter().enumerate() {
         writeln!(order, "{row},\"{}\"", file.replace('"', "\"\"")).ok();
@@ -49,9 +49,10 @@ pub fn run(
     Ok(Answer::Yes)
 }
 
-/// Writes version 1.0 of NumPy's format (`numpy.lib.format`): header padded to a multiple of 64 bytes.
-fn npy(embeddings: &Embeddings) -> Vec<u8> {
-    let shape = format!("({}, {})", embeddings.len(), embeddings.dim());
+/// Writes version 1.0 of NumPy's format (`numpy.lib.format`): header padded to a multiple of 64 bytes. The values are
+/// row-major.
+pub(super) fn npy([rows, columns]: [usize; 2], values: &[f32]) -> Vec<u8> {
+    let shape = format!("({rows}, {columns})");
     let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
     while !(10 + header.len() + 1).is_multiple_of(64) {
         header.push(' ');
@@ -60,7 +61,7 @@ fn npy(embeddings: &Embeddings) -> Vec<u8> {
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
     bytes.extend((header.len() as u16).to_le_bytes());
     bytes.extend(header.as_bytes());
-    bytes.extend(embeddings.values().iter().flat_map(|value| value.to_le_bytes()));
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
     bytes
 }
 
@@ -71,7 +72,7 @@ mod tests {
     /// Bytes of `numpy.save` for `[[1, 2, 3]]` as float32: magic, header length 118, and the values from byte 128.
     #[test]
     fn header_is_numpys() {
-        let bytes = npy(&Embeddings::new(3, vec![1.0, 2.0, 3.0]).unwrap());
+        let bytes = npy([1, 3], &[1.0, 2.0, 3.0]);
         assert_eq!(&bytes[..10], b"\x93NUMPY\x01\x00\x76\x00");
         assert!(
             bytes[10..].starts_with(b"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3), }")

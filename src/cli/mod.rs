@@ -18,6 +18,8 @@ mod predict;
 mod pretrain;
 mod recipe_args;
 mod render;
+mod serve;
+mod serve_args;
 mod simulate;
 mod simulate_args;
 mod stage_args;
@@ -109,6 +111,11 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Some(Command::Predict(predict)) => compute(args.device, args.threads, move |compute, _| {
             predict::run(&home, &predict, compute)
         }),
+        Some(Command::Serve(serve)) => {
+            compute(args.device, args.threads, move |compute, threads| {
+                serve::run(&home, &serve, compute, threads)
+            })
+        }
         Some(Command::Evaluate(evaluate)) => {
             compute(args.device, args.threads, move |compute, threads| {
                 evaluate::run(&home, &evaluate, compute, threads)

@@ -33,31 +33,46 @@ impl Encoder {
     /// `[n, 1, size, size]` in 0..=1 to `[n, sum of Architecture::embedding_blocks]`, nothing below 0.
     pub fn embed(&self, films: Tensor<4>) -> Tensor<2> {
         let mirrored = films.clone().flip([3]);
-        let (one, other) = (self.pyramid(films).1, self.pyramid(mirrored).1);
+        let format = memory_format(&films);
+        let [one, other] =
+            [films, mirrored].map(|films| pyramid(&self.groups(films, format), format));
         join(one.into_iter().zip(other).map(|(one, other)| (one + other).mul_scalar(0.5)))
     }
 
     /// [`Self::forward`] and the embedding of the films alone, without their mirror images.
     pub(super) fn features_and_embedding(&self, films: Tensor<4>) -> (Tensor<2>, Tensor<2>) {
-        let (features, blocks) = self.pyramid(films);
-        (features, join(blocks))
+        let format = memory_format(&films);
+        let groups = self.groups(films, format);
+        (Self::features_of(&groups, format), Self::embedding_of(&groups, format))
     }
 
-    /// Features, and the blocks before the root.
-    fn pyramid(&self, films: Tensor<4>) -> (Tensor<2>, Vec<Tensor<2>>) {
-        let format = memory_format(&films);
+    /// The maps of the four groups.
+    pub(super) fn groups(&self, films: Tensor<4>, format: MemoryFormat) -> Vec<Tensor<4>> {
         let mut maps: Vec<Tensor<4>> = Vec::new();
-        let features = self.forward_in(films, format, &mut |map| {
+        self.forward_in(films, format, &mut |map| {
             // A group's outputs have one shape, and the next group's maps are smaller. The stem's is dropped below.
             maps.pop_if(|last| last.dims() == map.dims());
             maps.push(map.clone());
         });
-        let groups = maps.split_off(maps.len() - 4);
-        let means = groups.iter().skip(1).map(|map| mean(map, format)).collect();
-        let grids = [0, 3].map(|group| grid(&groups[group], format));
-        let [first, last] = grids;
-        (features, vec![Tensor::cat(means, 1), first, last])
+        maps.split_off(maps.len() - 4)
     }
+
+    /// The features of films whose groups' maps are these.
+    pub(super) fn features_of(groups: &[Tensor<4>], format: MemoryFormat) -> Tensor<2> {
+        mean(&groups[3], format)
+    }
+
+    /// The embedding of films alone whose groups' maps are these.
+    pub(super) fn embedding_of(groups: &[Tensor<4>], format: MemoryFormat) -> Tensor<2> {
+        join(pyramid(groups, format))
+    }
+}
+
+/// The blocks before the root.
+fn pyramid(groups: &[Tensor<4>], format: MemoryFormat) -> Vec<Tensor<2>> {
+    let means = groups.iter().skip(1).map(|map| mean(map, format)).collect();
+    let [first, last] = [0, 3].map(|group| grid(&groups[group], format));
+    vec![Tensor::cat(means, 1), first, last]
 }
 
 fn mean(map: &Tensor<4>, format: MemoryFormat) -> Tensor<2> {

@@ -6,6 +6,7 @@ mod cpu;
 mod embedding;
 pub mod exchange;
 pub mod folder;
+mod grad_cam;
 pub mod head;
 mod memory_format;
 pub mod onnx;

@@ -42,6 +42,7 @@ pub use embeddings::{Embeddings, RaggedEmbeddings, Standardisation};
 pub use epig::epig;
 pub use handmade::HandMade;
 pub use head::Head;
+pub use nearest::nearest;
 pub use pca::Pca;
 pub use pool::{Pool, Ranked};
 pub use prob_cover::{radius as prob_cover_radius, select as prob_cover_select};

@@ -50,7 +50,7 @@ fn products_of_chunk(a: &[f32], b: &[f32], dim: usize, out: &mut [f32]) {
 ///
 /// On rows of length one these are the nearest films. With `themselves_left_out` the `i`th query is the `i`th film of
 /// `x` and no neighbour of its own.
-pub(super) fn nearest(
+pub fn nearest(
     x: &Embeddings,
     queries: &Embeddings,
     count: usize,

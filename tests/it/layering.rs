@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 /// Rooms and their layers, as in the crate's docs.
-const LAYERS: [(&str, u32); 15] = [
+const LAYERS: [(&str, u32); 16] = [
     ("fsutil", 0),
     ("rng", 0),
     ("config", 0),
@@ -21,6 +21,7 @@ const LAYERS: [(&str, u32); 15] = [
     ("engine", 7),
     ("ui", 8),
     ("cli", 8),
+    ("serve", 8),
     ("lib", 9),
 ];
 const MAY_USE_BURN: [&str; 5] = ["device", "model", "learn", "predict", "engine"];
