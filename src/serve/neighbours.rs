@@ -44,7 +44,7 @@ impl Neighbours {
         model: &Served,
         threads: usize,
     ) -> anyhow::Result<Self> {
-        let (labels, classes) = (workspace.label_set(), workspace.class_names());
+        let (labels, classes) = (workspace.label_set(None), workspace.class_names());
         ensure!(labels.rows.len() > 1, "the session has fewer than two labelled films");
         let file = |&row: &usize| workspace.films[row].file.clone();
         let files: Vec<String> = labels.rows.iter().map(file).collect();
