@@ -114,7 +114,7 @@ fn open(films: Films, folder: &Path, learning: bool, size: Vec2) -> Harness<'sta
     };
     let mut harness = Harness::builder()
         .with_size(size)
-        .build_eframe(|context| App::new(&context.egui_ctx, home, start, background));
+        .build_eframe(|context| App::new(&context.egui_ctx, home, start, background, None));
     step_until(&mut harness, Duration::from_mins(1), ready);
     if learning {
         let ranked =

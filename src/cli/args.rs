@@ -10,9 +10,10 @@ use super::simulate_args::SimulateArgs;
 use super::stage_args::{DistillArgs, FinetuneArgs, FixmatchArgs, SupervisedArgs};
 use super::view_args::ViewArgs;
 use crate::device::DeviceChoice;
-use crate::engine::workspace::{AUDIT_SHARE, LABELS_PER_LEARNING};
+use crate::engine::workspace::{AUDIT_SHARE, LABELS_PER_LEARNING, RETURN_AFTER};
 use crate::imaging::Fit;
 use crate::model::{Network, Normalisation, Stem};
+use crate::session::Class;
 
 /// Label chest X-rays where each label teaches the model most.
 ///
@@ -121,6 +122,13 @@ pub struct LabelArgs {
     /// Share of films drawn at random for an unbiased accuracy, for a new session
     #[arg(long, default_value_t = AUDIT_SHARE, value_parser = share)]
     pub audit_share: f32,
+    /// What a film can show, for a new session: binary (normal, pneumonia), who (the WHO's conclusions) or
+    /// NAME=KEY[:#RRGGBB],…; uninterpretable is an answer beside them
+    #[arg(long, default_value = "binary", value_parser = classes)]
+    pub classes: ClassSet,
+    /// Films after which one that was put off comes back; 0 for when all others are read
+    #[arg(long, value_name = "N", default_value_t = RETURN_AFTER)]
+    pub later_after: usize,
     /// New labels after which models are trained in the background; 0 for only when asked
     #[arg(long, default_value_t = LABELS_PER_LEARNING)]
     pub learn_every: usize,
@@ -177,6 +185,10 @@ pub struct ImportArgs {
     /// Share of films drawn at random for an unbiased accuracy
     #[arg(long, default_value_t = AUDIT_SHARE, value_parser = share)]
     pub audit_share: f32,
+    /// What a film can show: binary (normal, pneumonia), who (the WHO's conclusions) or NAME=KEY[:#RRGGBB],…;
+    /// uninterpretable is an answer beside them
+    #[arg(long, default_value = "binary", value_parser = classes)]
+    pub classes: ClassSet,
     /// Report as JSON
     #[arg(long)]
     pub json: bool,
@@ -414,7 +426,15 @@ pub struct VerifyArgs {
     pub session: String,
 }
 
-pub fn share(text: &str) -> Result<f32, String> {
+/// What a film can show.
+#[derive(Clone, Debug)]
+pub struct ClassSet(pub Vec<Class>);
+
+fn classes(text: &str) -> Result<ClassSet, String> {
+    Class::parse_set(text).map(ClassSet)
+}
+
+pub(super) fn share(text: &str) -> Result<f32, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "a share is between 0 and 1".to_owned())
 }

@@ -18,6 +18,7 @@ pub fn run(home: &Home, args: &ImportArgs) -> anyhow::Result<Answer> {
         reference: args.reference_images.clone().zip(args.reference_labels.clone()),
         patient_rule: args.patient.clone(),
         audit_share: args.audit_share,
+        classes: args.classes.0.clone(),
     };
     let created = workspace::create(home, &new, &|done, total| progress(&bar, done, total));
     bar.finish_and_clear();
@@ -38,12 +39,17 @@ pub fn run(home: &Home, args: &ImportArgs) -> anyhow::Result<Answer> {
     let patients: std::collections::BTreeSet<&str> =
         scan.films.iter().map(|film| film.patient.as_str()).collect();
     println!(
-        "{}: {} films of {} patients, {} duplicates left out, {} files refused",
+        "{}: {} of {}, {} left out, {} refused",
         args.session,
-        scan.films.len(),
-        patients.len(),
-        scan.duplicates.len(),
-        scan.refused.len()
+        count(scan.films.len(), "film"),
+        count(patients.len(), "patient"),
+        count(scan.duplicates.len(), "duplicate"),
+        count(scan.refused.len(), "file")
     );
     Ok(Answer::Yes)
+}
+
+/// Writes a count with its noun: "1 film", "2 films".
+fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }

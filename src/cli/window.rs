@@ -7,7 +7,7 @@ use super::args::{Args, LabelArgs, RendererChoice};
 use super::films::{bar, progress};
 use crate::config::Home;
 use crate::device;
-use crate::engine::workspace::{self, DEMO, LABELS_PER_LEARNING, NewSession};
+use crate::engine::workspace::{self, DEMO, LABELS_PER_LEARNING, NewSession, RETURN_AFTER};
 use crate::session::Session;
 use crate::ui::app::{Background, Start};
 use crate::ui::{self, Renderer};
@@ -32,7 +32,8 @@ pub fn run(home: &Home, label: Option<&LabelArgs>, args: &Args) -> anyhow::Resul
         RendererChoice::Glow => Renderer::Glow,
     };
     let background = Background::Learning { compute, base_model, learn_every };
-    ui::run(home, &start, renderer, &background)?;
+    let return_after = label.map_or(RETURN_AFTER, |label| label.later_after);
+    ui::run(home, &start, renderer, &background, Some(return_after).filter(|&films| films > 0))?;
     Ok(Answer::Yes)
 }
 
@@ -64,6 +65,7 @@ fn make(home: &Home, label: &LabelArgs, images: std::path::PathBuf) -> anyhow::R
     let bar = bar("indexing films");
     let new = NewSession {
         audit_share: label.audit_share,
+        classes: label.classes.0.clone(),
         ..NewSession::new(label.session.clone(), images)
     };
     let scan = workspace::create(home, &new, &|done, total| progress(&bar, done, total));

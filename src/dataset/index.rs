@@ -70,6 +70,7 @@ mod tests {
             bytes: 9,
             patient,
             burned_in: name == "ü",
+            modified: Some(1_795_488_060_120_000_000),
         }
     }
 
@@ -82,6 +83,15 @@ mod tests {
         assert_eq!(load_index(&path).unwrap(), films);
         save_index(&path, &[]).unwrap();
         assert_eq!(load_index(&path).unwrap(), []);
+    }
+
+    #[test]
+    fn an_index_of_an_early_version_is_read() {
+        let line = r#"{"id":"00112233445566778899aabbccddeeff","file":"a.png","width":3,"height":2,"bits":8,"bytes":9,"patient":"a"}"#;
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("films.jsonl");
+        fsutil::write_atomic(&path, line.as_bytes()).unwrap();
+        assert_eq!(load_index(&path).unwrap()[0].modified, None);
     }
 
     #[test]

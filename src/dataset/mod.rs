@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub mod batches;
+mod current;
 pub mod index;
 pub mod labels;
 mod patient;
@@ -13,6 +14,7 @@ pub mod planes;
 mod scan;
 pub mod splits;
 
+pub use current::{Current, Stamp, is_unchanged, read_current};
 pub use patient::{InvalidPatientRule, PatientRule};
 pub use patient_key::PatientKey;
 pub use scan::{Duplicate, FilmRecord, Refused, Scan, ScanError, scan};

@@ -11,7 +11,7 @@ use std::thread;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::{FilmId, PatientRule};
+use super::{FilmId, PatientRule, current};
 use crate::imaging;
 
 /// Files that stand beside films without being meant as films: they are passed over without a word.
@@ -38,6 +38,9 @@ pub struct FilmRecord {
     /// Whether the file says that text is burned into the picture.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub burned_in: bool,
+    /// When the file was last written to, in nanoseconds since 1970; indices of early versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified: Option<u64>,
 }
 
 /// A file with the bytes of another.
@@ -99,7 +102,7 @@ pub enum ScanError {
 /// Scans a folder and those below it; `progress` is told, on other threads, how many of how many files are done.
 ///
 /// Hidden files are passed over, and so are tables, texts and the like. Links are followed, but no folder is entered
-/// twice. One bad film never ends a scan.
+/// twice. Pipes, sockets and devices are refused without being opened. One bad film never ends a scan.
 ///
 /// # Errors
 /// When the folder cannot be opened or no thread can be started.
@@ -209,8 +212,12 @@ fn walk(
                         reason: format!("it could not be opened ({error})"),
                     }),
                 },
-                Ok(found) if found.is_file() && !is_companion(&path) => files.push(file),
-                Ok(_) => {}
+                Ok(_) if is_companion(&path) => {}
+                Ok(found) if found.is_file() => files.push(file),
+                Ok(_) => refused.push(Refused {
+                    file,
+                    reason: "it is a pipe, a socket or a device, and no file".to_owned(),
+                }),
                 Err(error) => refused
                     .push(Refused { file, reason: format!("it could not be opened ({error})") }),
             }
@@ -227,6 +234,8 @@ fn is_companion(path: &Path) -> bool {
 /// Hashes and decodes one file.
 fn examine(root: &Path, file: &str, rule: &PatientRule) -> Result<FilmRecord, Refused> {
     let path = root.join(file);
+    // Before the bytes: a change between the two is then seen as one.
+    let modified = fs::metadata(&path).ok().and_then(|found| current::modified(&found));
     let refuse =
         |error: imaging::DecodeError| Refused { file: file.to_owned(), reason: error.reason() };
     let bytes = imaging::read_limited(&path).map_err(refuse)?;
@@ -243,5 +252,6 @@ fn examine(root: &Path, file: &str, rule: &PatientRule) -> Result<FilmRecord, Re
         bytes: bytes.len() as u64,
         patient,
         burned_in: film.about.burned_in,
+        modified,
     })
 }

@@ -18,6 +18,35 @@ pub struct LabelSet {
     pub excluded: Vec<usize>,
     /// Rows that the reader put off, in the order in which they come back when all others are read.
     pub deferred: Vec<usize>,
+    /// Films that are still to be passed before each of `deferred` comes back; one without such a number comes back when
+    /// all others are read.
+    pub returns: Vec<usize>,
+}
+
+/// What ranks first after each possible answer to the film on screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreseen {
+    /// The film on screen.
+    pub row: usize,
+    /// [`LabelSet::version`] that it was foreseen from.
+    pub version: u64,
+    /// For each class the rows that would rank first if the film had it, best first.
+    pub heads: Vec<Vec<usize>>,
+}
+
+/// What models that have not seen a film's label hold of it: the head, cross-validated by patient.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Opinions {
+    /// [`LabelSet::version`] that they were formed from.
+    pub version: u64,
+    /// Labelled rows of the pool; none as long as there are too few labels, or only of one class.
+    pub rows: Vec<usize>,
+    /// Class of each by its label.
+    pub labels: Vec<usize>,
+    /// Class of each that the model holds most likely.
+    pub likeliest: Vec<usize>,
+    /// Rows whose label is probably wrong by confident learning, the most suspect first.
+    pub suspects: Vec<usize>,
 }
 
 /// What the window or a command asks of the engine. Cancelling is not a message: see [`super::Engine::cancel`].
@@ -29,6 +58,10 @@ pub enum Command {
     Strategy(Strategy),
     /// Starts background learning now, whether or not it is due.
     TrainNow,
+    /// Foresees what ranks first after each possible answer to this row, which is on screen.
+    Foresee(usize),
+    /// Compares every label with what the model holds of the film without it.
+    Review,
 }
 
 /// What the engine reports. Rare and lossless; per-step figures go through [`super::Engine::progress`].
@@ -52,6 +85,10 @@ pub enum Event {
     },
     /// The pool ranked anew.
     Ranking(Arc<Ranking>),
+    /// What may rank first after the film on screen.
+    Foreseen(Foreseen),
+    /// What the model holds of labelled films.
+    Opinions(Arc<Opinions>),
     /// Fine-tuning began.
     LearningStarted {
         /// Labels it starts with.
@@ -93,7 +130,8 @@ pub struct Ranking {
     pub order: Vec<Ranked>,
     /// Class probabilities of every row of the pool, row-major.
     pub probabilities: Vec<f32>,
-    /// How the head does on the reference set, where there is one.
+    /// How the head does on the reference set, where there is one; with more than two classes AUROC is the mean of each
+    /// class against the others.
     pub reference: Option<Metrics>,
     /// Milliseconds that refit and re-rank took.
     pub milliseconds: f32,

@@ -13,7 +13,7 @@ pub mod worker;
 pub mod workspace;
 
 pub use flags::Flags;
-pub use message::{Command, Event, LabelSet, Progress, Ranking, Stage};
+pub use message::{Command, Event, Foreseen, LabelSet, Opinions, Progress, Ranking, Stage};
 pub use queue::{QueuedFilm, QueuedSource, ReadingQueue};
 pub use workspace::Workspace;
 
@@ -174,6 +174,8 @@ impl Engine {
             }
             Command::Strategy(strategy) => ToRanking::Strategy(strategy),
             Command::TrainNow => ToRanking::TrainNow,
+            Command::Foresee(row) => ToRanking::Foresee(row),
+            Command::Review => ToRanking::Review,
         };
         if self.inbox.try_send(message).is_err() {
             tracing::warn!("the engine does not keep up; a command was dropped");

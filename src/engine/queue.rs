@@ -28,6 +28,8 @@ pub enum QueuedSource {
         /// Probability with which it was drawn from the unlabelled films.
         probability: f32,
     },
+    /// The reader chose it.
+    Chosen,
 }
 
 /// A film to be read.
@@ -125,13 +127,25 @@ impl ReadingQueue {
         self.labels_changed(labels);
     }
 
-    /// Brings a film to the front, as after an undo or from the gallery.
+    /// Brings a film to the front, as after an undo; the one that was on screen comes after it.
     pub fn show(&mut self, row: usize) {
         if row < self.films {
+            let pushed_back = self.current.take().filter(|film| film.row != row);
             self.front.retain(|&other| other != row);
+            if let Some(film) = pushed_back {
+                self.front.retain(|&other| other != film.row);
+                self.front.push(film.row);
+                self.remember(film);
+            }
             self.front.push(row);
             self.current = self.sequence(1).into_iter().next();
         }
+    }
+
+    /// Returns a film as one that the reader chose; one of the audit stream stays one, wherever it is read.
+    pub fn chosen(&self, row: usize) -> QueuedFilm {
+        let drawn = self.drawn.get(&row).filter(|film| film.is_audit()).cloned();
+        drawn.unwrap_or(QueuedFilm { row, source: QueuedSource::Chosen, reason: None })
     }
 
     fn taken(&self) -> BTreeSet<usize> {
@@ -142,15 +156,28 @@ impl ReadingQueue {
     fn sequence(&self, n: usize) -> Vec<QueuedFilm> {
         let mut taken = self.taken();
         let read = taken.len() as u64;
-        let deferred: Vec<usize> =
-            self.labels.deferred.iter().copied().filter(|row| !taken.contains(row)).collect();
+        let never = std::iter::repeat(&usize::MAX);
+        let (deferred, returns): (Vec<usize>, Vec<usize>) = self
+            .labels
+            .deferred
+            .iter()
+            .zip(self.labels.returns.iter().chain(never))
+            .filter(|(row, _)| !taken.contains(row))
+            .unzip();
         taken.extend(&deferred);
         let open: Vec<usize> = (0..self.films).filter(|row| !taken.contains(row)).collect();
         let mut used = BTreeSet::new();
         let mut films = Vec::new();
         for place in 0..n.min(open.len() + deferred.len()) {
             let put_back = self.front.iter().rev().find(|row| !used.contains(*row)).copied();
+            // Each place in the sequence is one film passed.
+            let due = || {
+                let mut returns = deferred.iter().zip(&returns);
+                let due = returns.find(|(row, after)| **after <= place && !used.contains(*row));
+                due.map(|(&row, _)| row)
+            };
             let film = put_back
+                .or_else(due)
                 .map(|row| self.again(row))
                 .or_else(|| self.audit(read + place as u64, &open, &used))
                 .or_else(|| self.next_ranked(&taken, &used))
@@ -293,6 +320,51 @@ mod tests {
         assert_eq!(rows(&queue, 9), [1, 2, 0]);
         queue.advance(&LabelSet { rows: vec![1, 2], classes: vec![0, 0], ..put_off });
         assert_eq!(rows(&queue, 9), [0]);
+    }
+
+    #[test]
+    fn a_film_put_off_for_some_films_comes_back_after_them() {
+        let mut queue = ReadingQueue::new(8, 0.0, 1);
+        queue.update(ranking(8, &[0, 1, 2, 3, 4, 5]), &LabelSet::default());
+        let put_off = |rows: &[usize], returns: usize| LabelSet {
+            deferred: vec![0],
+            returns: vec![returns],
+            ..labelled(rows)
+        };
+        queue.advance(&put_off(&[], 2));
+        assert_eq!(rows(&queue, 5), [1, 2, 0, 3, 4], "it is read ahead where it comes");
+        queue.advance(&put_off(&[1], 1));
+        assert_eq!(rows(&queue, 3), [2, 0, 3]);
+        queue.advance(&put_off(&[1, 2], 0));
+        assert_eq!(rows(&queue, 3), [0, 3, 4]);
+        // Put off again, and all others read before it is due.
+        queue.advance(&put_off(&[1, 2], 20));
+        assert_eq!(rows(&queue, 3), [3, 4, 5]);
+        queue.advance(&put_off(&[1, 2, 3, 4, 5, 6, 7], 15));
+        assert_eq!(rows(&queue, 3), [0]);
+    }
+
+    #[test]
+    fn the_film_that_was_on_screen_follows_the_one_brought_back() {
+        let mut queue = ReadingQueue::new(6, 0.0, 1);
+        queue.update(ranking(6, &[3, 4, 5]), &LabelSet::default());
+        queue.advance(&labelled(&[3]));
+        assert_eq!(rows(&queue, 1), [4]);
+        queue.update(ranking(6, &[5, 0, 4]), &labelled(&[]));
+        queue.show(3);
+        assert_eq!(rows(&queue, 3), [3, 4, 5], "the film on screen was lost to the new ranking");
+        queue.advance(&labelled(&[3]));
+        assert_eq!(rows(&queue, 2), [4, 5]);
+    }
+
+    #[test]
+    fn a_chosen_film_of_the_audit_stream_stays_one() {
+        let mut queue = ReadingQueue::new(4, 0.0, 3);
+        let source = QueuedSource::Audit { predicted: vec![0.3, 0.7], probability: 0.25 };
+        let film = QueuedFilm { row: 2, source, reason: None };
+        queue.remember(film.clone());
+        assert_eq!(queue.chosen(2), film);
+        assert_eq!(queue.chosen(1).source, QueuedSource::Chosen);
     }
 
     #[test]

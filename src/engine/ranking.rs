@@ -6,17 +6,25 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
-use super::message::{Event, LabelSet, Ranking};
+use super::message::{Event, Foreseen, LabelSet, Opinions, Ranking};
 use super::worker::{Job, panic_text};
 use super::{Options, Shared};
 use crate::learn::finetune::{FoldAssigner, Labelled};
+use crate::learn::macro_auroc::macro_auroc;
 use crate::learn::metrics::Metrics;
 use crate::query::{
-    ClusterCache, Embeddings, Head, Pool, Regularisation, Standardisation, Strategy, rank,
+    ClusterCache, Embeddings, Head, Pool, Ranked, Regularisation, Standardisation, Strategy,
+    confident_learning, out_of_fold, rank,
 };
 
 /// Length of a ranking: far more than is read before the next one.
 const RANKED: usize = 48;
+/// Films that are foreseen for each possible answer to the film on screen.
+const FORESEEN: usize = 4;
+/// Milliseconds above which a ranking is not repeated for what may come.
+const FORESIGHT: f32 = 250.0;
+/// Labels below which cross-validated opinions are noise.
+const FEWEST_LABELS: usize = 10;
 /// Folds in which the head's regularisation is chosen.
 pub const FOLDS: usize = 5;
 
@@ -53,6 +61,10 @@ pub enum ToRanking {
     Strategy(Strategy),
     /// Learn now.
     TrainNow,
+    /// Foresee what ranks first after each possible answer to this row.
+    Foresee(usize),
+    /// Compare labels with cross-validated opinions.
+    Review,
     /// End the thread.
     Close,
 }
@@ -136,6 +148,36 @@ struct Ranker {
     space: Option<Space>,
     /// Labels that the last fine-tuning began with.
     learnt: usize,
+    /// Whether the ranking is no longer that of the labels, features and strategy.
+    stale: bool,
+    /// Milliseconds that the last ranking took.
+    took: f32,
+    /// The film on screen, until what may follow it is foreseen.
+    on_screen: Option<usize>,
+    /// Whether opinions are asked for.
+    review: bool,
+}
+
+/// What a ranking is made from beside features: labels that can be learnt from, and rows that are no candidates.
+struct Known {
+    rows: Vec<usize>,
+    classes: Vec<usize>,
+    open: Vec<bool>,
+}
+
+impl Known {
+    fn new(labels: &LabelSet, unreadable: &[usize], films: usize) -> Self {
+        let Labelled { rows, classes } = labelled(labels, unreadable);
+        let mut open = vec![true; films];
+        labels
+            .rows
+            .iter()
+            .chain(&labels.excluded)
+            .chain(&labels.deferred)
+            .chain(unreadable)
+            .for_each(|&row| open[row] = false);
+        Self { rows, classes, open }
+    }
 }
 
 /// Runs until the channel ends or the flags close; a panic is reported and ends ranking, not the program.
@@ -155,8 +197,19 @@ pub(super) fn run(
 fn serve(options: Options, shared: Shared, inbox: &Receiver<ToRanking>, jobs: Sender<Job>) {
     let strategy = options.strategy;
     let learnt = options.learnt_labels;
-    let mut ranker =
-        Ranker { options, shared, jobs, labels: Arc::default(), strategy, space: None, learnt };
+    let mut ranker = Ranker {
+        options,
+        shared,
+        jobs,
+        labels: Arc::default(),
+        strategy,
+        space: None,
+        learnt,
+        stale: true,
+        took: 0.0,
+        on_screen: None,
+        review: false,
+    };
     while let Ok(message) = inbox.recv() {
         // Only the newest labels matter: several that wait are ranked once.
         for message in std::iter::once(message).chain(inbox.try_iter()) {
@@ -165,14 +218,22 @@ fn serve(options: Options, shared: Shared, inbox: &Receiver<ToRanking>, jobs: Se
         if ranker.shared.flags.closing() {
             return;
         }
-        ranker.rank();
-        ranker.ask_for_views();
-        ranker.learn_if_due();
+        if ranker.stale {
+            ranker.rank();
+            ranker.ask_for_views();
+            ranker.learn_if_due();
+        }
+        // A label that comes meanwhile goes first.
+        ranker.foresee(&|| !inbox.is_empty());
+        if inbox.is_empty() {
+            ranker.give_opinions();
+        }
     }
 }
 
 impl Ranker {
     fn take(&mut self, message: ToRanking) {
+        self.stale |= !matches!(message, ToRanking::Foresee(_) | ToRanking::Review);
         match message {
             ToRanking::Embedded(embedded) => self.space = Some(Space::new(embedded)),
             ToRanking::Views { model, views } => {
@@ -183,6 +244,8 @@ impl Ranker {
             ToRanking::Labels(labels) => self.labels = labels,
             ToRanking::Strategy(strategy) => self.choose(strategy),
             ToRanking::TrainNow => self.ask("asked for".to_owned(), true),
+            ToRanking::Foresee(row) => self.on_screen = Some(row),
+            ToRanking::Review => self.review = true,
             ToRanking::Close => {}
         }
     }
@@ -211,38 +274,22 @@ impl Ranker {
         let Some(space) = &mut self.space else { return };
         let started = Instant::now();
         let labels = &self.labels;
-        let Labelled { rows, classes: truth } = labelled(labels, &space.unreadable);
+        let known = Known::new(labels, &space.unreadable, self.options.pool.files.len());
+        let (head, probabilities, order) = order(space, &self.options, self.strategy, &known);
         let classes = self.options.classes.len();
-        let l2 = space.regularisation.l2();
-        let head = Head::fit(&space.features, &rows, &truth, classes, l2, space.head.as_ref());
-        let probabilities = head.probabilities(&space.features);
-        let mut open = vec![true; self.options.pool.files.len()];
-        labels
-            .rows
-            .iter()
-            .chain(&labels.excluded)
-            .chain(&labels.deferred)
-            .chain(&space.unreadable)
-            .for_each(|&row| open[row] = false);
-        let candidates: Vec<usize> = (0..open.len()).filter(|&row| open[row]).collect();
-        let pool = Pool {
-            ids: &self.options.pool.ids,
-            embeddings: &space.directions,
-            features: &space.features,
-            views: space.views.get(),
-            head: &head,
-            probabilities: &probabilities,
-            class_count: classes,
-            labelled: &rows,
-            classes: &truth,
-            candidates: &candidates,
-        };
-        let order = rank(self.strategy, &pool, RANKED, self.options.seed, &mut space.clusters);
-        let reference = space.reference.as_ref().filter(|_| !rows.is_empty());
+        let reference = space.reference.as_ref().filter(|_| !known.rows.is_empty());
         let reference = reference.and_then(|(features, truth)| {
-            Metrics::of(&head.probabilities(features), truth, classes, self.options.positive).ok()
+            let held = head.probabilities(features);
+            let mut metrics = Metrics::of(&held, truth, classes, self.options.positive).ok()?;
+            // With more than two classes no single one is what the session is about.
+            if classes > 2 {
+                metrics.auroc = macro_auroc(&held, truth, classes);
+            }
+            Some(metrics)
         });
         space.head = Some(head);
+        self.took = started.elapsed().as_secs_f32() * 1e3;
+        self.stale = false;
         let ranking = Ranking {
             version: labels.version,
             labels: labels.rows.len(),
@@ -252,10 +299,57 @@ impl Ranker {
             order,
             probabilities,
             reference,
-            milliseconds: started.elapsed().as_secs_f32() * 1e3,
+            milliseconds: self.took,
         };
         self.shared.send(Event::Ranking(Arc::new(ranking)));
         self.regularise();
+    }
+
+    /// Ranks as if the film on screen had been answered, once for each class, unless `interrupted` says that something
+    /// else is to be done. The head's penalty is already that of the next ranking.
+    fn foresee(&mut self, interrupted: &dyn Fn() -> bool) {
+        let (Some(row), Some(space)) = (self.on_screen, &mut self.space) else { return };
+        let films = self.options.pool.files.len();
+        let known = Known::new(&self.labels, &space.unreadable, films);
+        if self.took > FORESIGHT || !known.open.get(row).is_some_and(|&open| open) {
+            self.on_screen = None;
+            return;
+        }
+        let mut heads = Vec::new();
+        for class in 0..self.options.classes.len() {
+            if interrupted() {
+                return;
+            }
+            let (rows, classes) = ([&*known.rows, &[row]], [&*known.classes, &[class]]);
+            let mut open = known.open.clone();
+            open[row] = false;
+            let answered = Known { rows: rows.concat(), classes: classes.concat(), open };
+            let (_, _, order) = order(space, &self.options, self.strategy, &answered);
+            heads.push(order.iter().take(FORESEEN).map(|ranked| ranked.index).collect());
+        }
+        self.on_screen = None;
+        self.shared.send(Event::Foreseen(Foreseen { row, version: self.labels.version, heads }));
+    }
+
+    /// Reports what the head holds of each labelled film when it has not seen the labels of its patient.
+    fn give_opinions(&mut self) {
+        let (true, Some(space)) = (self.review, &self.space) else { return };
+        self.review = false;
+        let labelled = labelled(&self.labels, &space.unreadable);
+        let folds = FoldAssigner::new(FOLDS).assign_all(&labelled, &self.options.pool.patients);
+        let Labelled { rows, classes } = labelled;
+        let mut opinions = Opinions { version: self.labels.version, ..Opinions::default() };
+        let differ = |ids: &[usize]| ids.windows(2).any(|pair| pair[0] != pair[1]);
+        if rows.len() >= FEWEST_LABELS && differ(&classes) && differ(&folds) {
+            let (count, l2) = (self.options.classes.len(), space.regularisation.l2());
+            let held = out_of_fold(&space.features, &rows, &classes, count, &folds, l2);
+            let suspects = confident_learning::suspects(&held, &classes, count);
+            opinions.suspects = suspects.iter().map(|suspect| rows[suspect.place]).collect();
+            opinions.likeliest =
+                held.chunks_exact(count).map(confident_learning::likeliest).collect();
+            (opinions.rows, opinions.labels) = (rows, classes);
+        }
+        self.shared.send(Event::Opinions(Arc::new(opinions)));
     }
 
     /// Chooses the head's regularisation anew when it is due. Cross-validation takes longer than a reader should wait,
@@ -304,4 +398,33 @@ impl Ranker {
             }
         }
     }
+}
+
+/// Fits the head to what is known and ranks the candidates: the head, its probabilities of the pool, and the order.
+fn order(
+    space: &mut Space,
+    options: &Options,
+    strategy: Strategy,
+    known: &Known,
+) -> (Head, Vec<f32>, Vec<Ranked>) {
+    let Known { rows, classes, open } = known;
+    let class_count = options.classes.len();
+    let l2 = space.regularisation.l2();
+    let head = Head::fit(&space.features, rows, classes, class_count, l2, space.head.as_ref());
+    let probabilities = head.probabilities(&space.features);
+    let candidates: Vec<usize> = (0..open.len()).filter(|&row| open[row]).collect();
+    let pool = Pool {
+        ids: &options.pool.ids,
+        embeddings: &space.directions,
+        features: &space.features,
+        views: space.views.get(),
+        head: &head,
+        probabilities: &probabilities,
+        class_count,
+        labelled: rows,
+        classes,
+        candidates: &candidates,
+    };
+    let order = rank(strategy, &pool, RANKED, options.seed, &mut space.clusters);
+    (head, probabilities, order)
 }

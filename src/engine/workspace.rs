@@ -15,7 +15,7 @@ use crate::device::Compute;
 use crate::learn::metrics::positive_class;
 use crate::query::Strategy;
 use crate::session::export::ExportFilm;
-use crate::session::{self, Answer, Event, Header, OpenReport, Reference, Session};
+use crate::session::{self, Answer, Class, Event, Header, OpenReport, Reference, Session};
 
 /// Name of the demo's session and model.
 pub const DEMO: &str = "demo";
@@ -25,6 +25,8 @@ pub const INDEX: &str = "films.jsonl";
 pub const LABELS_PER_LEARNING: usize = 10;
 /// Share of films that are drawn at random, unless the session says otherwise.
 pub const AUDIT_SHARE: f32 = 0.1;
+/// Films after which a film that was put off comes back, unless the reader says otherwise.
+pub const RETURN_AFTER: usize = 20;
 /// Labels that each class needs before it starts: one a cross-validation fold.
 const LABELS_PER_CLASS: usize = 3;
 
@@ -41,12 +43,21 @@ pub struct NewSession {
     pub patient_rule: Option<String>,
     /// Share of films that are drawn at random for an unbiased accuracy, in 0..=1.
     pub audit_share: f32,
+    /// What a film can show.
+    pub classes: Vec<Class>,
 }
 
 impl NewSession {
     /// A session without reference set, with the known patient rules and the usual audit share.
     pub fn new(name: String, images: PathBuf) -> Self {
-        Self { name, images, reference: None, patient_rule: None, audit_share: AUDIT_SHARE }
+        Self {
+            name,
+            images,
+            reference: None,
+            patient_rule: None,
+            audit_share: AUDIT_SHARE,
+            classes: Class::defaults(),
+        }
     }
 }
 
@@ -64,6 +75,7 @@ pub fn create(
 ) -> anyhow::Result<Scan> {
     let folder = home.session(&new.name);
     check_name(&new.name).map_err(anyhow::Error::msg)?;
+    Class::check_new(&new.classes).map_err(anyhow::Error::msg)?;
     if folder.join("session.json").exists() {
         bail!("there is a session of this name already: {}", folder.display());
     }
@@ -79,7 +91,7 @@ pub fn create(
             images.display()
         );
     }
-    let mut header = Header::new(new.name.clone(), images);
+    let mut header = Header::new(new.name.clone(), images).with_classes(new.classes.clone());
     header.patient_rule.clone_from(&new.patient_rule);
     header.audit_share = new.audit_share;
     if let Some((images, labels)) = &new.reference {
@@ -217,8 +229,9 @@ impl Workspace {
         class_names(self.session.header())
     }
 
-    /// Returns the labels as they stand.
-    pub fn label_set(&self) -> LabelSet {
+    /// Returns the labels as they stand; a film put off comes back after `return_after` others, or, for `None`, when all
+    /// others are read.
+    pub fn label_set(&self, return_after: Option<usize>) -> LabelSet {
         let state = self.session.state();
         let classes = self.class_names();
         let mut labels = LabelSet { version: self.session.entered(), ..LabelSet::default() };
@@ -236,7 +249,12 @@ impl Workspace {
                 None => labels.excluded.push(row),
             }
         }
-        labels.deferred = state.skipped().filter_map(|film| self.row(film)).collect();
+        for (film, passed) in state.passed_since_skipped() {
+            let Some(row) = self.row(film) else { continue };
+            labels.deferred.push(row);
+            let left = return_after.map(|after| after.saturating_sub(passed));
+            labels.returns.push(left.unwrap_or(usize::MAX));
+        }
         labels
     }
 

@@ -112,7 +112,13 @@ pub fn decode(path: &Path) -> Result<Film, DecodeError> {
 /// Reads a file that is no larger than [`MAX_FILE_BYTES`].
 pub(crate) fn read_limited(path: &Path) -> Result<Vec<u8>, DecodeError> {
     let unreadable = |source| DecodeError::Read { source, path: path.to_path_buf() };
-    let length = std::fs::metadata(path).map_err(unreadable)?.len();
+    let found = std::fs::metadata(path).map_err(unreadable)?;
+    // Opening a pipe waits for whoever writes into it, and a device may have no end.
+    if !found.is_file() {
+        let kind = if found.is_dir() { "a folder" } else { "a pipe, a socket or a device" };
+        return Err(unreadable(io::Error::other(format!("it is {kind}, and no file"))));
+    }
+    let length = found.len();
     if length > MAX_FILE_BYTES {
         return Err(too_large(format!("the file has {} MiB", length >> 20), MAX_FILE_BYTES, path));
     }

@@ -275,10 +275,12 @@ impl RankedScores {
     }
 }
 
-/// Returns the index of the class that AUROC and sensitivity are about: `pneumonia` if there is one, else the last.
+/// Returns the index of the class that AUROC and sensitivity are about: `pneumonia` if there is one, else
+/// `consolidation`, the end-point of the WHO's standard, else the last.
 pub fn positive_class(classes: &[String]) -> usize {
     let last = classes.len().saturating_sub(1);
-    classes.iter().position(|class| class == "pneumonia").unwrap_or(last)
+    let named = |name: &str| classes.iter().position(|class| class == name);
+    named("pneumonia").or_else(|| named("consolidation")).unwrap_or(last)
 }
 
 /// Returns the mean negative logarithm of the true class's probability, in nats; probabilities are clipped to at least

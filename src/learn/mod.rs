@@ -12,6 +12,7 @@ pub mod ema;
 pub mod finetune;
 pub mod fixmatch;
 pub mod lars;
+pub mod macro_auroc;
 pub mod metrics;
 pub mod nt_xent;
 pub mod objective;

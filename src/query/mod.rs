@@ -13,6 +13,7 @@ mod bald;
 mod class_balanced;
 mod cluster;
 mod committee;
+pub mod confident_learning;
 mod density_weighted;
 mod embeddings;
 mod epig;

@@ -88,19 +88,43 @@ pub enum Event {
         labels: usize,
         /// Share of reference films classified rightly, in 0..=1.
         accuracy: f32,
-        /// Area under the receiver operating characteristic, in 0..=1.
+        /// Area under the receiver operating characteristic, in 0..=1; with more than two classes the mean of each class
+        /// against the others.
         auroc: f32,
         /// Reference films.
         n: usize,
         /// Name of the model.
         model: String,
     },
+    /// The reader wrote a note on a film, in place of the one before; an empty one removes it.
+    Note {
+        /// Film that it is on.
+        film: FilmId,
+        /// What the reader wrote.
+        text: String,
+    },
+    /// The reader took the contents that a film's file has now for the film, though they are not those of the import.
+    FileChanged {
+        /// Film, by its contents at import.
+        film: FilmId,
+        /// Identity of the contents that the file has now.
+        now: FilmId,
+    },
 }
 
 impl Event {
     /// Values of `kind` that this program reads.
-    pub(super) const KINDS: [&str; 7] =
-        ["label", "relabel", "skip", "undo", "model_swap", "strategy", "measure"];
+    pub(super) const KINDS: [&str; 9] = [
+        "label",
+        "relabel",
+        "skip",
+        "undo",
+        "model_swap",
+        "strategy",
+        "measure",
+        "note",
+        "file_changed",
+    ];
 }
 
 /// What the reader says that a film shows.

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::event::{Answer, Shown, Source};
-use super::state::{Labelled, State};
+use super::state::{Labelled, Note, State};
 use super::time::Time;
 use crate::dataset::FilmId;
 use crate::fsutil::{self, FsError};
@@ -17,9 +17,11 @@ use crate::fsutil::{self, FsError};
 /// How a labelled set is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Format {
-    /// `labels.csv`, which every command that takes a labels file reads, and `uninterpretable.csv` if there are any.
+    /// `labels.csv`, which every command that takes a labels file reads; `uninterpretable.csv` and `notes.csv`, the notes
+    /// on films with and without an answer, if there are any.
     Csv,
-    /// `labels.jsonl`: one JSON object a film with all that is known of its label, uninterpretable films included.
+    /// `labels.jsonl`: one JSON object a film with all that is known of its label, uninterpretable films included; and
+    /// `notes.jsonl` if there are notes.
     Jsonl,
     /// `films/<class>/`: copies of the films, uninterpretable ones left out.
     Folder,
@@ -157,19 +159,21 @@ pub fn export(
     let (uninterpretable, labelled) = (counts.uninterpretable, counts.classes.iter().sum());
     let mut report = ExportReport { labelled, uninterpretable, ..ExportReport::default() };
     let records = records(state, films, &mut report);
+    let notes = notes(state, films);
     let formats: BTreeSet<_> = formats.iter().copied().collect();
     for format in formats {
         match format {
-            Format::Csv => write_csv(&records, unfinished.path())?,
+            Format::Csv => write_csv(&records, &notes, unfinished.path())?,
             Format::Jsonl => {
-                let mut lines = Vec::new();
-                for record in &records {
-                    serde_json::to_writer(&mut lines, &record.full())?;
-                    lines.push(b'\n');
+                let full: Vec<_> = records.iter().map(Record::full).collect();
+                write_lines(&full, &unfinished.path().join("labels.jsonl"))?;
+                if !notes.is_empty() {
+                    write_lines(&notes, &unfinished.path().join("notes.jsonl"))?;
                 }
-                fsutil::write_atomic(&unfinished.path().join("labels.jsonl"), &lines)?;
             }
-            Format::Folder => copy_films(&records, &unfinished.path().join("films"), &mut report)?,
+            Format::Folder => {
+                copy_films(&records, state, &unfinished.path().join("films"), &mut report)?;
+            }
         }
     }
     fsutil::replace_dir(unfinished.path(), out)?;
@@ -197,6 +201,17 @@ struct Record<'a> {
     id: FilmId,
     film: &'a ExportFilm,
     label: &'a Labelled,
+    note: Option<&'a str>,
+}
+
+/// A note as tables and records have it.
+#[derive(Serialize)]
+struct NoteRow<'a> {
+    file: &'a str,
+    note: &'a str,
+    reader: &'a str,
+    time: Time,
+    film: FilmId,
 }
 
 /// A row of a labels file.
@@ -210,6 +225,8 @@ struct Row<'a> {
     ms: u64,
     source: String,
     film: FilmId,
+    reason: &'a str,
+    note: &'a str,
 }
 
 /// All that is known of a label.
@@ -224,6 +241,7 @@ struct Full<'a> {
     source: &'a Source,
     shown: &'a Shown,
     relabel_reason: Option<&'a str>,
+    note: Option<&'a str>,
     seq: u64,
     first_seq: u64,
     film: FilmId,
@@ -231,14 +249,24 @@ struct Full<'a> {
 
 impl Record<'_> {
     fn row(&self) -> Row<'_> {
-        let Self { id, film: ExportFilm { relative, patient, .. }, label } = self;
-        let Labelled { answer, reader, time, ms, source, .. } = label;
-        let (label, source) = (answer.to_string(), source.to_string());
-        Row { file: relative, label, patient, reader, time: *time, ms: *ms, source, film: *id }
+        let Self { id, film: ExportFilm { relative, patient, .. }, label, note } = self;
+        let Labelled { answer, reader, time, ms, source, reason, .. } = label;
+        Row {
+            file: relative,
+            label: answer.to_string(),
+            patient,
+            reader,
+            time: *time,
+            ms: *ms,
+            source: source.to_string(),
+            film: *id,
+            reason: reason.as_deref().unwrap_or_default(),
+            note: note.unwrap_or_default(),
+        }
     }
 
     fn full(&self) -> Full<'_> {
-        let Self { id, film: ExportFilm { relative, patient, .. }, label } = self;
+        let Self { id, film: ExportFilm { relative, patient, .. }, label, note } = self;
         let Labelled { answer, seq, first, reader, time, ms, source, shown, reason } = label;
         Full {
             file: relative,
@@ -250,6 +278,7 @@ impl Record<'_> {
             source,
             shown,
             relabel_reason: reason.as_deref(),
+            note: *note,
             seq: *seq,
             first_seq: *first,
             film: *id,
@@ -266,28 +295,66 @@ fn records<'a>(
     let mut records = Vec::new();
     for (id, label) in state.in_order() {
         match films.get(&id) {
-            Some(film) => records.push(Record { id, film, label }),
+            Some(film) => {
+                let note = state.note(id).map(|note| note.text.as_str());
+                records.push(Record { id, film, label, note });
+            }
             None => report.missing.push(format!("film {id} is not among the session's films")),
         }
     }
     records
 }
 
-fn write_csv(records: &[Record<'_>], folder: &Path) -> Result<(), ExportError> {
+/// Returns the notes on the session's films, by file.
+fn notes<'a>(state: &'a State, films: &'a BTreeMap<FilmId, ExportFilm>) -> Vec<NoteRow<'a>> {
+    let row = |(film, Note { text, reader, time }): (FilmId, &'a Note)| {
+        let file = &films.get(&film)?.relative;
+        Some(NoteRow { file, note: text, reader, time: *time, film })
+    };
+    let mut notes: Vec<_> = state.notes().filter_map(row).collect();
+    notes.sort_by_key(|note| note.file);
+    notes
+}
+
+fn write_lines<T: Serialize>(records: &[T], file: &Path) -> Result<(), ExportError> {
+    let mut lines = Vec::new();
+    for record in records {
+        serde_json::to_writer(&mut lines, record)?;
+        lines.push(b'\n');
+    }
+    Ok(fsutil::write_atomic(file, &lines)?)
+}
+
+fn write_csv(
+    records: &[Record<'_>],
+    notes: &[NoteRow<'_>],
+    folder: &Path,
+) -> Result<(), ExportError> {
     let (classes, uninterpretable): (Vec<_>, Vec<_>) =
         records.iter().partition(|record| record.label.answer != Answer::Uninterpretable);
-    fsutil::write_atomic(&folder.join("labels.csv"), &csv_of(&classes)?)?;
+    let rows = |records: &[&Record<'_>]| csv_of(&LABELS, records.iter().map(|record| record.row()));
+    fsutil::write_atomic(&folder.join("labels.csv"), &rows(&classes)?)?;
     if !uninterpretable.is_empty() {
-        fsutil::write_atomic(&folder.join("uninterpretable.csv"), &csv_of(&uninterpretable)?)?;
+        fsutil::write_atomic(&folder.join("uninterpretable.csv"), &rows(&uninterpretable)?)?;
+    }
+    if !notes.is_empty() {
+        fsutil::write_atomic(&folder.join("notes.csv"), &csv_of(&NOTES, notes.iter())?)?;
     }
     Ok(())
 }
 
-fn csv_of(records: &[&Record<'_>]) -> Result<Vec<u8>, ExportError> {
+const LABELS: [&str; 10] =
+    ["file", "label", "patient", "reader", "time", "ms", "source", "film", "reason", "note"];
+const NOTES: [&str; 5] = ["file", "note", "reader", "time", "film"];
+
+fn csv_of<T: Serialize>(
+    columns: &[&str],
+    rows: impl Iterator<Item = T>,
+) -> Result<Vec<u8>, ExportError> {
     let mut table = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-    table.write_record(["file", "label", "patient", "reader", "time", "ms", "source", "film"])?;
-    for record in records {
-        table.serialize(record.row())?;
+    table.write_record(columns)?;
+    for row in rows {
+        table.serialize(row)?;
     }
     table.into_inner().map_err(|error| csv::Error::from(error.into_error()).into())
 }
@@ -295,14 +362,15 @@ fn csv_of(records: &[&Record<'_>]) -> Result<Vec<u8>, ExportError> {
 /// Copies films into a folder a class, and notes those that are gone or no longer what was labelled.
 fn copy_films(
     records: &[Record<'_>],
+    state: &State,
     folder: &Path,
     report: &mut ExportReport,
 ) -> Result<(), ExportError> {
     let mut taken = BTreeSet::new();
-    for Record { id, film, label } in records {
+    for Record { id, film, label, .. } in records {
         let Some(class) = label.answer.class() else { continue };
         let bytes = match fsutil::read(&film.file) {
-            Ok(bytes) if FilmId::of(&bytes) == *id => bytes,
+            Ok(bytes) if is_film(state, *id, FilmId::of(&bytes)) => bytes,
             Ok(_) => {
                 report.missing.push(format!(
                     "the file has changed since it was labelled: {}",
@@ -323,6 +391,11 @@ fn copy_films(
         report.copied += 1;
     }
     Ok(())
+}
+
+/// Returns whether contents are the film's at import, or those that the reader took in their place.
+fn is_film(state: &State, film: FilmId, now: FilmId) -> bool {
+    now == film || state.accepted_change(film) == Some(now)
 }
 
 /// Returns a name for the film that no other film has.

@@ -5,17 +5,20 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::UNINTERPRETABLE;
+use super::class::Class;
 use super::time::Time;
 
-/// Layout of `session.json` and `events.jsonl` that this program writes and reads.
+/// Layout of `session.json` without colours, and of every line of `events.jsonl`.
 pub(super) const VERSION: u32 = 1;
+/// Layout of a `session.json` whose classes have colours; the newest that this program reads. A session without colours
+/// keeps layout 1, which older programs read too.
+const LAYOUT_WITH_COLOURS: u32 = 2;
 
 /// What a session is about: written to `session.json` when the session is made and never changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
-    /// Layout of the session's files, 1 at present.
+    /// Layout of this file: 1, or 2 where classes have colours.
     pub version: u32,
     /// Identity of the session, 32 hexadecimal digits drawn when it is made.
     pub id: String,
@@ -39,25 +42,6 @@ pub struct Header {
     pub seed: u64,
 }
 
-/// One of the things that a film can show.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Class {
-    /// Name in lists, log and exports.
-    pub name: String,
-    /// Key that answers with this class.
-    pub key: char,
-}
-
-impl Class {
-    /// Returns the classes of a session that names none: normal on J, pneumonia on K.
-    pub fn defaults() -> Vec<Self> {
-        [("normal", 'J'), ("pneumonia", 'K')]
-            .map(|(name, key)| Self { name: name.to_owned(), key })
-            .into()
-    }
-}
-
 /// Films with known labels, never shown to the reader.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,7 +60,7 @@ pub enum HeaderError {
     Changed,
     /// A newer program made the session.
     #[error(
-        "the session has layout {version} and was made by Penumbra {app_version}; Penumbra {} reads layout {VERSION}: use the newer program",
+        "the session has layout {version} and was made by Penumbra {app_version}; Penumbra {} reads layouts up to {LAYOUT_WITH_COLOURS}: use the newer program",
         env!("CARGO_PKG_VERSION")
     )]
     Newer {
@@ -115,6 +99,14 @@ impl Header {
         }
     }
 
+    /// Takes other classes, and the layout that they need.
+    #[must_use]
+    pub fn with_classes(self, classes: Vec<Class>) -> Self {
+        let coloured = classes.iter().any(|class| class.colour.is_some());
+        let version = if coloured { LAYOUT_WITH_COLOURS } else { VERSION };
+        Self { version, classes, ..self }
+    }
+
     /// Checks that the program can work with the values.
     ///
     /// # Errors
@@ -130,40 +122,10 @@ impl Header {
                 self.audit_share
             ));
         }
-        if self.classes.len() < 2 {
-            return wrong(format!(
-                "a session needs two classes or more, not {}",
-                self.classes.len()
-            ));
+        if self.version < LAYOUT_WITH_COLOURS && self.classes.iter().any(|c| c.colour.is_some()) {
+            return wrong(format!("classes with colours need layout {LAYOUT_WITH_COLOURS}"));
         }
-        for (place, Class { name, key }) in self.classes.iter().enumerate() {
-            if !names_a_folder(name) {
-                return wrong(format!(
-                    "a class cannot be named {name:?}: exports make a folder of that name"
-                ));
-            }
-            if name.eq_ignore_ascii_case(UNINTERPRETABLE) {
-                return wrong(format!(
-                    "{name:?} is an answer beside the classes and cannot be one of them"
-                ));
-            }
-            if key.is_whitespace() || key.is_control() {
-                return wrong(format!(
-                    "the class {name:?} needs a key that can be seen, not {key:?}"
-                ));
-            }
-            for other in &self.classes[..place] {
-                if other.name.to_lowercase() == name.to_lowercase() {
-                    return wrong(format!("two classes are named {name:?}"));
-                }
-                if other.key.to_lowercase().eq(key.to_lowercase()) {
-                    return wrong(format!(
-                        "the classes {:?} and {name:?} share the key {key}",
-                        other.name
-                    ));
-                }
-            }
-        }
+        Class::check(&self.classes)?;
         Ok(())
     }
 
@@ -196,7 +158,7 @@ impl Header {
         }
         let body = [body, b"}"].concat();
         let Origin { version, app_version } = serde_json::from_slice(&body)?;
-        if version != VERSION {
+        if !(VERSION..=LAYOUT_WITH_COLOURS).contains(&version) {
             return Err(HeaderError::Newer { version, app_version });
         }
         let header: Self = serde_json::from_slice(&body)?;
@@ -211,16 +173,6 @@ const SEAL: usize = ",\n  \"hash\": \"\"\n}\n".len() + 64;
 /// Closes the JSON object that `body` leaves open with its hash.
 fn seal(body: &[u8]) -> String {
     format!(",\n  \"hash\": \"{}\"\n}}\n", blake3::hash(body))
-}
-
-/// Returns whether every common file system takes `name` for a folder.
-fn names_a_folder(name: &str) -> bool {
-    let forbidden = |c: char| c.is_control() || "/\\:*?\"<>|".contains(c);
-    !name.is_empty()
-        && name.trim() == name
-        && !name.starts_with('.')
-        && !name.ends_with('.')
-        && !name.contains(forbidden)
 }
 
 #[cfg(test)]
@@ -260,14 +212,14 @@ mod tests {
 
     #[test]
     fn a_newer_layout_names_its_program() {
-        let newer = Header { version: 2, app_version: "9.1.0".to_owned(), ..header() };
+        let newer = Header { version: 3, app_version: "9.1.0".to_owned(), ..header() };
         let error = Header::from_bytes(&newer.to_bytes().unwrap()).unwrap_err();
         assert!(error.to_string().contains("9.1.0"), "{error}");
     }
 
     #[test]
     fn values_that_cannot_work_are_refused() {
-        let class = |name: &str, key| Class { name: name.to_owned(), key };
+        let class = |name: &str, key| Class::new(name, key);
         let with = |classes: Vec<Class>| Header { classes, ..header() };
         assert!(header().check().is_ok());
         for wrong in [
@@ -280,9 +232,55 @@ mod tests {
             with(vec![class("normal", 'j'), class("../pneumonia", 'k')]),
             with(vec![class("normal", 'j'), class("Uninterpretable", 'k')]),
             with(vec![class("normal", 'j'), class("pneumonia", ' ')]),
+            with(Class::who_five()),
         ] {
             assert!(matches!(wrong.check(), Err(HeaderError::Value(_))), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn colours_raise_the_layout_and_a_session_without_them_stays_readable_to_older_programs() {
+        let plain = Header::new("ward", "/films").with_classes(Class::defaults());
+        let text = String::from_utf8(plain.to_bytes().unwrap()).unwrap();
+        assert!(text.contains("\"version\": 1") && !text.contains("colour"), "{text}");
+        let who = Header::new("ward", "/films").with_classes(Class::who_five());
+        let bytes = who.to_bytes().unwrap();
+        assert_eq!(Header::from_bytes(&bytes).unwrap(), who);
+        let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(
+            (&json["version"], &json["classes"][1]["colour"]),
+            (&2.into(), &"#E69F00".into())
+        );
+    }
+
+    #[test]
+    fn a_header_of_the_first_layout_is_read() {
+        // As version 0.1.0 of the program wrote it.
+        let body = r#"{
+  "version": 1,
+  "id": "0123456789abcdef0123456789abcdef",
+  "name": "ward",
+  "created": "2026-11-24T02:41:00.123Z",
+  "app_version": "0.1.0",
+  "classes": [
+    {
+      "name": "normal",
+      "key": "J"
+    },
+    {
+      "name": "pneumonia",
+      "key": "K"
+    }
+  ],
+  "images": "/films",
+  "reference": null,
+  "patient_rule": null,
+  "audit_share": 0.1,
+  "seed": 0"#;
+        let bytes = format!("{body}{}", seal(body.as_bytes())).into_bytes();
+        let header = Header::from_bytes(&bytes).unwrap();
+        assert_eq!(header.classes, Class::defaults());
+        assert_eq!(header.to_bytes().unwrap(), bytes, "it is written as it was");
     }
 
     #[test]

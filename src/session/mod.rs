@@ -13,6 +13,7 @@
 //! The chain of hashes finds every changed, inserted or removed byte but one case: lines cut off cleanly at the end look
 //! like a shorter session. Who needs to exclude that notes [`Verified::head`] elsewhere.
 
+mod class;
 mod error;
 mod event;
 pub mod export;
@@ -24,10 +25,11 @@ mod store;
 mod time;
 mod writer;
 
+pub use class::{Class, Colour, InvalidColour};
 pub use error::{LineFault, SessionError};
 pub use event::{Answer, Entry, Event, Shown, Source};
-pub use header::{Class, Header, HeaderError, Reference};
+pub use header::{Header, HeaderError, Reference};
 pub use log::{Snapshot, Verified, verify};
-pub use state::{Audited, Counts, FoldError, Labelled, Point, State};
+pub use state::{Audited, Counts, FoldError, Labelled, Note, Point, State};
 pub use store::{Ack, OpenReport, Session, Summary};
 pub use time::Time;

@@ -19,6 +19,19 @@ pub struct State {
     model: Option<String>,
     strategy: Option<String>,
     curve: Vec<Point>,
+    notes: BTreeMap<FilmId, Note>,
+    changed: BTreeMap<FilmId, FilmId>,
+}
+
+/// What a reader wrote on a film.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The words, never empty.
+    pub text: String,
+    /// Who wrote them.
+    pub reader: String,
+    /// When.
+    pub time: Time,
 }
 
 /// A label, relabel or skip that has not been taken back.
@@ -172,6 +185,8 @@ impl State {
             model: None,
             strategy: None,
             curve: Vec::new(),
+            notes: BTreeMap::new(),
+            changed: BTreeMap::new(),
         }
     }
 
@@ -238,6 +253,12 @@ impl State {
                 n: *n,
                 model: model.clone(),
             }),
+            Event::Note { film, text } if text.is_empty() => _ = self.notes.remove(film),
+            Event::Note { film, text } => {
+                let note = Note { text: text.clone(), reader: reader.clone(), time: *time };
+                self.notes.insert(*film, note);
+            }
+            Event::FileChanged { film, now } => _ = self.changed.insert(*film, *now),
         }
         self.next += 1;
         Ok(())
@@ -315,6 +336,56 @@ impl State {
             .iter()
             .filter(|(seq, film)| self.last(**film, **seq).is_some_and(is_skip))
             .map(|(_, &film)| film)
+    }
+
+    /// Returns the films with an answer or put off, each at the place of its first answer or of its last putting off.
+    pub fn read_order(&self) -> impl Iterator<Item = FilmId> {
+        let stands_here = |seq: u64, film: FilmId| match self.films.get(&film)?.last()? {
+            Reading::Labelled(label) => Some(label.first == seq),
+            Reading::Skipped { seq: last, .. } => Some(*last == seq),
+        };
+        self.standing
+            .iter()
+            .filter(move |(seq, film)| stands_here(**seq, **film) == Some(true))
+            .map(|(_, &film)| film)
+    }
+
+    /// Returns the films put off as [`Self::skipped`] does, each with the number of films passed since: answered for the
+    /// first time, or put off.
+    pub fn passed_since_skipped(&self) -> impl Iterator<Item = (FilmId, usize)> {
+        let passes = |seq: u64, film: FilmId| match self.films.get(&film).map(Vec::as_slice) {
+            Some(readings) => readings.iter().any(|reading| match reading {
+                Reading::Labelled(label) => label.seq == seq && label.first == seq,
+                Reading::Skipped { seq: skipped, .. } => *skipped == seq,
+            }),
+            None => false,
+        };
+        let passed: Vec<u64> = self
+            .standing
+            .iter()
+            .filter(|(seq, film)| passes(**seq, **film))
+            .map(|(&seq, _)| seq)
+            .collect();
+        self.standing.iter().filter_map(move |(&seq, &film)| {
+            let skipped = self.last(film, seq).is_some_and(is_skip);
+            let since = passed.len() - passed.partition_point(|&other| other <= seq);
+            skipped.then_some((film, since))
+        })
+    }
+
+    /// Returns the note on a film.
+    pub fn note(&self, film: FilmId) -> Option<&Note> {
+        self.notes.get(&film)
+    }
+
+    /// Returns all notes, by film.
+    pub fn notes(&self) -> impl Iterator<Item = (FilmId, &Note)> {
+        self.notes.iter().map(|(&film, note)| (film, note))
+    }
+
+    /// Returns the contents that the reader took for a film in place of those at import.
+    pub fn accepted_change(&self, film: FilmId) -> Option<FilmId> {
+        self.changed.get(&film).copied()
     }
 
     /// Returns the last reading of a film if it is the entry `seq`.

@@ -11,6 +11,8 @@ pub enum View {
     Read,
     /// How good the model is, after how many labels.
     Learn,
+    /// All films, small.
+    Films,
 }
 
 /// What the reader can ask for.
@@ -58,9 +60,9 @@ pub enum UiCommand {
     Clear,
     /// Shows the last film equalised, or the film on screen again.
     Equalise,
-    /// Shows the film after without an answer to this one.
+    /// Shows the film after this one: the one read after it, or the next one without an answer to this.
     NextFilm,
-    /// Goes back to the film that was shown before.
+    /// Goes back to the film that was shown before, or read before.
     PreviousFilm,
     /// Hides everything but the film.
     HidePanels,
@@ -84,12 +86,23 @@ pub enum UiCommand {
     Strategy(usize),
     /// Closes the session and goes to the start screen.
     Close,
+    /// Returns to the film that the queue stands at.
+    BackToQueue,
+    /// Writes a note on the film.
+    Note,
+    /// Takes a file that changed since the import as it is now.
+    AcceptChange,
+    /// Lists the films put off.
+    ShowLater,
+    /// Has films put off come back after so many others; 0 for when all others are read.
+    ReturnAfter(usize),
 }
 
 impl UiCommand {
     /// Returns the commands that can have keys, for a number of classes, in sections by what they are about.
     pub fn sections(classes: usize) -> [(&'static str, Vec<Self>); 5] {
-        let answers = [Self::Uninterpretable, Self::Later, Self::Undo];
+        let answers =
+            [Self::Uninterpretable, Self::Later, Self::Undo, Self::Note, Self::AcceptChange];
         let display = vec![
             Self::ToggleInvert,
             Self::ResetWindow,
@@ -108,10 +121,12 @@ impl UiCommand {
             Self::Equalise,
             Self::NextFilm,
             Self::PreviousFilm,
+            Self::BackToQueue,
             Self::HidePanels,
             Self::ShowPanels,
             Self::View(View::Read),
             Self::View(View::Learn),
+            Self::View(View::Films),
             Self::Export,
             Self::Settings,
             Self::Help,
@@ -156,12 +171,19 @@ impl UiCommand {
             Self::Overlay => "Texts on the film",
             Self::Clear => "Remove ruler or end tool",
             Self::Equalise => "Last film equalised",
-            Self::NextFilm => "Look at the next film",
-            Self::PreviousFilm => "Back to the film before",
+            Self::NextFilm => "Next film",
+            Self::PreviousFilm => "Previous film",
             Self::HidePanels => "Film only",
             Self::ShowPanels => "Show panels",
             Self::View(View::Read) => "Read",
             Self::View(View::Learn) => "Learn",
+            Self::View(View::Films) => "Films",
+            Self::BackToQueue => "Back to the queue",
+            Self::Note => "Note…",
+            Self::AcceptChange => "Take the file as it is now",
+            Self::ShowLater => "Films put off",
+            Self::ReturnAfter(0) => "When all others are read",
+            Self::ReturnAfter(films) => return format!("After {films} films"),
             Self::Export => "Export…",
             Self::Settings => "Settings…",
             Self::Help => "Keys and mouse",
@@ -220,6 +242,10 @@ impl UiCommand {
                 Self::ShowPanels => "show-panels",
                 Self::View(View::Read) => "read",
                 Self::View(View::Learn) => "learn",
+                Self::View(View::Films) => "films",
+                Self::BackToQueue => "queue",
+                Self::Note => "note",
+                Self::AcceptChange => "accept-change",
                 Self::Export => "export",
                 Self::Settings => "settings",
                 Self::Help => "help",
@@ -227,7 +253,9 @@ impl UiCommand {
                 | Self::Cancel
                 | Self::TrainNow
                 | Self::Strategy(_)
-                | Self::Close => {
+                | Self::Close
+                | Self::ShowLater
+                | Self::ReturnAfter(_) => {
                     return None;
                 }
             }

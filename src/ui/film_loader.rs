@@ -1,15 +1,12 @@
-//! Decodes the films that come next on threads of its own, so that the window never waits for a file.
+//! Decodes the films that come next, ahead of the reader.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
-use std::thread::JoinHandle;
-
-use parking_lot::{Condvar, Mutex};
 
 use super::command::sentence;
-use crate::imaging::{self, About, Film, View, Window};
+use super::loader::{Loader, Outcome};
+use crate::dataset::{FilmId, FilmRecord, Stamp, is_unchanged, read_current};
+use crate::imaging::{About, Film, View, Window};
 
 /// A decoded film with smaller copies of itself, ready to be drawn at any zoom.
 #[derive(Debug)]
@@ -22,6 +19,10 @@ pub struct LoadedFilm {
     pub auto: Window,
     /// The window that spans every value of the film.
     pub full: Window,
+    /// Identity of what the file holds, where that is not what it held at import.
+    pub changed: Option<FilmId>,
+    /// Size and last change of the file when it was read.
+    pub stamp: Stamp,
 }
 
 impl LoadedFilm {
@@ -40,7 +41,7 @@ impl LoadedFilm {
         {
             levels.push(smaller);
         }
-        Self { levels, first, auto, full }
+        Self { levels, first, auto, full, changed: None, stamp: (0, None) }
     }
 
     /// Returns width and height of the film in pixels.
@@ -90,167 +91,46 @@ fn halve(film: &Film) -> Film {
 }
 
 /// What became of a film that was asked for.
-pub type Loaded = Result<Arc<LoadedFilm>, Arc<str>>;
-
-#[derive(Default)]
-struct Shelf {
-    wanted: Vec<usize>,
-    loading: BTreeSet<usize>,
-    films: BTreeMap<usize, Loaded>,
-    /// Rows on the shelf, least recently wanted first.
-    age: Vec<usize>,
-    closed: bool,
-}
-
-impl Shelf {
-    fn next(&self) -> Option<usize> {
-        let here = |row: &usize| self.films.contains_key(row) || self.loading.contains(row);
-        self.wanted.iter().copied().find(|row| !here(row))
-    }
-
-    fn bytes(&self) -> usize {
-        self.films.values().flatten().map(|film| film.bytes()).sum()
-    }
-
-    /// Drops the films wanted longest ago until the rest fits, but none that is wanted now.
-    fn trim(&mut self, budget: usize) {
-        let mut bytes = self.bytes();
-        let Self { wanted, films, age, .. } = self;
-        age.retain(|row| {
-            if bytes <= budget || wanted.contains(row) {
-                return true;
-            }
-            bytes -= films.remove(row).and_then(Result::ok).map_or(0, |film| film.bytes());
-            false
-        });
-    }
-}
-
-struct Shared {
-    files: Vec<PathBuf>,
-    budget: usize,
-    shelf: Mutex<Shelf>,
-    work: Condvar,
-    wake: Box<dyn Fn() + Send + Sync>,
-}
+pub type Loaded = Outcome<LoadedFilm>;
 
 /// Threads that decode films in the order in which they are wanted, and the films that they decoded.
+pub type FilmLoader = Loader<LoadedFilm>;
+
+/// Bytes of decoded films that are kept.
+pub const BUDGET: usize = 512 << 20;
+
+/// Starts to load films that lie under `images`; `wake` is called from the threads whenever one has been decoded.
 ///
-/// Dropping it ends the threads after the film that each has in hand.
-pub struct FilmLoader {
-    shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+/// # Errors
+/// If the system refuses a thread.
+pub fn start(
+    films: &Arc<Vec<FilmRecord>>,
+    images: &Path,
+    budget: usize,
+    wake: impl Fn() + Send + Sync + 'static,
+) -> std::io::Result<FilmLoader> {
+    let files = films.iter().map(|film| images.join(&film.file)).collect();
+    let films = Arc::clone(films);
+    let read = move |row: usize, file: &Path| {
+        let record = films.get(row).ok_or("The session lists no such film")?;
+        let current = read_current(file, record).map_err(|error| sentence(&error.to_string()))?;
+        Ok(LoadedFilm {
+            changed: current.changed,
+            stamp: current.stamp,
+            ..LoadedFilm::new(current.film)
+        })
+    };
+    Loader::new(files, read, (budget, LoadedFilm::bytes), wake)
 }
 
-impl FilmLoader {
-    /// Two suffice to stay ahead of a reader and leave the other cores to learning.
-    const THREADS: usize = 2;
-    /// Bytes of decoded films that are kept.
-    pub const BUDGET: usize = 512 << 20;
-
-    /// Starts the threads; `wake` is called from them whenever a film has been decoded.
-    ///
-    /// # Errors
-    /// If the system refuses a thread.
-    pub fn new(
-        files: Vec<PathBuf>,
-        budget: usize,
-        wake: impl Fn() + Send + Sync + 'static,
-    ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared {
-            files,
-            budget,
-            shelf: Mutex::default(),
-            work: Condvar::new(),
-            wake: Box::new(wake),
-        });
-        let mut loader = Self { shared, threads: Vec::new() };
-        for number in 0..Self::THREADS {
-            let shared = Arc::clone(&loader.shared);
-            let thread = std::thread::Builder::new().name(format!("films-{number}"));
-            loader.threads.push(thread.spawn(move || decode_wanted(&shared))?);
-        }
-        Ok(loader)
-    }
-
-    /// Says which rows are wanted from now on, the most urgent first; what was wanted before is forgotten.
-    pub fn want(&self, rows: &[usize]) {
-        let mut shelf = self.shared.shelf.lock();
-        if shelf.wanted == rows {
-            return;
-        }
-        rows.clone_into(&mut shelf.wanted);
-        let (mut age, recent): (Vec<_>, Vec<_>) =
-            shelf.age.iter().partition(|row| !rows.contains(row));
-        age.extend(recent);
-        shelf.age = age;
-        // A film that could not be read, as on a network drive that dropped out, is tried again when it comes again.
-        let Shelf { films, age, .. } = &mut *shelf;
-        films.retain(|row, film| film.is_ok() || rows.contains(row));
-        age.retain(|row| films.contains_key(row));
-        shelf.trim(self.shared.budget);
-        drop(shelf);
-        self.shared.work.notify_all();
-    }
-
-    /// Returns a film, or why it cannot be shown; `None` while it is being decoded.
-    pub fn get(&self, row: usize) -> Option<Loaded> {
-        self.shared.shelf.lock().films.get(&row).cloned()
-    }
-}
-
-impl Drop for FilmLoader {
-    fn drop(&mut self) {
-        self.shared.shelf.lock().closed = true;
-        self.shared.work.notify_all();
-        for thread in self.threads.drain(..) {
-            // A decoder's panic is caught where it happens; there is nothing to learn from the join.
-            drop(thread.join());
-        }
-    }
-}
-
-fn decode_wanted(shared: &Shared) {
-    // The window is drawn before films are decoded, and learning waits for both. On Linux this lowers the thread alone.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::nice(5);
-    loop {
-        let mut shelf = shared.shelf.lock();
-        let row = loop {
-            if shelf.closed {
-                return;
-            }
-            match shelf.next() {
-                Some(row) => break row,
-                None => shared.work.wait(&mut shelf),
-            }
-        };
-        shelf.loading.insert(row);
-        drop(shelf);
-        let film = decode(shared, row);
-        let mut shelf = shared.shelf.lock();
-        shelf.loading.remove(&row);
-        shelf.films.insert(row, film);
-        shelf.age.push(row);
-        shelf.trim(shared.budget);
-        drop(shelf);
-        (shared.wake)();
-    }
-}
-
-fn decode(shared: &Shared, row: usize) -> Loaded {
-    let file = shared.files.get(row).ok_or_else(|| Arc::from("The session lists no such film"))?;
-    // Files come from anywhere: one that makes a decoder panic must not end the thread that shows the others.
-    let film = catch_unwind(AssertUnwindSafe(|| imaging::decode(file).map(LoadedFilm::new)));
-    match film {
-        Ok(Ok(film)) => Ok(Arc::new(film)),
-        Ok(Err(error)) => Err(sentence(&error.to_string()).into()),
-        Err(_) => Err(format!("The decoder gave up on this file: {}", file.display()).into()),
-    }
+/// Returns whether a film's file has not been written to since it was loaded.
+pub fn is_current(file: &Path, film: &LoadedFilm) -> bool {
+    is_unchanged(file, film.stamp)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
     use std::time::{Duration, Instant};
 
     use super::*;
@@ -269,6 +149,22 @@ mod tests {
                 .unwrap();
         }
         (folder, files)
+    }
+
+    fn load(files: &[PathBuf], budget: usize) -> FilmLoader {
+        let record = |file: &PathBuf| FilmRecord {
+            id: FilmId::of(b"as it was"),
+            file: file.display().to_string(),
+            width: 64,
+            height: 48,
+            bits: 8,
+            bytes: 0,
+            patient: String::new(),
+            burned_in: false,
+            modified: None,
+        };
+        let films = Arc::new(files.iter().map(record).collect());
+        start(&films, Path::new(""), budget, || {}).unwrap()
     }
 
     fn wait(loader: &FilmLoader, row: usize) -> Loaded {
@@ -310,7 +206,7 @@ mod tests {
     fn wanted_films_come_and_the_budget_holds() {
         let (_folder, files) = folder(6);
         let one = 2 * 64 * 48;
-        let loader = FilmLoader::new(files, 2 * one, || {}).unwrap();
+        let loader = load(&files, 2 * one);
         for row in 0..6 {
             loader.want(&[row]);
             assert_eq!(wait(&loader, row).unwrap().size(), [64, 48]);
@@ -323,7 +219,7 @@ mod tests {
     #[test]
     fn more_wanted_than_the_budget_is_kept_all_the_same() {
         let (_folder, files) = folder(3);
-        let loader = FilmLoader::new(files, 1, || {}).unwrap();
+        let loader = load(&files, 1);
         loader.want(&[2, 1, 0]);
         for row in 0..3 {
             wait(&loader, row).unwrap();
@@ -342,7 +238,7 @@ mod tests {
         .unwrap();
         files.insert(0, broken);
         files.push(folder.path().join("gone.png"));
-        let loader = FilmLoader::new(files, FilmLoader::BUDGET, || {}).unwrap();
+        let loader = load(&files, BUDGET);
         loader.want(&[0, 2, 7, 1]);
         for row in [0, 2] {
             let reason = wait(&loader, row).unwrap_err();
@@ -350,6 +246,20 @@ mod tests {
             assert!(reason.starts_with(char::is_uppercase), "{reason:?} is no sentence");
         }
         assert!(wait(&loader, 7).is_err());
+        assert!(wait(&loader, 1).is_ok());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_the_place_of_a_film_is_not_waited_for() {
+        let (folder, mut files) = folder(1);
+        let pipe = folder.path().join("pipe.png");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        files.insert(0, pipe.clone());
+        let loader = load(&files, BUDGET);
+        loader.want(&[0, 1]);
+        let reason = wait(&loader, 0).unwrap_err();
+        assert!(reason.contains("pipe") && reason.contains("no file"), "{reason}");
         assert!(wait(&loader, 1).is_ok());
     }
 }

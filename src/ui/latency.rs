@@ -1,4 +1,4 @@
-//! Time from a key to the next film on the screen, time that a film is in sight, and the reader's pace.
+//! Time from a key to the next film on the screen, time for which a film is read, and the reader's pace.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -51,27 +51,45 @@ impl Latency {
     }
 }
 
-/// How long a film has been in sight: what covers it stops the clock.
+/// Time without key, pointer or wheel after which the reader counts as away: longer gaps are no reading time at all.
+pub const IDLE: Duration = Duration::from_mins(1);
+
+/// How long a film has been read: the time in sight, without gaps between inputs of more than [`IDLE`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sight {
     before: Duration,
+    /// When the gap began that goes on: at the last input, or when the film came into sight.
     since: Option<Instant>,
 }
 
 impl Sight {
+    /// Goes on with a film that was in sight for some time before.
+    pub const fn after(before: Duration) -> Self {
+        Self { before, since: None }
+    }
+
     /// Notes whether the film can be seen from now on.
-    pub fn set(&mut self, in_sight: bool) {
+    pub fn set(&mut self, in_sight: bool, now: Instant) {
         if in_sight {
-            self.since.get_or_insert_with(Instant::now);
+            self.since.get_or_insert(now);
         } else {
-            self.before = self.time();
+            self.before = self.time(now);
             self.since = None;
         }
     }
 
-    /// Returns the time in sight so far.
-    pub fn time(&self) -> Duration {
-        self.before + self.since.map_or(Duration::ZERO, |since| since.elapsed())
+    /// Notes that the reader did something.
+    pub fn input(&mut self, now: Instant) {
+        if self.since.is_some() {
+            self.before = self.time(now);
+            self.since = Some(now);
+        }
+    }
+
+    /// Returns the time so far.
+    pub fn time(&self, now: Instant) -> Duration {
+        let gap = self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        self.before + if gap > IDLE { Duration::ZERO } else { gap }
     }
 }
 
@@ -84,14 +102,8 @@ pub struct Pace {
 impl Pace {
     /// Films that the pace is taken over.
     const WINDOW: usize = 20;
-    /// Time on one film after which the reader has left the room.
-    const IDLE: Duration = Duration::from_mins(1);
-
-    /// Records the time that one film was on the screen; more than a minute counts as idle and is left out.
+    /// Records the time for which one film was read.
     pub fn record(&mut self, time: Duration) {
-        if time > Self::IDLE {
-            return;
-        }
         if self.reads.len() == Self::WINDOW {
             self.reads.pop_front();
         }
@@ -137,31 +149,48 @@ mod tests {
 
     #[test]
     fn only_time_in_sight_counts() {
-        const STEP: Duration = Duration::from_millis(20);
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
         let mut sight = Sight::default();
-        std::thread::sleep(STEP);
-        assert_eq!(sight.time(), Duration::ZERO);
-        sight.set(true);
-        std::thread::sleep(STEP);
-        sight.set(true);
-        sight.set(false);
-        let seen = sight.time();
-        assert!(seen >= STEP, "to be told twice begins anew");
-        std::thread::sleep(STEP);
-        assert_eq!(sight.time(), seen);
-        sight.set(true);
-        std::thread::sleep(STEP);
-        assert!(sight.time() >= seen + STEP);
+        assert_eq!(sight.time(at(9)), Duration::ZERO);
+        sight.set(true, at(10));
+        sight.set(true, at(12));
+        sight.set(false, at(15));
+        assert_eq!(sight.time(at(40)), Duration::from_secs(5), "to be told twice begins anew");
+        sight.set(true, at(50));
+        assert_eq!(sight.time(at(57)), Duration::from_secs(12));
+        let mut later = Sight::after(sight.time(at(57)));
+        later.set(true, at(100));
+        assert_eq!(later.time(at(101)), Duration::from_secs(13));
     }
 
     #[test]
-    fn idle_time_does_not_slow_the_reader() {
+    fn a_gap_of_more_than_a_minute_without_input_does_not_count() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut sight = Sight::default();
+        sight.set(true, at(0));
+        sight.input(at(5));
+        sight.input(at(65));
+        assert_eq!(sight.time(at(65)), Duration::from_secs(65), "a minute is still thought");
+        sight.input(at(126));
+        assert_eq!(sight.time(at(126)), Duration::from_secs(65), "the reader was away");
+        sight.input(at(130));
+        assert_eq!(sight.time(at(131)), Duration::from_secs(70));
+        assert_eq!(sight.time(at(191)), Duration::from_secs(69));
+        sight.set(false, at(500));
+        assert_eq!(sight.time(at(500)), Duration::from_secs(69));
+        sight.input(at(510));
+        assert_eq!(sight.time(at(511)), Duration::from_secs(69), "input elsewhere starts no clock");
+    }
+
+    #[test]
+    fn the_pace_is_that_of_the_last_films() {
         let mut pace = Pace::default();
         for _ in 0..2 {
             pace.record(Duration::from_secs(5));
         }
         assert_eq!(pace.films_per_minute(), None, "two films are no pace");
-        pace.record(Duration::from_hours(1));
         pace.record(Duration::from_secs(5));
         assert!((pace.films_per_minute().unwrap() - 12.0).abs() < 1e-9);
     }

@@ -75,7 +75,8 @@ fn curve(ui: &mut Ui, reading: &Reading, height: f32) {
         );
         let interval = format!("{}–{}", figures::share(low, n), figures::share(high, n));
         let text = format!(
-            "accuracy ({interval}) and AUROC {} after {}, on {n} reference films",
+            "accuracy ({interval}) and {} {} after {}, on {n} reference films",
+            if reading.classes().len() > 2 { "mean AUROC of the classes" } else { "AUROC" },
             figures::share(f64::from(last.auroc), n),
             figures::count(last.labels, "label")
         );

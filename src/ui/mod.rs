@@ -4,6 +4,7 @@
 //! at one other. Nothing here decodes, trains or waits: threads do, and wake the window when they are done.
 
 pub mod app;
+mod class_editor;
 pub mod command;
 mod equalised;
 mod export;
@@ -12,12 +13,15 @@ pub mod film_loader;
 mod film_menu;
 pub mod film_view;
 mod folder_field;
+pub mod gallery;
 mod help;
 pub mod keymap;
 pub mod latency;
 mod learn;
 mod learning;
+mod loader;
 mod opening;
+mod prompt;
 mod read;
 mod settings;
 mod start;
@@ -67,7 +71,8 @@ impl Renderer {
     }
 }
 
-/// Opens the window and stays until it is closed.
+/// Opens the window and stays until it is closed; films put off come back after `return_after` others, or, for `None`,
+/// when all others are read.
 ///
 /// # Errors
 /// If the system gives no window, as without a display, or no graphics adapter; the message says what to try.
@@ -76,13 +81,14 @@ pub fn run(
     start: &Start,
     renderer: Renderer,
     background: &Background,
+    return_after: Option<usize>,
 ) -> anyhow::Result<()> {
     let mut reasons = Vec::new();
     for &way in renderer.ways() {
         let opened = Cell::new(false);
         let create = |ctx: &egui::Context| {
             opened.set(true);
-            App::new(ctx, home.clone(), start.clone(), background.clone())
+            App::new(ctx, home.clone(), start.clone(), background.clone(), return_after)
         };
         match open(way, Box::new(create)) {
             Ok(()) => return Ok(()),

@@ -1,6 +1,7 @@
 //! The Read view: the queue, the film, the card with the answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use egui::{Align, CentralPanel, Layout, Margin, Panel, Rect, RichText, Sense, Ui, Vec2, pos2};
 
@@ -41,22 +42,79 @@ fn film(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
         finished(ui, reading, commands);
         return;
     }
-    let place =
-        format!("{} of {total}", reading.labels.rows.len() + reading.labels.excluded.len() + 1);
     if let Some(equalised) = &mut reading.equalised {
         if equalised.ui(ui) {
             commands.push(UiCommand::Equalise);
         }
         return;
     }
+    let read = reading.labels.rows.len() + reading.labels.excluded.len();
+    let place = reading.browsed().map_or_else(
+        || format!("{} of {total}", read + 1),
+        |row| format!("Film {} of {total} · {}", row + 1, browsing(reading, row).to_lowercase()),
+    );
     let film = reading.film();
     let shown: Option<&Arc<LoadedFilm>> = film.as_ref().and_then(|film| film.as_ref().ok());
     let corners = Corners { place: &place };
     let response = reading.film_view.ui(ui, shown.map(Arc::as_ref), &corners, commands);
     film_menu::ui(&response, reading, commands);
-    if let Some(Err(reason)) = &film {
-        broken(ui, response.rect, reason, &reading.keymap);
+    match &film {
+        Some(Err(reason)) => broken(ui, response.rect, reason, &reading.keymap),
+        Some(Ok(_)) if reading.waits_for_acceptance() => {
+            changed(ui, response.rect, &reading.keymap, commands);
+        }
+        Some(Ok(_)) => {}
+        None => waiting(ui, response.rect, reading),
     }
+}
+
+/// Says why a film is on screen that is not the queue's.
+fn browsing(reading: &Reading, row: usize) -> &'static str {
+    if reading.answer_in_words(row).is_empty() { "Chosen" } else { "Looking back" }
+}
+
+/// Says that a film's file is not what it was at import; it can be taken as it is, or put off.
+fn changed(ui: &mut Ui, rect: Rect, keymap: &Keymap, commands: &mut Vec<UiCommand>) {
+    let width = theme::COLUMN.min(rect.width());
+    let size = Vec2::new(width, rect.height() / 2.0);
+    let place = Rect::from_min_size(rect.center_top() - Vec2::new(width / 2.0, 0.0), size);
+    let mut ui = ui.new_child(egui::UiBuilder::new().max_rect(place));
+    theme::panel_frame(theme::card_margin()).show(&mut ui, |ui| {
+        let text =
+            "This file changed since import. Nothing was lost: take it as it is now, or put it off";
+        widgets::notice(ui, widgets::Notice::Warning, text);
+        ui.horizontal(|ui| {
+            for command in [UiCommand::AcceptChange, UiCommand::Later] {
+                let (text, key) = (command.text(&[]), keymap.first(command));
+                let button = egui::Button::new(&text).right_text(RichText::new(key).weak());
+                if ui.add(button).accessible_name(format!("{text} instead of reading")).clicked() {
+                    commands.push(command);
+                }
+            }
+        });
+    });
+}
+
+/// Says that a film is still being read, once that takes longer than a moment.
+fn waiting(ui: &mut Ui, rect: Rect, reading: &Reading) {
+    /// Below this it is as good as there.
+    const MOMENT: Duration = Duration::from_secs(1);
+    let Some(waited) = reading.waited() else { return };
+    if waited < MOMENT {
+        ui.ctx().request_repaint_after(MOMENT.saturating_sub(waited));
+        return;
+    }
+    ui.ctx().request_repaint_after(MOMENT);
+    let size = Vec2::new(theme::COLUMN.min(rect.width()), rect.height() / 2.0);
+    let place = Rect::from_center_size(rect.center(), size);
+    let mut ui = ui.new_child(egui::UiBuilder::new().max_rect(place));
+    ui.vertical_centered(|ui| {
+        ui.label(format!("Still reading this film, for {} s", waited.as_secs()));
+        let later = reading.keymap.first(UiCommand::Later);
+        ui.weak(format!(
+            "It is very large, or its folder slow to answer. Other films go on: put it off with {later}"
+        ));
+    });
 }
 
 /// Says in place of the film why it cannot be shown.
@@ -136,7 +194,58 @@ fn card(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
             push_if_clicked(ui, UiCommand::Uninterpretable, reading, grey, commands);
             push_if_clicked(ui, UiCommand::Later, reading, None, commands);
         });
+        put_off(ui, reading, commands);
+        this_film(ui, reading, commands);
         last_film(ui, reading, commands);
+    });
+}
+
+/// Says how many films are put off and when they come back.
+fn put_off(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
+    let n = reading.labels.deferred.len();
+    if n == 0 {
+        return;
+    }
+    let small = |text: String| RichText::new(text).small().color(theme::SECONDARY);
+    let next = reading.labels.returns.iter().min().copied().filter(|&films| films < usize::MAX);
+    let when = match next {
+        Some(films) => format!("next in {films}"),
+        None => "to the end".to_owned(),
+    };
+    // Room for the triangle, which no font of ours has.
+    let text = RichText::new(format!("{n} put off, {when}      ")).color(theme::SECONDARY);
+    let menu = ui.menu_button(text, |ui| {
+        if ui.button("Show them").clicked() {
+            commands.push(UiCommand::ShowLater);
+        }
+        ui.label(small("They come back".to_owned()));
+        for films in [10, 20, 50, 0] {
+            let command = UiCommand::ReturnAfter(films);
+            let chosen = reading.return_after.unwrap_or(0) == films;
+            if ui.selectable_label(chosen, command.text(&[])).clicked() {
+                commands.push(command);
+            }
+        }
+    });
+    widgets::menu_triangle(ui, menu.response.rect);
+}
+
+/// Draws the note on the film on screen and, where the reader looks back, what they said of it.
+fn this_film(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
+    let Some(row) = reading.row() else { return };
+    if reading.browsed().is_some() {
+        widgets::section(ui, browsing(reading, row));
+        for words in reading.answer_in_words(row) {
+            ui.label(words);
+        }
+        push_if_clicked(ui, UiCommand::BackToQueue, reading, None, commands);
+    }
+    if let Some(note) = reading.note(row) {
+        widgets::section(ui, "Note");
+        ui.add(egui::Label::new(note).wrap());
+    }
+    ui.add_enabled_ui(reading.fault().is_none(), |ui| {
+        push_if_clicked(ui, UiCommand::Note, reading, None, commands);
     });
 }
 
@@ -193,7 +302,12 @@ fn bottom_bar(ui: &mut Ui, reading: &Reading) {
         .show(ui, |ui| {
             ui.horizontal_centered(|ui| {
                 let (labelled, saved) = reading.counts();
-                ui.label(RichText::new(format!("{labelled} labelled · {saved} saved")).small());
+                let mut text = format!("{labelled} labelled · {saved} saved");
+                let later = reading.labels.deferred.len();
+                if later > 0 {
+                    text = format!("{text} · {later} put off");
+                }
+                ui.label(RichText::new(text).small());
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     if let Some(pace) = reading.pace.films_per_minute() {
                         ui.label(

@@ -1,6 +1,5 @@
 //! The start screen: go on with the last session, open the demo, make a new one.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
@@ -8,11 +7,13 @@ use egui::text::{LayoutJob, TextFormat};
 use egui::{Button, CentralPanel, FontId, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 use super::app::Start;
+use super::class_editor::ClassEditor;
 use super::command::sentence;
 use super::folder_field::FolderField;
 use super::opening::{Opened, Opening};
 use super::{figures, theme, widgets};
 use crate::config::Home;
+use crate::engine::workspace::NewSession;
 use crate::engine::{Workspace, workspace};
 use crate::session::{Session, Summary};
 
@@ -21,6 +22,7 @@ use crate::session::{Session, Summary};
 struct NewSessionForm {
     name: String,
     folder: FolderField,
+    classes: ClassEditor,
 }
 
 /// The start screen.
@@ -104,11 +106,10 @@ impl StartScreen {
         }));
     }
 
-    fn create(&mut self, home: &Arc<Home>, ctx: &egui::Context, name: String, folder: &Path) {
-        let (home, folder) = (Arc::clone(home), folder.to_owned());
-        let what = format!("Reading the films of {}", folder.display());
+    fn create(&mut self, home: &Arc<Home>, ctx: &egui::Context, new: NewSession) {
+        let home = Arc::clone(home);
+        let what = format!("Reading the films of {}", new.images.display());
         self.start(Opening::start(what, ctx, move |done| {
-            let new = workspace::NewSession::new(name, folder);
             let scan = workspace::create(&home, &new, done)?;
             let unreadable = scan.refused.iter().map(|refused| sentence(&refused.to_string()));
             let twice = scan
@@ -223,20 +224,21 @@ impl StartScreen {
         ui.add(field).labelled_by(label.id);
         form.folder.ui(ui, "Folder of films");
         ui.weak("A folder can also be dropped on the window. Films stay where they are and are never changed");
+        form.classes.ui(ui);
         let name = form.name.trim().to_owned();
-        let folder = form.folder.folder();
+        let (folder, classes) = (form.folder.folder(), form.classes.classes());
         let (mut make, mut cancel) = (false, false);
         ui.horizontal(|ui| {
-            make =
-                widgets::primary_button(ui, "Make session", !name.is_empty() && folder.is_some())
-                    .clicked();
+            let ready = !name.is_empty() && folder.is_some() && classes.is_ok();
+            make = widgets::primary_button(ui, "Make session", ready).clicked();
             cancel = ui.button("Cancel").clicked();
         });
         if cancel {
             self.form = None;
             self.error = None;
-        } else if make && let Some(folder) = folder {
-            self.create(home, ui.ctx(), name, &folder);
+        } else if make && let (Some(folder), Ok(classes)) = (folder, classes) {
+            let new = NewSession { classes, ..NewSession::new(name, folder) };
+            self.create(home, ui.ctx(), new);
         }
     }
 

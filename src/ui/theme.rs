@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::session::{Class, Colour};
 use egui::{
     Color32, CornerRadius, FontFamily, FontId, Margin, Stroke, Style, TextStyle, Vec2, Visuals,
 };
@@ -53,6 +54,22 @@ pub fn class(name: &str, index: usize) -> Color32 {
     let known = ["normal", "pneumonia", "other infiltrate", "both"];
     let place = known.iter().position(|known| name.eq_ignore_ascii_case(known)).unwrap_or(index);
     CLASSES[place % CLASSES.len()]
+}
+
+/// Returns the colour that a session names.
+#[expect(clippy::disallowed_methods, reason = "the one place that may spell out a colour")]
+pub const fn of(Colour([red, green, blue]): Colour) -> Color32 {
+    Color32::from_rgb(red, green, blue)
+}
+
+/// Returns the colour of a session's class: its own, else as [`class`].
+pub fn of_class(of: &Class, index: usize) -> Color32 {
+    of.colour.map_or_else(|| class(&of.name, index), self::of)
+}
+
+/// Returns a colour as a session names it.
+pub const fn named(colour: Color32) -> Colour {
+    Colour([colour.r(), colour.g(), colour.b()])
 }
 
 /// Blends a colour towards the panel behind it; `strength` in 0..=1 is what remains of the colour.
@@ -115,6 +132,14 @@ pub const SHEET: f32 = 720.0;
 pub const LOUPE: f32 = 280.0;
 /// Height of the button that goes on with the last session.
 pub const LARGE_BUTTON: f32 = 72.0;
+/// Smallest, usual and largest side of a film in the gallery.
+pub const CELL: [f32; 3] = [64.0, 128.0, 288.0];
+/// Width of a field for a name or a number.
+pub const FIELD: f32 = 140.0;
+/// Width of the slider of sizes.
+pub const SLIDER: f32 = 100.0;
+/// Side of the mark in a film's corner.
+pub const MARK: f32 = 16.0;
 /// Width of the frame that a label flashes, in points.
 pub const FLASH_WIDTH: f32 = 2.0;
 /// Width of a curve in a plot.

@@ -26,7 +26,7 @@ pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
                     },
                 );
                 widgets::menu_triangle(ui, menu.response.rect);
-                for view in [View::Read, View::Learn] {
+                for view in [View::Read, View::Learn, View::Films] {
                     let command = UiCommand::View(view);
                     if ui.selectable_label(reading.view == view, command.text(&[])).clicked() {
                         commands.push(command);

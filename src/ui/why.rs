@@ -17,6 +17,7 @@ impl Why {
     /// Says why a film was in the queue.
     pub fn of(film: &QueuedFilm) -> Self {
         match (&film.source, &film.reason) {
+            (QueuedSource::Chosen, _) => Self { phrase: "You chose it".to_owned(), figure: None },
             (QueuedSource::Ranked { .. }, Some(reason)) => Self::of_reason(reason),
             (QueuedSource::Audit { .. }, _) | (QueuedSource::Ranked { .. }, None) => Self::drawn(),
         }

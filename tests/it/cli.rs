@@ -8,6 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use penumbra::fsutil::write_atomic;
+use penumbra::session::Event;
 use rustix::process::{Pid, Signal, kill_process};
 
 pub(super) fn command(home: &Path, args: &[&str]) -> Command {
@@ -79,6 +80,98 @@ fn import_reports_what_it_refuses_and_verify_finds_a_changed_byte() {
     write_atomic(&header, changed.as_bytes()).unwrap();
     let output = penumbra(&home, &["verify", "--session", "ward"]);
     assert_eq!(code(&output), 1, "{}", text(&output));
+}
+
+#[test]
+fn classes_are_chosen_at_import_and_notes_and_reasons_are_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("films");
+    films(&images, 4);
+    let (home, images) = (folder.path().join("home"), images.to_string_lossy().into_owned());
+    let import = |session: &str, classes: &str| {
+        penumbra(&home, &["import", &images, "--session", session, "--classes", classes])
+    };
+    for (session, classes, names) in [
+        ("two", "binary", vec!["normal", "pneumonia"]),
+        ("five", "who", vec!["normal", "consolidation", "other infiltrate", "both"]),
+        ("own", "clear=A,effusion=S:#CC79A7", vec!["clear", "effusion"]),
+    ] {
+        let output = import(session, classes);
+        assert_eq!(code(&output), 0, "{}", text(&output));
+        let header = fs::read(home.join("sessions").join(session).join("session.json")).unwrap();
+        let header: serde_json::Value = serde_json::from_slice(&header).unwrap();
+        let found = header["classes"].as_array().unwrap();
+        assert!(found.iter().map(|class| &class["name"]).eq(&names), "{found:?}");
+        let coloured = found.iter().any(|class| class.get("colour").is_some());
+        assert_eq!(header["version"], if coloured { 2 } else { 1 });
+        assert_eq!(code(&penumbra(&home, &["verify", "--session", session])), 0);
+    }
+    for wrong in ["effusion", "a=J,b=J", "a=J,b=N", "a=J,b=K:blue"] {
+        assert_eq!(code(&import("wrong", wrong)), 2, "{wrong}");
+    }
+
+    let place = penumbra::config::Home::find(Some(&home));
+    let mut workspace = penumbra::engine::Workspace::open(&place, "five").unwrap();
+    let film = workspace.films[0].id;
+    let class = |name: &str| penumbra::session::Answer::Class(name.to_owned());
+    let shown = penumbra::session::Shown {
+        model: String::new(),
+        window_centre: 1.0,
+        window_width: 1.0,
+        zoom: 1.0,
+        inverted: false,
+        opinion_visible: false,
+    };
+    let source = penumbra::session::Source::Browse;
+    let events = [
+        Event::Label { film, answer: class("both"), ms: 5, source, shown },
+        Event::Relabel {
+            film,
+            from: class("both"),
+            to: class("consolidation"),
+            reason: "second look".to_owned(),
+            ms: 6,
+        },
+        Event::Note { film, text: "rotated".to_owned() },
+        Event::Note { film: workspace.films[1].id, text: "not read yet".to_owned() },
+    ];
+    for event in events {
+        workspace.session.append("R1", event).unwrap();
+    }
+    workspace.session.flush().unwrap();
+    drop(workspace);
+    let out = folder.path().join("out").to_string_lossy().into_owned();
+    let output =
+        penumbra(&home, &["export", "--session", "five", "--format", "csv,jsonl", "--out", &out]);
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    let read = |name: &str| fs::read_to_string(Path::new(&out).join(name)).unwrap();
+    let labels = read("labels.csv");
+    assert!(labels.lines().nth(1).unwrap().ends_with(",second look,rotated"), "{labels}");
+    assert!(read("notes.csv").contains("not read yet"));
+    let line: serde_json::Value = serde_json::from_str(read("labels.jsonl").trim()).unwrap();
+    assert_eq!((&line["label"], &line["note"]), (&"consolidation".into(), &"rotated".into()));
+}
+
+/// A pipe that nobody writes into would be waited for without end.
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_in_a_folder_of_films_are_refused_unopened() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("films");
+    films(&images, 2);
+    let pipe = images.join("pipe.png");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::os::unix::fs::symlink("/dev/zero", images.join("zero.png")).unwrap();
+    std::os::unix::fs::symlink(&pipe, images.join("link.png")).unwrap();
+    let home = folder.path().join("home");
+    let output = penumbra(&home, &["import", &images.to_string_lossy(), "--session", "ward"]);
+    let said = text(&output);
+    assert_eq!(code(&output), 0, "{said}");
+    assert!(said.contains("2 films of") && said.contains("3 files refused"), "{said}");
+    for name in ["pipe.png", "zero.png", "link.png"] {
+        let line = said.lines().find(|line| line.ends_with(name)).unwrap();
+        assert!(line.contains("a pipe, a socket or a device"), "{line}");
+    }
 }
 
 #[test]

@@ -248,10 +248,7 @@ fn import_reads_dicom_and_lists_burned_in_text() {
     let done = penumbra(&home, &["import", images.to_str().unwrap(), "--session", "s"]);
     let said = text(&done);
     assert_eq!(code(&done), 0, "{said}");
-    assert!(
-        said.contains("2 films of 1 patients, 0 duplicates left out, 1 files refused"),
-        "{said}"
-    );
+    assert!(said.contains("2 films of 1 patient, 0 duplicates left out, 1 file refused"), "{said}");
     assert!(said.contains("text burned in: IM000001"), "{said}");
     assert!(said.contains("an encapsulated document, such as a PDF): c.dcm"), "{said}");
     for entry in fs::read_dir(home.join("sessions/s")).unwrap() {

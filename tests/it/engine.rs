@@ -410,6 +410,97 @@ fn learning_waits_for_labels_of_every_class() {
 }
 
 #[test]
+fn what_ranks_first_after_each_possible_answer_is_foreseen_exactly() {
+    for strategy in [Strategy::Margin, Strategy::TypiclustMargin] {
+        let room = room();
+        let engine = start(Options { strategy, ..room.options(0) });
+        let known = room.labels(12);
+        engine.send(Command::Labels(Arc::clone(&known)));
+        let row = ranking_of(&engine, 12).order[0].index;
+        engine.send(Command::Foresee(row));
+        let foreseen = wait(&engine, "the foresight", |event| match event {
+            Event::Foreseen(foreseen) => Some(foreseen),
+            _ => None,
+        });
+        assert_eq!((foreseen.row, foreseen.version, foreseen.heads.len()), (row, 12, 2));
+        for (class, head) in foreseen.heads.iter().enumerate() {
+            let mut answered = LabelSet { version: 20 + class as u64, ..(*known).clone() };
+            answered.rows.push(row);
+            answered.classes.push(class);
+            engine.send(Command::Labels(Arc::new(answered)));
+            let order = ranking_of(&engine, 20 + class as u64).order.clone();
+            let order: Vec<usize> = order.iter().map(|ranked| ranked.index).collect();
+            assert!(!head.contains(&row) && head.len() == 4, "{head:?}");
+            assert_eq!(order[..head.len()], head[..], "{strategy} after class {class}");
+            // Back to where it was foreseen from.
+            let back = LabelSet { version: 30 + class as u64, ..(*known).clone() };
+            engine.send(Command::Labels(Arc::new(back)));
+            ranking_of(&engine, 30 + class as u64);
+        }
+    }
+}
+
+#[test]
+fn four_classes_are_ranked_foreseen_and_judged() {
+    let room = room();
+    let classes = penumbra::session::Class::who_five();
+    let classes: Vec<String> = classes.into_iter().map(|class| class.name).collect();
+    let options = |strategy| Options { classes: classes.clone(), strategy, ..room.options(0) };
+    let rows: Vec<usize> = (0..24).collect();
+    // The two kinds of films, each halved by number.
+    let kinds: Vec<usize> = rows.iter().map(|row| row % 4).collect();
+    let labels = LabelSet { version: 9, rows, classes: kinds, ..LabelSet::default() };
+    let mut orders = Vec::new();
+    for strategy in [Strategy::LeastConfidence, Strategy::Margin, Strategy::Entropy] {
+        let engine = start(options(strategy));
+        engine.send(Command::Labels(Arc::new(labels.clone())));
+        let ranking = ranking_of(&engine, 9);
+        assert_eq!(ranking.probabilities.len(), 4 * FILMS);
+        for row in ranking.probabilities.chunks_exact(4) {
+            assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-4, "{row:?}");
+        }
+        orders.push(ranking.order.iter().map(|ranked| ranked.index).collect::<Vec<_>>());
+        engine.send(Command::Foresee(ranking.order[0].index));
+        engine.send(Command::Review);
+        let heads = wait(&engine, "the foresight", |event| match event {
+            Event::Foreseen(foreseen) => Some(foreseen.heads),
+            _ => None,
+        });
+        assert_eq!(heads.len(), 4);
+    }
+    assert!(orders[0] != orders[1] && orders[1] != orders[2], "with four classes they differ");
+}
+
+#[test]
+fn a_label_that_contradicts_the_film_is_found_without_its_help() {
+    let room = room();
+    let engine = start(room.options(0));
+    // Every second film is of the other kind; one label is wrong.
+    let rows: Vec<usize> = (0..30).collect();
+    let mut classes: Vec<usize> = rows.iter().map(|row| row % 2).collect();
+    classes[7] = 0;
+    let labels = LabelSet { version: 5, rows, classes, ..LabelSet::default() };
+    engine.send(Command::Labels(Arc::new(labels.clone())));
+    ranking_of(&engine, 5);
+    let opinions = |engine: &Engine| {
+        engine.send(Command::Review);
+        wait(engine, "opinions", |event| match event {
+            Event::Opinions(opinions) => Some(opinions),
+            _ => None,
+        })
+    };
+    let held = opinions(&engine);
+    assert_eq!((held.version, &held.rows, &held.labels), (5, &labels.rows, &labels.classes));
+    assert_eq!(held.likeliest[7], 1, "the model has seen the label that it was to judge");
+    assert_eq!(held.suspects.first(), Some(&7), "{:?}", held.suspects);
+    // Too few labels are no ground for an opinion.
+    let few = LabelSet { version: 6, rows: vec![0, 1], classes: vec![0, 1], ..LabelSet::default() };
+    engine.send(Command::Labels(Arc::new(few)));
+    ranking_of(&engine, 6);
+    assert!(opinions(&engine).rows.is_empty());
+}
+
+#[test]
 fn embeddings_are_kept_for_the_next_start_and_films_that_are_gone_do_not_stop_it() {
     let room = room();
     drop({

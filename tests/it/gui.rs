@@ -2,6 +2,9 @@
 
 #![cfg(test)]
 
+mod classes;
+mod films;
+mod flow;
 mod reading;
 mod start;
 mod viewer;
@@ -16,9 +19,9 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use penumbra::config::Home;
 use penumbra::engine::Ranking;
-use penumbra::engine::workspace::{self, NewSession};
+use penumbra::engine::workspace::{self, NewSession, RETURN_AFTER};
 use penumbra::query::{Ranked, Reason, Strategy};
-use penumbra::session::Answer;
+use penumbra::session::{Answer, Class, Event};
 use penumbra::ui::app::reading::Reading;
 use penumbra::ui::app::{App, Background, Start};
 
@@ -43,7 +46,9 @@ fn harness(home: &Home, start: Start) -> Harness<'static, App> {
         .with_size(Vec2::new(1280.0, 800.0))
         // Films are decoded and labels synced on other threads, so a busy machine takes more passes to settle.
         .with_max_steps(64)
-        .build_eframe(|context| App::new(&context.egui_ctx, home, start, Background::Off))
+        .build_eframe(|context| {
+            App::new(&context.egui_ctx, home, start, Background::Off, Some(RETURN_AFTER))
+        })
 }
 
 impl Room {
@@ -54,11 +59,20 @@ impl Room {
 
     /// The same with this share of films drawn at random, in 0..=1.
     fn with_audit(films: u32, audit_share: f32) -> Self {
+        Self::made(films, |new| NewSession { audit_share, ..new })
+    }
+
+    /// The same with these classes.
+    fn with_classes(films: u32, classes: Vec<Class>) -> Self {
+        Self::made(films, |new| NewSession { classes, ..new })
+    }
+
+    fn made(films: u32, how: impl FnOnce(NewSession) -> NewSession) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let images = folder.path().join("films");
         write_films(&images, films);
         let home = Home::find(Some(&folder.path().join("home")));
-        let new = NewSession { audit_share, ..NewSession::new("ward".to_owned(), images) };
+        let new = how(NewSession::new("ward".to_owned(), images));
         workspace::create(&home, &new, &|_, _| {}).unwrap();
         let harness = harness(&home, Start::Session("ward".to_owned()));
         let mut room = Self { harness, home, folder };
@@ -107,6 +121,17 @@ impl Room {
         };
         self.until("disk and film", ready);
         self.harness.run();
+    }
+
+    /// Types into the field that has the focus.
+    fn write(&mut self, text: &str) {
+        self.harness.event(egui::Event::Text(text.to_owned()));
+        self.harness.step();
+    }
+
+    /// The event that was entered last.
+    fn last_event(&self) -> Event {
+        self.reading().workspace.session.entries().last().unwrap().event.clone()
     }
 
     fn reading(&self) -> &Reading {

@@ -1,6 +1,7 @@
 //! Ranking against scikit-learn, scikit-activeml and slow restatements.
 #![expect(clippy::unwrap_used, reason = "tests may unwrap")]
 
+mod confident_learning;
 mod strategies;
 
 use std::collections::BTreeSet;

@@ -44,7 +44,7 @@ fn label(film: FilmId, answer: Answer) -> Event {
     Event::Label { film, answer, ms: 1840, source, shown: shown() }
 }
 
-/// Twenty events of every kind.
+/// Twenty-three events of every kind.
 fn events() -> Vec<Event> {
     let (normal, pneumonia) = (class("normal"), class("pneumonia"));
     let audit = Source::Audit { predicted: vec![0.25, 0.75], probability: 0.01 };
@@ -74,6 +74,9 @@ fn events() -> Vec<Event> {
         Event::Measure { labels: 3, accuracy: 0.5, auroc: 0.6, n: 100, model: model.clone() },
         Event::ModelSwap { model, accepted: true, reason, labels: 3 },
         label(film(3), normal.clone()),
+        Event::Note { film: film(3), text: "rotated; \"left\" marker\n".to_owned() },
+        Event::FileChanged { film: film(3), now: film(33) },
+        Event::Note { film: film(1), text: String::new() },
     ];
     events.extend((10..20).map(|number| label(film(number), normal.clone())));
     events
@@ -132,11 +135,11 @@ fn unfinished_lines_are_never_overwritten_by_later_ones() {
         let log = folder.join("events.jsonl");
         let bytes = [&*fs::read(&log).unwrap(), torn.as_bytes()].concat();
         fs::write(&log, bytes).unwrap();
-        assert_eq!(verify(&folder).unwrap_err().line(), Some(21));
+        assert_eq!(verify(&folder).unwrap_err().line(), Some(24));
         let (_, report) = Session::open(&folder).unwrap();
         assert_eq!(report.torn, Some(folder.join(format!("events.torn-{}", number + 1))));
         assert_eq!(fs::read_to_string(report.torn.unwrap()).unwrap(), torn);
-        assert_eq!(verify(&folder).unwrap().lines, 20);
+        assert_eq!(verify(&folder).unwrap().lines, 23);
     }
 }
 
@@ -210,13 +213,54 @@ fn a_second_program_is_kept_out_until_the_first_lets_go() {
     let error = Session::open(&folder).unwrap_err();
     assert!(matches!(error, SessionError::InUse { .. }), "{error}");
     assert!(error.to_string().starts_with("the session is open in another window"), "{error}");
-    assert_eq!(verify(&folder).unwrap().lines, 20, "checking needs no lock");
+    assert_eq!(verify(&folder).unwrap().lines, 23, "checking needs no lock");
     drop(session);
     let (session, report) = Session::open(&folder).unwrap();
-    assert_eq!((session.entered(), session.durable(), report.torn), (20, 20, None));
+    assert_eq!((session.entered(), session.durable(), report.torn), (23, 23, None));
     drop(session);
     let again = Session::create(&folder, Header::new("test", "/films"));
     assert!(matches!(again, Err(SessionError::Exists { .. })));
+}
+
+#[test]
+fn every_kind_of_event_is_among_those_that_are_cut_and_damaged() {
+    let kind = |event: &Event| serde_json::to_value(event).unwrap()["kind"].clone();
+    let kinds: std::collections::BTreeSet<String> =
+        events().iter().map(|event| kind(event).to_string()).collect();
+    assert_eq!(kinds.len(), 9, "{kinds:?}");
+}
+
+#[test]
+fn a_log_of_the_first_version_is_read() {
+    let scratch = scratch();
+    let folder = scratch.path().join("session");
+    drop(write(&folder, &[]));
+    // As version 0.1.0 of the program wrote them: no skip says why, and there are no notes.
+    let mut head = blake3_of(&fs::read(folder.join("session.json")).unwrap());
+    let mut log = String::new();
+    let events = [
+        format!(r#"{{"kind":"skip","film":"{}"}}"#, film(1)),
+        format!(
+            r#"{{"kind":"label","film":"{}","answer":{{"class":"normal"}},"ms":1840,"source":{{"queue":{{"strategy":"margin","rank":0}}}},"shown":{{"model":"base","window_centre":127.5,"window_width":255.0,"zoom":0.8,"inverted":false,"opinion_visible":false}}}}"#,
+            film(1)
+        ),
+        r#"{"kind":"undo","seq":1}"#.to_owned(),
+    ];
+    for (seq, event) in events.iter().enumerate() {
+        let body = format!(
+            r#"{{"v":1,"seq":{seq},"time":"2026-11-24T02:41:00.120Z","reader":"R1","event":{event},"prev":"{head}""#
+        );
+        head = blake3_of(body.as_bytes());
+        log = format!("{log}{body},\"hash\":\"{head}\"}}\n");
+    }
+    fs::write(folder.join("events.jsonl"), log).unwrap();
+    let (session, _) = Session::open(&folder).unwrap();
+    assert_eq!(session.entered(), 3);
+    assert_eq!(session.state().skipped().collect::<Vec<_>>(), [film(1)]);
+}
+
+fn blake3_of(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_string()
 }
 
 #[test]

@@ -12,6 +12,11 @@ impl Reading {
         self.view == View::Read && self.equalised.is_none()
     }
 
+    /// Returns whether a film is in sight that keys can answer for.
+    pub fn takes_answers(&self) -> bool {
+        self.shows_film() || self.view == View::Films
+    }
+
     /// Shows the film that was answered last, equalised, or the film on screen again.
     pub fn toggle_equalised(&mut self, ctx: &egui::Context) {
         let film = self.last.as_ref().and_then(|last| last.film.as_ref());
@@ -37,8 +42,8 @@ impl Reading {
         self.queue_changed();
     }
 
-    /// Goes back to the film that was on screen before.
-    pub fn look_back(&mut self) {
+    /// Goes back to the film that was passed last.
+    pub(super) fn back_to_passed(&mut self) {
         if let Some(row) = self.passed.pop() {
             self.queue.show(row);
             self.queue_changed();

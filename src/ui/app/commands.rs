@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
+use super::reading::Reading;
 use super::record::Reply;
 use super::{App, Phase};
 use crate::engine::{Command, Engine};
 use crate::query::Strategy;
 use crate::ui::command::{UiCommand, View};
 use crate::ui::export::ExportDialog;
+use crate::ui::prompt::Prompt;
 use crate::ui::settings::SettingsSheet;
 
 impl App {
@@ -26,24 +28,43 @@ impl App {
                 let engine = reading.engine.as_ref();
                 match command {
                     // Keys label only where the film is in sight.
-                    command if command.answers() && !reading.shows_film() => {}
+                    command if command.answers() && !reading.takes_answers() => {}
                     UiCommand::Label(class) => {
-                        _ = reading.answer(Reply::Class(class), now, started);
+                        self.prompt = reply(reading, Reply::Class(class), now, started);
                     }
                     UiCommand::Uninterpretable => {
-                        _ = reading.answer(Reply::Uninterpretable, now, started);
+                        self.prompt = reply(reading, Reply::Uninterpretable, now, started);
                     }
-                    UiCommand::Later => _ = reading.answer(Reply::Later, now, started),
+                    UiCommand::Later => self.prompt = reply(reading, Reply::Later, now, started),
+                    UiCommand::Note if !reading.takes_answers() => {}
+                    UiCommand::Note => {
+                        let before = |row| reading.note(row).unwrap_or_default().to_owned();
+                        let row = reading.subject_row();
+                        self.prompt = row.map(|row| Prompt::note(row, before(row)));
+                    }
+                    UiCommand::AcceptChange if reading.shows_film() => reading.accept_change(),
+                    UiCommand::PreviousFilm if reading.shows_film() => reading.previous_film(),
+                    UiCommand::NextFilm if reading.shows_film() => reading.next_film(),
+                    UiCommand::BackToQueue => reading.back_to_queue(),
+                    UiCommand::ShowLater => reading.show_later(),
+                    UiCommand::ReturnAfter(films) => {
+                        reading.return_after(Some(films).filter(|&films| films > 0));
+                    }
                     UiCommand::Undo => reading.undo(started),
                     UiCommand::Equalise => reading.toggle_equalised(ctx),
                     UiCommand::Clear | UiCommand::ResetView if reading.equalised.is_some() => {
                         reading.equalised = None;
                     }
-                    UiCommand::NextFilm if reading.shows_film() => reading.look_at_next(),
-                    UiCommand::PreviousFilm if reading.shows_film() => reading.look_back(),
                     UiCommand::HidePanels => reading.film_only = reading.view == View::Read,
                     UiCommand::ShowPanels => reading.film_only = false,
-                    UiCommand::View(view) => reading.view = view,
+                    UiCommand::View(view) => {
+                        if view == View::Films
+                            && let Some(row) = reading.row().filter(|_| reading.view == View::Read)
+                        {
+                            reading.gallery.select(row);
+                        }
+                        reading.view = view;
+                    }
                     UiCommand::Export => self.export = Some(ExportDialog::new(reading)),
                     UiCommand::Pause(on) => _ = engine.map(|engine| engine.pause(on)),
                     UiCommand::Cancel => _ = engine.map(Engine::cancel),
@@ -62,4 +83,17 @@ impl App {
             }
         }
     }
+}
+
+/// Answers for the film on screen; for one that has another answer, asks why first.
+fn reply(reading: &mut Reading, reply: Reply, now: f64, started: Instant) -> Option<Prompt> {
+    let row = reading.subject_row()?;
+    let Some(from) = reading.answer_of(row) else {
+        reading.answer(reply, now, started);
+        return None;
+    };
+    reading.changes_answer(row, reply).then(|| {
+        let (from, to) = (reading.words(from), reading.words(reply));
+        Prompt::relabel(row, reply, format!("Why {to} instead of {from}?"), reading.reasons())
+    })
 }

@@ -16,7 +16,8 @@ impl App {
                 if let Some(workspace) = screen.take_news() {
                     let opened = Reading::new(ctx, workspace, &self.background);
                     match opened {
-                        Ok(reading) => {
+                        Ok(mut reading) => {
+                            reading.return_after(self.return_after);
                             let name = &reading.workspace.session.header().name;
                             let title = format!("{name} – Penumbra");
                             ctx.send_viewport_cmd(egui::ViewportCommand::Title(title));
@@ -85,6 +86,7 @@ fn reading_news(ctx: &egui::Context, reading: &mut Reading) {
     /// How often the figures of running jobs are read.
     const PROGRESS: Duration = Duration::from_millis(500);
 
+    reading.follow_files();
     reading.workspace.session.poll_acks();
     if !reading.workspace.session.ready() && reading.fault().is_none() {
         ctx.request_repaint_after(ACK);
@@ -97,6 +99,8 @@ fn reading_news(ctx: &egui::Context, reading: &mut Reading) {
     for event in engine.events() {
         match event {
             Event::Ranking(ranking) => reading.take_ranking(ranking),
+            Event::Foreseen(foreseen) => reading.foresee(&foreseen),
+            Event::Opinions(opinions) => reading.gallery.take_opinions(opinions),
             event => {
                 if let Event::LearningEnded { model: Some(model), accepted, outcome, labels } =
                     &event

@@ -1,6 +1,8 @@
 //! The program behind the window: its phases, one place that takes news in, one place that changes the world.
 
+mod answers;
 mod browse;
+mod browsing;
 mod commands;
 mod logic;
 pub mod reading;
@@ -18,9 +20,10 @@ use self::settings::Controls;
 use super::command::{UiCommand, View};
 use super::export::ExportDialog;
 use super::keymap::{HeldKeys, pressed};
+use super::prompt::{Outcome, Prompt, Question};
 use super::settings::SettingsSheet;
 use super::start::StartScreen;
-use super::{help, learn, read, theme, top_bar};
+use super::{gallery, help, learn, read, theme, top_bar};
 use crate::config::{Home, Settings};
 use crate::device::Compute;
 
@@ -60,10 +63,13 @@ enum Phase {
 pub struct App {
     home: Arc<Home>,
     background: Background,
+    /// Films after which one that was put off comes back.
+    return_after: Option<usize>,
     phase: Phase,
     help: bool,
     controls: Controls,
     export: Option<ExportDialog>,
+    prompt: Option<Prompt>,
     held: HeldKeys,
     /// Threads that wait for the engines of closed sessions to end.
     ending: Vec<JoinHandle<()>>,
@@ -71,7 +77,15 @@ pub struct App {
 
 impl App {
     /// Dresses the context and goes to where the program starts.
-    pub fn new(ctx: &egui::Context, home: Home, start: Start, background: Background) -> Self {
+    ///
+    /// Films put off come back after `return_after` others, or, for `None`, when all others are read.
+    pub fn new(
+        ctx: &egui::Context,
+        home: Home,
+        start: Start,
+        background: Background,
+        return_after: Option<usize>,
+    ) -> Self {
         theme::apply(ctx);
         let home = Arc::new(home);
         let screen = StartScreen::new(&home, ctx, start);
@@ -79,9 +93,11 @@ impl App {
             controls: Controls::new(Settings::load(&home)),
             home,
             background,
+            return_after,
             phase: Phase::Start(Box::new(screen)),
             help: false,
             export: None,
+            prompt: None,
             held: HeldKeys::default(),
             ending: Vec::new(),
         }
@@ -106,8 +122,9 @@ impl App {
     fn keys(&self, ui: &Ui) -> Vec<UiCommand> {
         let Some(reading) = self.reading() else { return Vec::new() };
         let waits = self.controls.sheet.as_ref().is_some_and(SettingsSheet::waits);
+        let dialog = self.export.is_some() || self.prompt.is_some();
         // What lies over the film has the keys, a menu too.
-        if self.export.is_some() || waits || egui::Popup::is_any_open(ui.ctx()) {
+        if dialog || waits || egui::Popup::is_any_open(ui.ctx()) {
             return Vec::new();
         }
         let mut commands = pressed(ui.ctx(), &reading.keymap);
@@ -122,8 +139,15 @@ impl App {
         commands
     }
 
+    /// Returns whether something lies over the view.
+    const fn overlaid(&self) -> bool {
+        let dialog = self.export.is_some() || self.prompt.is_some();
+        self.help || dialog || self.controls.sheet.is_some()
+    }
+
     fn panels(&mut self, ui: &mut Ui, commands: &mut Vec<UiCommand>) {
         self.settings_news(ui);
+        let overlaid = self.overlaid() || egui::Popup::is_any_open(ui.ctx());
         match &mut self.phase {
             Phase::Start(screen) => screen.ui(ui, &self.home),
             Phase::Reading(reading) => {
@@ -134,12 +158,36 @@ impl App {
                 match reading.view {
                     View::Read => read::ui(ui, reading, commands),
                     View::Learn => learn::ui(ui, reading, commands),
+                    View::Films => {
+                        if let Some(row) = gallery::ui(ui, reading, !overlaid, commands) {
+                            reading.open(row);
+                            ui.ctx().request_repaint();
+                        }
+                    }
                 }
             }
         }
     }
 
+    /// Draws the question that is asked, and enters its answer.
+    fn ask(&mut self, ui: &Ui) {
+        let Phase::Reading(reading) = &mut self.phase else { return };
+        let Some(prompt) = &mut self.prompt else { return };
+        let now = ui.input(|input| input.time);
+        match (prompt.ui(ui.ctx()), prompt.question) {
+            (Outcome::Open, _) => return,
+            (Outcome::Cancelled, _) => {}
+            (Outcome::Entered(text), Question::Relabel { row, to }) => {
+                reading.relabel(row, to, text, now, Instant::now());
+            }
+            (Outcome::Entered(text), Question::Note { row }) => _ = reading.set_note(row, text),
+        }
+        self.prompt = None;
+        ui.ctx().request_repaint();
+    }
+
     fn dialogs(&mut self, ui: &Ui) {
+        self.ask(ui);
         let Phase::Reading(reading) = &self.phase else { return };
         let (classes, habits) = (reading.classes(), &reading.film_view.habits);
         if self.help && help::ui(ui.ctx(), classes, &reading.keymap, habits) {
@@ -156,8 +204,7 @@ impl App {
     /// Returns whether something lies over the film on screen, or the reader is elsewhere.
     fn covered(&self, ctx: &egui::Context) -> bool {
         let equalised = self.reading().is_some_and(|reading| reading.equalised.is_some());
-        let sheet = self.help || self.export.is_some() || self.controls.sheet.is_some();
-        sheet || equalised || !attended(ctx)
+        self.overlaid() || equalised || !attended(ctx)
     }
 }
 
@@ -178,6 +225,11 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
         let started = Instant::now();
+        if let Phase::Reading(reading) = &mut self.phase
+            && ui.input(|input| !input.events.is_empty())
+        {
+            reading.input(started);
+        }
         for command in self.keys(ui) {
             self.execute(ui.ctx(), command, started);
         }
@@ -186,11 +238,12 @@ impl eframe::App for App {
         self.dialogs(ui);
         let covered = self.covered(ui.ctx());
         if let Phase::Reading(reading) = &mut self.phase {
-            let open = reading.view == View::Read;
-            if open && reading.equalised.is_none() {
-                reading.drawn(ui.ctx());
+            match reading.view {
+                View::Read if reading.equalised.is_none() => reading.drawn(ui.ctx()),
+                View::Films => reading.gallery_drawn(ui.ctx()),
+                View::Read | View::Learn => {}
             }
-            reading.in_sight(open && !covered);
+            reading.in_sight(reading.view != View::Learn && !covered);
         }
         for command in commands {
             self.execute(ui.ctx(), command, Instant::now());

@@ -7,16 +7,20 @@ use std::time::{Duration, Instant};
 use egui::{Context, TextureHandle};
 
 use super::Background;
-use super::record::{self, Reply};
+use super::browsing::Browsing;
+use super::record::{self, Display, Reply};
+use crate::dataset::{FilmId, Stamp};
+use crate::engine::workspace::RETURN_AFTER;
 use crate::engine::{
-    Command, Engine, LabelSet, QueuedFilm, QueuedSource, Ranking, ReadingQueue, Workspace,
+    Command, Engine, Foreseen, LabelSet, QueuedFilm, Ranking, ReadingQueue, Workspace,
 };
 use crate::query::Strategy;
 use crate::session::{Class, Event, Point, State};
 use crate::ui::command::{UiCommand, View, sentence};
 use crate::ui::equalised::Equalised;
-use crate::ui::film_loader::{FilmLoader, Loaded, LoadedFilm};
+use crate::ui::film_loader::{self, FilmLoader, LoadedFilm};
 use crate::ui::film_view::FilmView;
+use crate::ui::gallery::Gallery;
 use crate::ui::keymap::Keymap;
 use crate::ui::latency::{Latency, Pace, Sight};
 use crate::ui::learning::Learning;
@@ -65,19 +69,35 @@ pub struct Reading {
     pub pace: Pace,
     /// Key to film, for the bench.
     pub latency: Latency,
-    reader: String,
+    /// The Films view.
+    pub gallery: Gallery,
+    /// Films after which one that was put off comes back; `None` for when all others are read.
+    pub return_after: Option<usize>,
+    pub(super) reader: String,
     pub(super) queue: ReadingQueue,
     /// Films that were passed without an answer since the last one.
     pub(super) passed: Vec<usize>,
-    ranking: Option<Arc<Ranking>>,
-    loader: FilmLoader,
+    pub(super) ranking: Option<Arc<Ranking>>,
+    pub(super) loader: FilmLoader,
     thumbnails: BTreeMap<usize, TextureHandle>,
-    /// Row that was drawn, and how long it has been in sight.
-    on_screen: Option<(usize, Sight)>,
-    /// Entries of the log when the last answer was in it.
-    last_label: u64,
+    /// Films that the reader looks at instead of the queue.
+    pub(super) browsing: Option<Browsing>,
+    /// Rows that may come first after the film on screen, by what the engine foresees.
+    foreseen: Vec<usize>,
+    /// Rows that are decoded ahead, the most urgent first.
+    near: Vec<usize>,
+    /// State of the files that the textures of films were made from.
+    stamps: BTreeMap<usize, Stamp>,
+    /// Row that was drawn, and how long it has been read.
+    pub(super) on_screen: Option<(usize, Sight)>,
+    /// Row that was drawn small, how, and what its file holds if that is not what it held at import.
+    pub(super) drawn_small: Option<(usize, Display, Option<FilmId>)>,
+    /// For how long films without an answer were read when they were left.
+    pub(super) times: BTreeMap<usize, Duration>,
+    /// Entries of the log when what the reader entered last was in it.
+    pub(super) last_label: u64,
     /// Start of the pass whose key changed the film, until that film is drawn.
-    key: Option<Instant>,
+    pub(super) key: Option<Instant>,
     /// The key press whose film the last pass drew.
     drawn_for: Option<Instant>,
 }
@@ -97,9 +117,10 @@ impl Reading {
         workspace: Workspace,
         background: &Background,
     ) -> anyhow::Result<Self> {
-        let files = workspace.films.iter().map(|film| workspace.images.join(&film.file)).collect();
         let waker = ctx.clone();
-        let loader = FilmLoader::new(files, FilmLoader::BUDGET, move || waker.request_repaint())?;
+        let wake = move || waker.request_repaint();
+        let loader =
+            film_loader::start(&workspace.films, &workspace.images, film_loader::BUDGET, wake)?;
         let header = workspace.session.header();
         let mut queue = ReadingQueue::new(workspace.films.len(), header.audit_share, header.seed);
         workspace.drawn().into_iter().for_each(|film| queue.remember(film));
@@ -111,9 +132,18 @@ impl Reading {
             }
             Background::Off => None,
         };
+        let gallery = Gallery::new(workspace.films.iter().map(|film| film.file.clone()));
         let mut reading = Self {
             workspace,
             engine,
+            gallery,
+            return_after: Some(RETURN_AFTER),
+            browsing: None,
+            foreseen: Vec::new(),
+            near: Vec::new(),
+            stamps: BTreeMap::new(),
+            drawn_small: None,
+            times: BTreeMap::new(),
             upcoming: Vec::new(),
             labels: Arc::default(),
             audit_course: Vec::new(),
@@ -148,14 +178,20 @@ impl Reading {
         &self.workspace.session.header().classes
     }
 
-    /// Returns the row on screen, `None` when every film has been read.
+    /// Returns the row on screen: the one that the reader looks back at, else the queue's; `None` when every film has
+    /// been read.
     pub fn row(&self) -> Option<usize> {
-        self.upcoming.first().map(|film| film.row)
+        self.browsed().or_else(|| self.upcoming.first().map(|film| film.row))
     }
 
-    /// Returns the film on screen, or why it cannot be shown; `None` while it is being decoded.
-    pub fn film(&self) -> Option<Loaded> {
-        self.row().and_then(|row| self.loader.get(row))
+    /// Returns for how long the film on screen has been waited for, if it is not there yet.
+    pub fn waited(&self) -> Option<Duration> {
+        self.row().and_then(|row| self.loader.waited(row))
+    }
+
+    /// Returns whether a film has been decoded and is kept.
+    pub fn is_decoded(&self, row: usize) -> bool {
+        self.loader.get(row).is_some_and(|film| film.is_ok())
     }
 
     /// Returns why labelling has stopped, if it has.
@@ -168,76 +204,6 @@ impl Reading {
         let labelled = self.labels.rows.len();
         let unsaved = usize::from(self.workspace.session.durable() < self.last_label);
         (labelled, labelled.saturating_sub(unsaved))
-    }
-
-    /// Answers for the film on screen and goes on; returns whether the answer was taken.
-    ///
-    /// It is refused while the last one is not yet durable, after a failed save, and as long as the film on screen has
-    /// not been drawn: no film is labelled unseen.
-    pub fn answer(&mut self, reply: Reply, now: f64, started: Instant) -> bool {
-        let Some(film) = self.upcoming.first().cloned() else { return false };
-        let (seen, time) = match (&self.loader.get(film.row), self.on_screen) {
-            (Some(Ok(loaded)), Some((row, sight))) if row == film.row => {
-                (self.film_view.display(loaded), sight.time())
-            }
-            // A film that cannot be shown can be put off or called uninterpretable, no more.
-            (Some(Err(_)), _) if !matches!(reply, Reply::Class(_)) => {
-                ((crate::imaging::Window { centre: 0.0, width: 1.0 }, 0.0, false), Duration::ZERO)
-            }
-            _ => return false,
-        };
-        if !self.can_write() {
-            return false;
-        }
-        let Some(record) = self.workspace.films.get(film.row) else { return false };
-        let model = self.ranking.as_ref().map(|ranking| ranking.model.as_str());
-        let seen =
-            record::Seen { display: seen, time, model, opinion: self.opinion_seen(record.id) };
-        let event = record::answered(record.id, reply, self.classes(), &film, seen);
-        let Some(event) = event else { return false };
-        if let Err(error) = self.workspace.session.append(&self.reader, event) {
-            self.learning.take(crate::engine::Event::Warning(error.to_string()));
-            return false;
-        }
-        self.last_label = self.workspace.session.entered();
-        self.pace.record(time);
-        // A film that is put off has no label yet: nothing may be said of it.
-        self.last = (reply != Reply::Later).then(|| self.describe(&film, reply));
-        self.film_view.flash(self.colour(reply), now);
-        self.key = Some(started);
-        self.passed.clear();
-        self.labels_changed();
-        self.queue.advance(&self.labels);
-        self.queue_changed();
-        true
-    }
-
-    /// Returns whether the reader may know the model's opinion of a film: it is shown after a first label, and an undo
-    /// does not unsee it.
-    fn opinion_seen(&self, id: crate::dataset::FilmId) -> bool {
-        let labels = |event: &Event| matches!(event, Event::Label { film, .. } if *film == id);
-        self.workspace.session.entries().iter().any(|entry| labels(&entry.event))
-    }
-
-    /// Takes the last answer back and shows its film again.
-    pub fn undo(&mut self, started: Instant) {
-        let Some((seq, film)) = self.workspace.session.state().last_undoable(&self.reader) else {
-            return;
-        };
-        if !self.can_write()
-            || self.workspace.session.append(&self.reader, Event::Undo { seq }).is_err()
-        {
-            return;
-        }
-        self.last_label = self.workspace.session.entered();
-        (self.last, self.equalised) = (None, None);
-        self.key = Some(started);
-        self.labels_changed();
-        self.queue.labels_changed(&self.labels);
-        if let Some(row) = self.workspace.row(film) {
-            self.queue.show(row);
-        }
-        self.queue_changed();
     }
 
     /// Takes into the log that a new model was weighed against the one in use.
@@ -259,11 +225,6 @@ impl Reading {
         }
     }
 
-    fn can_write(&self) -> bool {
-        let session = &self.workspace.session;
-        session.fault().is_none() && session.durable() >= self.last_label
-    }
-
     /// Takes a new ranking: the film on screen stays.
     pub fn take_ranking(&mut self, ranking: Arc<Ranking>) {
         self.learning.ranked(&ranking);
@@ -275,8 +236,28 @@ impl Reading {
             self.workspace.session.append(&self.reader, event).ok();
         }
         self.queue.update(Arc::clone(&ranking), &self.labels);
+        if self.ranking.as_ref().is_some_and(|before| before.model != ranking.model) {
+            self.gallery.ask_again();
+        }
         self.ranking = Some(ranking);
         self.queue_changed();
+        if let (Some(engine), Some(film)) = (&self.engine, self.upcoming.first()) {
+            engine.send(Command::Foresee(film.row));
+        }
+    }
+
+    /// Has the films decoded that may come first after the film on screen. Nothing else is touched: what is read ahead
+    /// and never comes leaves no trace.
+    pub fn foresee(&mut self, foreseen: &Foreseen) {
+        if self.upcoming.first().is_some_and(|film| film.row == foreseen.row) {
+            self.foreseen = union_of_heads(&foreseen.heads);
+            self.read_ahead();
+        }
+    }
+
+    /// Returns the rows that are decoded ahead, the most urgent first.
+    pub fn near(&self) -> &[usize] {
+        &self.near
     }
 
     /// Takes the time of a key whose film was drawn in the pass before: now that pass has been painted and presented.
@@ -290,9 +271,7 @@ impl Reading {
     pub fn drawn(&mut self, ctx: &Context) {
         let row = self.row();
         if let Some(row) = row.filter(|&row| self.film_view.is_prepared(row)) {
-            if self.on_screen.is_none_or(|(shown, _)| shown != row) {
-                self.on_screen = Some((row, Sight::default()));
-            }
+            self.look_at(row);
             if let Some(key) = self.key.take() {
                 self.drawn_for = Some(key);
                 ctx.request_repaint();
@@ -303,18 +282,67 @@ impl Reading {
         self.prepare_one(ctx);
     }
 
+    /// Notes that the pass drew the gallery.
+    pub fn gallery_drawn(&mut self, ctx: &Context) {
+        let row = self.gallery.selected();
+        self.drawn_small = row.and_then(|row| {
+            let (display, changed) = self.gallery.seen(ctx, row)?;
+            Some((row, display, changed))
+        });
+        if let Some((row, ..)) = self.drawn_small {
+            self.look_at(row);
+        }
+        self.key = None;
+        // For whoever goes back to reading.
+        self.prepare_one(ctx);
+    }
+
+    /// Starts the clock of a film; that of the film before goes on if it comes again without an answer.
+    fn look_at(&mut self, row: usize) {
+        if self.on_screen.is_some_and(|(shown, _)| shown == row) {
+            return;
+        }
+        if let Some((before, sight)) = self.on_screen.take()
+            && self.answer_of(before).is_none()
+        {
+            self.times.insert(before, sight.time(Instant::now()));
+        }
+        let before = self.times.remove(&row).unwrap_or_default();
+        self.on_screen = Some((row, Sight::after(before)));
+    }
+
     /// Notes whether the reader can see the film on screen: reading time is the time in sight.
     pub fn in_sight(&mut self, in_sight: bool) {
         if let Some((_, sight)) = &mut self.on_screen {
-            sight.set(in_sight);
+            sight.set(in_sight, Instant::now());
+        }
+    }
+
+    /// Notes that the reader did something: a long time without is no reading time.
+    pub fn input(&mut self, now: Instant) {
+        if let Some((_, sight)) = &mut self.on_screen {
+            sight.input(now);
+        }
+    }
+
+    /// Forgets the texture of a film on screen whose file was read again because it had changed.
+    pub fn follow_files(&mut self) {
+        let Some(row) = self.row() else { return };
+        let Some(Ok(loaded)) = self.loader.get(row) else { return };
+        if self.stamps.insert(row, loaded.stamp).is_some_and(|before| before != loaded.stamp) {
+            let others: Vec<usize> =
+                self.near.iter().copied().filter(|&near| near != row).collect();
+            self.film_view.keep(&others);
+            self.thumbnails.remove(&row);
+            self.on_screen = None;
         }
     }
 
     /// Uploads at most one texture a pass, so that no pass takes long.
     fn prepare_one(&mut self, ctx: &Context) {
-        for film in self.upcoming.iter().take(Self::UPLOADED) {
-            let Some(Ok(loaded)) = self.loader.get(film.row) else { continue };
-            if self.film_view.prepare(ctx, film.row, &loaded) {
+        for film in self.near.iter().take(Self::UPLOADED) {
+            let Some(Ok(loaded)) = self.loader.get(*film) else { continue };
+            if self.film_view.prepare(ctx, *film, &loaded) {
                 ctx.request_repaint();
                 return;
             }
@@ -344,7 +372,7 @@ impl Reading {
             Reply::Class(index) => self
                 .classes()
                 .get(index)
-                .map_or(theme::SECONDARY, |class| theme::class(&class.name, index)),
+                .map_or(theme::SECONDARY, |class| theme::of_class(class, index)),
             Reply::Uninterpretable => theme::UNINTERPRETABLE,
             Reply::Later => theme::LATER,
         }
@@ -364,23 +392,8 @@ impl Reading {
         self.classes().get(index).map_or_else(String::new, |class| sentence(&class.name))
     }
 
-    fn describe(&self, film: &QueuedFilm, reply: Reply) -> LastFilm {
-        let classes = self.classes().len();
-        let ranked = self
-            .ranking
-            .as_ref()
-            .and_then(|r| r.probabilities.get(film.row * classes..)?.get(..classes));
-        let opinion = match &film.source {
-            QueuedSource::Audit { predicted, .. } => Some(predicted.as_slice()),
-            QueuedSource::Ranked { .. } => ranked,
-        };
-        let opinion = opinion.and_then(most_likely);
-        let picture = self.loader.get(film.row).and_then(Result::ok);
-        LastFilm { reply, opinion, why: Why::of(film), film: picture }
-    }
-
-    fn labels_changed(&mut self) {
-        self.labels = Arc::new(self.workspace.label_set());
+    pub(super) fn labels_changed(&mut self) {
+        self.labels = Arc::new(self.workspace.label_set(self.return_after));
         self.audit_course = audit_course(self.workspace.session.state());
         if let Some(engine) = &self.engine {
             engine.send(Command::Labels(Arc::clone(&self.labels)));
@@ -388,14 +401,34 @@ impl Reading {
     }
 
     pub(super) fn queue_changed(&mut self) {
+        let before = self.near.first().copied();
         self.upcoming = self.queue.upcoming(Self::AHEAD);
-        let rows: Vec<usize> = self.upcoming.iter().map(|film| film.row).collect();
-        self.loader.want(&rows);
-        self.film_view.keep(&rows[..rows.len().min(Self::UPLOADED)]);
-        self.thumbnails.retain(|row, _| rows.contains(row));
+        self.read_ahead();
         if let Some(row) = self.row() {
             self.film_view.show_film(row);
+            if before != Some(row) {
+                // It may have been read ahead long ago.
+                self.loader.doubt(row, film_loader::is_current);
+            }
         }
+    }
+
+    /// Has the films decoded that are on screen or come next: those of the queue, those beside the one that the reader
+    /// looks back at, and those that may come first after the film on screen.
+    fn read_ahead(&mut self) {
+        let on_screen = self.row().into_iter().chain(self.browsing_neighbours());
+        let queued = self.upcoming.iter().map(|film| film.row);
+        let mut near: Vec<usize> = Vec::new();
+        for row in on_screen.chain(queued).chain(self.foreseen.iter().copied()) {
+            if !near.contains(&row) {
+                near.push(row);
+            }
+        }
+        self.loader.want(&near);
+        self.film_view.keep(&near[..near.len().min(Self::UPLOADED)]);
+        self.thumbnails.retain(|row, _| near.contains(row));
+        self.stamps.retain(|row, _| near.contains(row));
+        self.near = near;
     }
 
     /// Returns whether there is an answer that can be taken back.
@@ -443,8 +476,20 @@ fn audit_course(state: &State) -> Vec<(usize, usize, usize)> {
     course
 }
 
+/// Returns the rows of several orders, the first of each before the second of any.
+fn union_of_heads(heads: &[Vec<usize>]) -> Vec<usize> {
+    let longest = heads.iter().map(Vec::len).max().unwrap_or(0);
+    let mut rows = Vec::new();
+    for row in (0..longest).flat_map(|place| heads.iter().filter_map(move |head| head.get(place))) {
+        if !rows.contains(row) {
+            rows.push(*row);
+        }
+    }
+    rows
+}
+
 /// Returns the most likely class, the first of equals as on the reference films, and its probability.
-fn most_likely(probabilities: &[f32]) -> Option<(usize, f32)> {
+pub(super) fn most_likely(probabilities: &[f32]) -> Option<(usize, f32)> {
     let likelier =
         |best: (usize, f32), next: (usize, f32)| if next.1 > best.1 { next } else { best };
     probabilities.iter().copied().enumerate().reduce(likelier)
@@ -453,6 +498,13 @@ fn most_likely(probabilities: &[f32]) -> Option<(usize, f32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_come_first_is_read_first() {
+        let heads = [vec![4, 7, 1], vec![4, 9], vec![]];
+        assert_eq!(union_of_heads(&heads), [4, 7, 9, 1]);
+        assert!(union_of_heads(&[]).is_empty());
+    }
 
     #[test]
     fn of_equally_likely_classes_the_first_counts_as_on_the_reference_films() {

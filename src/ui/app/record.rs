@@ -49,11 +49,10 @@ pub fn answered(
     queued: &QueuedFilm,
     seen: Seen<'_>,
 ) -> Option<Event> {
-    let answer = match reply {
-        Reply::Class(index) => Answer::Class(classes.get(index)?.name.clone()),
-        Reply::Uninterpretable => Answer::Uninterpretable,
-        Reply::Later => return Some(Event::Skip { film, source: Some(source(queued)) }),
-    };
+    if reply == Reply::Later {
+        return Some(Event::Skip { film, source: Some(source(queued)) });
+    }
+    let answer = answer(reply, classes)?;
     let (window, zoom, inverted) = seen.display;
     let shown = Shown {
         model: seen.model.unwrap_or_default().to_owned(),
@@ -67,6 +66,25 @@ pub fn answered(
     Some(Event::Label { film, answer, ms, source: source(queued), shown })
 }
 
+/// Returns the answer that a reply gives, `None` for a class that the session has not and for a film put off.
+pub fn answer(reply: Reply, classes: &[Class]) -> Option<Answer> {
+    match reply {
+        Reply::Class(index) => Some(Answer::Class(classes.get(index)?.name.clone())),
+        Reply::Uninterpretable => Some(Answer::Uninterpretable),
+        Reply::Later => None,
+    }
+}
+
+/// Returns the reply that an answer came from.
+pub fn reply(answer: &Answer, classes: &[Class]) -> Option<Reply> {
+    match answer {
+        Answer::Class(name) => {
+            classes.iter().position(|class| class.name == *name).map(Reply::Class)
+        }
+        Answer::Uninterpretable => Some(Reply::Uninterpretable),
+    }
+}
+
 fn source(film: &QueuedFilm) -> Source {
     match &film.source {
         QueuedSource::Audit { predicted, probability } if !predicted.is_empty() => {
@@ -75,6 +93,7 @@ fn source(film: &QueuedFilm) -> Source {
         QueuedSource::Ranked { strategy: Some(strategy), rank } => {
             Source::Queue { strategy: strategy.to_string(), rank: *rank }
         }
+        QueuedSource::Chosen => Source::Browse,
         QueuedSource::Ranked { .. } | QueuedSource::Audit { .. } => {
             Source::Queue { strategy: "random".to_owned(), rank: 0 }
         }

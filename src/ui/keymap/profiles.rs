@@ -57,6 +57,10 @@ pub const PENUMBRA: &[Row] = &[
     (UiCommand::ShowPanels, &["Tab"]),
     (UiCommand::View(View::Read), &["F1"]),
     (UiCommand::View(View::Learn), &["F2"]),
+    (UiCommand::View(View::Films), &["G", "F3"]),
+    (UiCommand::BackToQueue, &["Q"]),
+    (UiCommand::Note, &["T"]),
+    (UiCommand::AcceptChange, &["Enter"]),
     (UiCommand::Export, &["E"]),
     (UiCommand::Settings, &["P"]),
     (UiCommand::Help, &["?"]),
@@ -85,6 +89,7 @@ const WEASIS: &[Row] = &[
     (UiCommand::Clear, &["Delete"]),
     (UiCommand::Overlay, &["I", "Space"]),
     (UiCommand::Tool(Tool::Move), &["T"]),
+    (UiCommand::Note, &["B"]),
     (UiCommand::HidePanels, &["F11", "F"]),
 ];
 

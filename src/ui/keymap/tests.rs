@@ -93,12 +93,12 @@ fn settings_that_contradict_themselves_are_said_and_the_first_holds() {
     let keys = [
         ("invert", vec!["X".to_owned(), "Hyper+Q".to_owned()]),
         ("fit", vec!["X".to_owned()]),
-        ("teleport", vec!["Q".to_owned()]),
+        ("teleport", vec!["B".to_owned()]),
     ];
     let keys = keys.map(|(name, keys)| (name.to_owned(), keys)).into();
     let chosen = Settings { keys, ..Settings::default() };
     let (made, notices) = Keymap::new(&chosen, &Class::defaults());
     assert_eq!(made.command(shortcut("X")), Some(UiCommand::ToggleInvert));
-    assert_eq!(made.command(shortcut("Q")), None);
+    assert_eq!(made.command(shortcut("B")), None);
     assert_eq!(notices, ["no key is named \"Hyper+Q\"", "X is set for Invert and for Fit film"]);
 }

@@ -146,6 +146,6 @@ fn ward_can_be_opened_by_the_commands_afterwards() {
     let Room { harness, home, folder } = room;
     drop(harness);
     let workspace = Workspace::open(&home, "ward").unwrap();
-    assert_eq!(workspace.label_set().classes, [1]);
+    assert_eq!(workspace.label_set(None).classes, [1]);
     drop(folder);
 }

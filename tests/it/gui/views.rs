@@ -77,7 +77,7 @@ fn time_in_which_the_film_is_covered_is_no_reading_time() {
         ("other window", |room| focus(room, false), |room| focus(room, true)),
         ("minimised", |room| minimise(room, true), |room| minimise(room, false)),
     ];
-    let mut room = Room::new(acts.len() as u32 + 1);
+    let mut room = Room::new(2 * acts.len() as u32 + 1);
     for (what, cover, uncover) in acts {
         let started = Instant::now();
         // From here on the next film is on screen.
@@ -92,7 +92,6 @@ fn time_in_which_the_film_is_covered_is_no_reading_time() {
         let read = Duration::from_millis(*ms);
         assert!(read + COVERED <= started.elapsed(), "{what}: {read:?} were counted");
         assert!(read >= Duration::from_millis(10), "{what}: the clock did not go on, {read:?}");
-        room.press(Key::U);
     }
 }
 

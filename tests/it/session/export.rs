@@ -6,7 +6,7 @@ use std::path::Path;
 
 use penumbra::dataset::FilmId;
 use penumbra::session::export::{ExportError, ExportFilm, Format, export};
-use penumbra::session::{Answer, Event, Header, Session, Source, State};
+use penumbra::session::{Answer, Entry, Event, Header, Session, Source, State, Time};
 
 use super::{READER, class, label, scratch, shown};
 
@@ -47,6 +47,10 @@ fn labelled(folder: &Path) -> (State, BTreeMap<FilmId, ExportFilm>) {
             reason: "seen again".to_owned(),
             ms: 12,
         },
+        Event::Note { film: ids[0], text: "rotated, \"left\"".to_owned() },
+        Event::Note { film: ids[4], text: "ask the ward".to_owned() },
+        Event::Note { film: ids[1], text: "removed".to_owned() },
+        Event::Note { film: ids[1], text: String::new() },
     ];
     for event in events {
         session.append(READER, event).unwrap();
@@ -67,7 +71,10 @@ fn csv_and_jsonl_read_back() {
     assert_eq!((report.labelled, report.uninterpretable, report.copied), (3, 1, 0));
 
     let header = fs::read_to_string(out.join("labels.csv")).unwrap();
-    assert!(header.starts_with("file,label,patient,reader,time,ms,source,film\n"), "{header}");
+    assert!(
+        header.starts_with("file,label,patient,reader,time,ms,source,film,reason,note\n"),
+        "{header}"
+    );
     let labels = rows(&out.join("labels.csv"));
     let pairs: Vec<_> = labels.iter().map(|row| (&*row["file"], &*row["label"])).collect();
     let expected = [
@@ -81,6 +88,12 @@ fn csv_and_jsonl_read_back() {
     assert_eq!(labels[1]["ms"], "12");
     assert_eq!(labels[1]["film"], FilmId::of(b"a/film.png").to_string());
     assert_eq!(labels[1]["patient"], "patient of a/film.png");
+    let said = |row: usize| (&*labels[row]["reason"], &*labels[row]["note"]);
+    assert_eq!([said(0), said(1)], [("", ""), ("seen again", "rotated, \"left\"")]);
+    let notes = rows(&out.join("notes.csv"));
+    let notes: Vec<_> = notes.iter().map(|row| (&*row["file"], &*row["note"])).collect();
+    let expected = [("a/film.png", "rotated, \"left\""), ("b/later.png", "ask the ward")];
+    assert_eq!(notes, expected, "films without an answer have notes too");
     let dark = rows(&out.join("uninterpretable.csv"));
     assert_eq!(dark.iter().map(|row| &*row["file"]).collect::<Vec<_>>(), ["b/dark.png"]);
 
@@ -89,6 +102,11 @@ fn csv_and_jsonl_read_back() {
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 4);
     assert_eq!(lines[1]["relabel_reason"], "seen again");
+    assert_eq!(
+        (&lines[1]["note"], lines[0]["note"].is_null()),
+        (&"rotated, \"left\"".into(), true)
+    );
+    assert_eq!(fs::read_to_string(out.join("notes.jsonl")).unwrap().lines().count(), 2);
     assert_eq!(lines[1]["shown"]["window_centre"], 127.5);
     assert_eq!(lines[2]["source"]["audit"]["predicted"][1], 0.75);
     assert_eq!(lines[3]["label"], "uninterpretable");
@@ -138,6 +156,22 @@ fn films_that_are_gone_or_changed_are_named_and_the_rest_exported() {
         assert!(text.contains(named), "{named} is not named in {text}");
     }
     assert_eq!(rows(&out.join("labels.csv")).len(), 3, "a labels file needs no film files");
+}
+
+#[test]
+fn a_changed_file_that_the_reader_took_as_it_is_is_copied() {
+    let folder = scratch();
+    let (mut state, films) = labelled(folder.path());
+    let (film, now) = (FilmId::of(b"a/film.png"), FilmId::of(b"another film"));
+    fs::write(folder.path().join("films/a/film.png"), "another film").unwrap();
+    let event = Event::FileChanged { film, now };
+    let (seq, time) = (state.entries(), Time::from_milliseconds(0));
+    state.apply(&Entry { seq, time, reader: READER.to_owned(), event }).unwrap();
+    let out = folder.path().join("out");
+    let report = export(&state, &films, &[Format::Folder], &out).unwrap();
+    assert_eq!((report.copied, report.missing.len()), (3, 0));
+    let copy = out.join(format!("films/pneumonia/film-{film}.png"));
+    assert_eq!(fs::read(copy).unwrap(), b"another film");
 }
 
 #[test]

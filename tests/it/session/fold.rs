@@ -17,6 +17,8 @@ enum Try {
     Undo(u64),
     UndoLast,
     Swap(bool),
+    Note(u64, String),
+    Changed(u64, u64),
 }
 
 fn tries() -> impl Strategy<Value = Vec<(bool, Try)>> {
@@ -27,6 +29,8 @@ fn tries() -> impl Strategy<Value = Vec<(bool, Try)>> {
         2 => (0..40_u64).prop_map(Try::Undo),
         3 => Just(Try::UndoLast),
         1 => any::<bool>().prop_map(Try::Swap),
+        2 => (0..6_u64, "[a-b]{0,2}").prop_map(|(film, text)| Try::Note(film, text)),
+        1 => (0..6_u64, 0..9_u64).prop_map(|(film, now)| Try::Changed(film, now)),
     ];
     proptest::collection::vec((any::<bool>(), one), 0..60)
 }
@@ -62,6 +66,10 @@ impl Try {
             }
             Self::Undo(seq) => Event::Undo { seq },
             Self::UndoLast => Event::Undo { seq: state.last_undoable(reader)?.0 },
+            Self::Note(number, text) => Event::Note { film: film(number), text },
+            Self::Changed(number, now) => {
+                Event::FileChanged { film: film(number), now: film(100 + now) }
+            }
             Self::Swap(accepted) => {
                 let (model, reason) = (format!("model {}", state.entries()), String::new());
                 Event::ModelSwap { model, accepted, reason, labels: 0 }
@@ -77,6 +85,12 @@ struct Slow {
     order: Vec<FilmId>,
     skipped: Vec<FilmId>,
     audited: Vec<FilmId>,
+    /// Films read, each at its first answer or, without one, its last putting off.
+    read: Vec<FilmId>,
+    /// Films passed since each film was put off.
+    passed: Vec<(FilmId, usize)>,
+    notes: BTreeMap<FilmId, String>,
+    changed: BTreeMap<FilmId, FilmId>,
 }
 
 impl Slow {
@@ -92,6 +106,7 @@ impl Slow {
             match event {
                 Event::Label { film, answer, source, .. } => {
                     slow.skipped.retain(|skipped| skipped != film);
+                    slow.passes(*film);
                     slow.answers.insert(*film, (answer.clone(), reader.clone()));
                     slow.order.push(*film);
                     if matches!(source, Source::Audit { .. }) {
@@ -104,11 +119,30 @@ impl Slow {
                 Event::Skip { film, .. } => {
                     slow.skipped.retain(|skipped| skipped != film);
                     slow.skipped.push(*film);
+                    slow.passes(*film);
+                    slow.passed.push((*film, 0));
                 }
                 _ => {}
             }
         }
+        // What is no reading cannot be taken back.
+        for entry in entries {
+            match &entry.event {
+                Event::Note { film, text } if text.is_empty() => _ = slow.notes.remove(film),
+                Event::Note { film, text } => _ = slow.notes.insert(*film, text.clone()),
+                Event::FileChanged { film, now } => _ = slow.changed.insert(*film, *now),
+                _ => {}
+            }
+        }
         slow
+    }
+
+    /// Counts a film that is answered for the first time or put off.
+    fn passes(&mut self, film: FilmId) {
+        self.passed.retain(|(skipped, _)| *skipped != film);
+        self.passed.iter_mut().for_each(|(_, films)| *films += 1);
+        self.read.retain(|read| *read != film);
+        self.read.push(film);
     }
 
     fn seen(state: &State) -> Self {
@@ -120,6 +154,12 @@ impl Slow {
             order: state.in_order().map(|(film, _)| film).collect(),
             skipped: state.skipped().collect(),
             audited: state.audit().map(|audited| audited.film).collect(),
+            read: state.read_order().collect(),
+            passed: state.passed_since_skipped().collect(),
+            notes: state.notes().map(|(film, note)| (film, note.text.clone())).collect(),
+            changed: (0..6)
+                .filter_map(|number| Some((film(number), state.accepted_change(film(number))?)))
+                .collect(),
         }
     }
 }
@@ -166,7 +206,9 @@ proptest! {
             prop_assert!(state.apply(&Entry { seq: undo.seq + 1, ..undo }).is_err(), "taken back twice");
             prop_assert!(answered || state.label(film).is_none(), "taking back a skip gave an answer");
         }
-        prop_assert_eq!(Slow::seen(&state), Slow::default());
+        let left = Slow::of(&entries);
+        let unread = Slow { notes: left.notes, changed: left.changed, ..Slow::default() };
+        prop_assert_eq!(Slow::seen(&state), unread);
         prop_assert_eq!(state.counts(), State::new(&header).counts());
     }
 }
