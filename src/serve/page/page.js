@@ -46,6 +46,7 @@ function fail(reason) {
     $("ask-token").hidden = false;
     $("token").focus();
     if (!token) return;
+    reason = { ...reason, remedy: "Type the token that the server was started with" };
   }
   $("error").textContent = sentence(reason.error ?? "This did not work");
   $("remedy").textContent = sentence(reason.remedy ?? String(reason));
