@@ -169,6 +169,8 @@ fn bench_append() {
                 window_width: 240.0,
                 zoom: 1.0,
                 inverted: false,
+                mirrored: false,
+                quarter_turns: 0,
                 opinion_visible: false,
             },
         };

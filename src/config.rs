@@ -2,7 +2,7 @@
 
 mod settings;
 
-pub use self::settings::{DragDown, NextFilm, Profile, Settings, Wheel};
+pub use self::settings::{DragDown, NextFilm, Profile, Settings, Theme, Wheel};
 
 use std::env;
 use std::path::{Path, PathBuf};

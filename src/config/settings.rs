@@ -77,6 +77,19 @@ pub enum NextFilm {
     Sticky,
 }
 
+/// Which parts of the window are bright. What stands on a film, and the black around it, never are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Theme {
+    /// None.
+    #[default]
+    Dark,
+    /// All but the Read view with what opens over it.
+    Light,
+    /// The Read view's panels too.
+    LightEverywhere,
+}
+
 /// What the reader has set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
@@ -91,6 +104,8 @@ pub struct Settings {
     pub drag_down: DragDown,
     /// How the next film opens.
     pub next_film: NextFilm,
+    /// Which parts of the window are bright.
+    pub theme: Theme,
 }
 
 impl Settings {
@@ -152,6 +167,7 @@ mod tests {
             wheel: Wheel::Films,
             drag_down: DragDown::Brighter,
             next_film: NextFilm::Sticky,
+            theme: Theme::LightEverywhere,
         };
         settings.save(&home).unwrap();
         assert_eq!(Settings::load(&home), (settings, None));

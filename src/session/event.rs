@@ -199,6 +199,17 @@ pub struct Shown {
     pub zoom: f32,
     /// Whether black and white were exchanged.
     pub inverted: bool,
+    /// Whether left and right of the stored film were swapped; logs of early versions do not say.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub mirrored: bool,
+    /// Quarter turns clockwise after that, 0 to 3; logs of early versions do not say.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub quarter_turns: u8,
     /// Whether the model's opinion of the film could be seen.
     pub opinion_visible: bool,
+}
+
+/// Returns whether a film lay as stored in this respect, which needs no words.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

@@ -194,7 +194,7 @@ mod tests {
         fn round_trip(
             reader: String, strategy: String, class: String, ms: u64, rank: u32, opinion_visible: bool,
             figures in proptest::array::uniform4(proptest::num::f32::NORMAL | proptest::num::f32::ZERO),
-            audit: bool,
+            audit: bool, quarter_turns in 0..4_u8,
         ) {
             let [window_centre, window_width, zoom, probability] = figures;
             let source = if audit {
@@ -202,7 +202,7 @@ mod tests {
             } else {
                 Source::Queue { strategy, rank }
             };
-            let shown = Shown { model: class.clone(), window_centre, window_width, zoom, inverted: audit, opinion_visible };
+            let shown = Shown { model: class.clone(), window_centre, window_width, zoom, inverted: audit, mirrored: !audit, quarter_turns, opinion_visible };
             let film = FilmId::of(reader.as_bytes());
             let mut written = entry(Event::Label { film, answer: Answer::Class(class), ms, source, shown });
             written.reader = reader;

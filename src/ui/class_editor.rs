@@ -96,7 +96,7 @@ impl ClassEditor {
                 self.classes.push(Typed { name: String::new(), key: String::new(), colour });
             }
             let text = "Uninterpretable (;) and Later (N) are answers beside them";
-            ui.label(RichText::new(text).small().color(theme::SECONDARY));
+            ui.label(RichText::new(text).small().weak());
         });
         if let Err(reason) = self.classes() {
             widgets::notice(ui, Notice::Warning, &reason);

@@ -69,8 +69,8 @@ impl Equalised {
         };
         let hint = "Click to go back to the film that waits";
         for (anchor, text, colour) in [
-            (Align2::CENTER_TOP, title, theme::WARNING),
-            (Align2::CENTER_BOTTOM, hint, theme::SECONDARY),
+            (Align2::CENTER_TOP, title, theme::DARK.warning),
+            (Align2::CENTER_BOTTOM, hint, theme::DARK.secondary),
         ] {
             let inward = -anchor.to_sign() * theme::SPACE[1];
             let place = anchor.pos_in_rect(&rect) + inward;

@@ -5,7 +5,6 @@ use egui::{Button, Response, RichText, Ui};
 use super::app::reading::Reading;
 use super::command::UiCommand;
 use super::film_view::{Preset, Tool};
-use super::theme;
 
 /// Opens the menu on a right click on the film.
 pub fn ui(film: &Response, reading: &Reading, commands: &mut Vec<UiCommand>) {
@@ -78,7 +77,7 @@ fn entry(
     selected: bool,
 ) {
     let text = command.text(reading.classes());
-    let key = RichText::new(reading.keymap.first(command)).color(theme::SECONDARY);
+    let key = RichText::new(reading.keymap.first(command)).weak();
     let button = Button::selectable(selected, text.clone()).right_text(key);
     if ui.add(button).accessible_name(text).clicked() {
         commands.push(command);

@@ -54,7 +54,10 @@ pub fn ui(ctx: &egui::Context, classes: &[Class], keymap: &Keymap, habits: &Habi
 }
 
 fn sheet(ui: &mut Ui, classes: &[Class], keymap: &Keymap, habits: &Habits) -> bool {
-    ui.heading("Keys and mouse");
+    ui.horizontal(|ui| {
+        ui.heading("Keys and mouse");
+        ui.weak("Digits on the number pad are the same keys as those above the letters");
+    });
     ui.add_space(theme::SPACE[0]);
     let sections = UiCommand::sections(classes.len());
     ui.columns(2, |columns| {
@@ -84,7 +87,7 @@ fn sheet(ui: &mut Ui, classes: &[Class], keymap: &Keymap, habits: &Habits) -> bo
 
 fn table(ui: &mut Ui, name: &str, rows: impl Iterator<Item = (String, String)>) {
     ui.add_space(theme::SPACE[0]);
-    ui.label(RichText::new(name).small().color(theme::SECONDARY));
+    ui.label(RichText::new(name).small().weak());
     let grid = Grid::new(name).num_columns(2).min_row_height(0.0).min_col_width(theme::STRIP);
     grid.spacing([theme::SPACE[3], theme::SPACE[0] / 2.0]).show(ui, |ui| {
         for (key, effect) in rows {

@@ -1,8 +1,9 @@
 //! The Learn view: how good is the model, after how many labels; what runs now, and why.
 
-use egui::{CentralPanel, ComboBox, Panel, RichText, ScrollArea, Ui};
+use egui::{CentralPanel, ComboBox, Panel, Rangef, RichText, ScrollArea, Ui};
 use egui_plot::{
-    Corner, FilledArea, HoverPosition, Legend, Line, Plot, PlotBounds, PlotPoints, Points, VLine,
+    AxisHints, Corner, FilledArea, HoverPosition, Legend, Line, Plot, PlotBounds, PlotPoints,
+    Points, VLine,
 };
 
 use super::app::reading::Reading;
@@ -14,7 +15,7 @@ use crate::query::Strategy;
 
 /// Draws the view.
 pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
-    let frame = theme::panel_frame(theme::card_margin());
+    let frame = theme::panel_frame(ui, theme::card_margin());
     let card = Panel::right("learning").exact_size(theme::LEARN_CARD).resizable(false).frame(frame);
     card.show(ui, |ui| ScrollArea::vertical().show(ui, |ui| engine_card(ui, reading, commands)));
     CentralPanel::default().frame(frame).show(ui, |ui| {
@@ -80,7 +81,7 @@ fn curve(ui: &mut Ui, reading: &Reading, height: f32) {
             figures::share(f64::from(last.auroc), n),
             figures::count(last.labels, "label")
         );
-        ui.label(RichText::new(text).color(theme::SECONDARY));
+        ui.label(RichText::new(text).weak());
     });
     let accuracy = accuracy_points(measures.iter().map(|m| (m.labels, f64::from(m.accuracy), m.n)));
     let auroc: Vec<[f64; 2]> =
@@ -89,8 +90,9 @@ fn curve(ui: &mut Ui, reading: &Reading, height: f32) {
     let random_name = format!("Films drawn at random (n = {})", reading.audit().1);
     let swaps = reading.swaps();
     let most = accuracy.iter().chain(&random).map(|point| point.labels).max().unwrap_or(1).max(10);
+    let palette = theme::palette(ui);
     let lowest = lowest(&accuracy, &random, &auroc);
-    let plot = still("accuracy over labels")
+    let plot = still(ui, "accuracy over labels")
         .height(height - ui.spacing().interact_size.y - theme::FIGURE)
         .x_axis_label("Labels")
         .y_axis_label(format!("Share right on {n} reference films"))
@@ -99,25 +101,31 @@ fn curve(ui: &mut Ui, reading: &Reading, height: f32) {
         .show_crosshair(false);
     plot.show(ui, |plot| {
         plot.set_plot_bounds(PlotBounds::from_min_max([0.0, lowest], [1.05 * most as f64, 1.0]));
-        band(plot, "Accuracy, 95 % interval", &accuracy, theme::ACCENT);
-        plot.line(line("Accuracy", &accuracy).color(theme::ACCENT));
+        band(plot, "Accuracy, 95 % interval", &accuracy, palette.accent);
+        plot.line(line("Accuracy", &accuracy).color(palette.accent));
         plot.line(
-            Line::new("AUROC", PlotPoints::from(auroc)).color(theme::GOOD).width(theme::CURVE),
+            Line::new("AUROC", PlotPoints::from(auroc)).color(palette.good).width(theme::CURVE),
         );
-        plot.line(line(&random_name, &random).color(theme::SECONDARY));
+        plot.line(line(&random_name, &random).color(palette.secondary));
         plot.points(
-            Points::new("Accuracy", positions(&accuracy)).color(theme::ACCENT).radius(theme::CURVE),
+            Points::new("Accuracy", positions(&accuracy))
+                .color(palette.accent)
+                .radius(theme::CURVE),
         );
         for (labels, model) in swaps {
             let name = format!("New model {model}");
-            plot.vline(VLine::new(name, labels as f64).color(theme::WARNING).width(1.0));
+            plot.vline(VLine::new(name, labels as f64).color(palette.warning).width(1.0));
         }
     });
 }
 
 /// Begins a plot that the pointer reads but does not move.
-fn still(name: &str) -> Plot<'_> {
-    let plot = Plot::new(name).grid_color(theme::HAIRLINE).show_background(false);
+fn still<'a>(ui: &Ui, name: &'a str) -> Plot<'a> {
+    let plot = Plot::new(name).grid_color(theme::palette(ui).hairline).show_background(false);
+    // Left to itself a plot fades the labels of close ticks until they cannot be read.
+    let [across, down] = theme::TICKS.map(Rangef::point);
+    let plot = plot.custom_x_axes(vec![AxisHints::new_x().label_spacing(across)]);
+    let plot = plot.custom_y_axes(vec![AxisHints::new_y().label_spacing(down)]);
     plot.allow_drag(false).allow_zoom(false).allow_scroll(false).allow_boxed_zoom(false)
 }
 
@@ -179,15 +187,15 @@ fn losses(ui: &mut Ui, reading: &Reading) {
         ui.weak("Losses appear here while background learning runs");
         return;
     }
-    let n = points.len();
+    let (n, accent) = (points.len(), theme::palette(ui).accent);
     let points: PlotPoints<'_> =
         points.iter().map(|&(step, loss)| [step as f64, f64::from(loss)]).collect();
-    still("loss")
+    still(ui, "loss")
         .height(ui.available_height())
         .x_axis_label(format!("Step (n = {n})"))
         .y_axis_label("Loss")
         .show(ui, |plot| {
-            plot.line(Line::new("Loss", points).color(theme::ACCENT).width(theme::CURVE));
+            plot.line(Line::new("Loss", points).color(accent).width(theme::CURVE));
         });
 }
 

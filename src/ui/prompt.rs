@@ -119,9 +119,7 @@ impl Prompt {
             return None;
         }
         ui.label(
-            RichText::new("Or one of these: the arrow keys up and down fill it in")
-                .small()
-                .color(theme::SECONDARY),
+            RichText::new("Or one of these: the arrow keys up and down fill it in").small().weak(),
         );
         let mut picked = None;
         ui.horizontal_wrapped(|ui| {

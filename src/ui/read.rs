@@ -20,18 +20,22 @@ pub fn ui(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
         queue_strip(ui, reading);
         card(ui, reading, commands);
     }
-    CentralPanel::no_frame().show(ui, |ui| film(ui, reading, commands));
+    CentralPanel::no_frame().show(ui, |ui| {
+        theme::on_film(ui);
+        film(ui, reading, commands);
+    });
 }
 
 /// Draws the bar that says that a save failed: loud, and there until the session is opened anew.
 pub fn fault_bar(ui: &mut Ui, reading: &Reading) {
     let Some(fault) = reading.fault() else { return };
-    let frame = theme::panel_frame(theme::card_margin()).fill(theme::FAULT);
+    let palette = theme::palette(ui);
+    let frame = theme::panel_frame(ui, theme::card_margin()).fill(palette.fault);
     Panel::top("fault").frame(frame).show(ui, |ui| {
         let text = sentence(&fault);
         ui.horizontal_top(|ui| {
-            widgets::sign(ui, widgets::Notice::Fault, theme::ON_COLOUR);
-            ui.add(egui::Label::new(RichText::new(text).color(theme::ON_COLOUR)).wrap());
+            widgets::sign(ui, widgets::Notice::Fault, palette.on_colour);
+            ui.add(egui::Label::new(RichText::new(text).color(palette.on_colour)).wrap());
         });
     });
 }
@@ -79,7 +83,7 @@ fn changed(ui: &mut Ui, rect: Rect, keymap: &Keymap, commands: &mut Vec<UiComman
     let size = Vec2::new(width, rect.height() / 2.0);
     let place = Rect::from_min_size(rect.center_top() - Vec2::new(width / 2.0, 0.0), size);
     let mut ui = ui.new_child(egui::UiBuilder::new().max_rect(place));
-    theme::panel_frame(theme::card_margin()).show(&mut ui, |ui| {
+    theme::panel_frame(&ui, theme::card_margin()).show(&mut ui, |ui| {
         let text =
             "This file changed since import. Nothing was lost: take it as it is now, or put it off";
         widgets::notice(ui, widgets::Notice::Warning, text);
@@ -147,14 +151,15 @@ fn finished(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
 }
 
 fn queue_strip(ui: &mut Ui, reading: &mut Reading) {
-    let frame = theme::panel_frame(Margin::same(theme::SPACE[1] as i8)).fill(theme::FILM);
+    let frame = theme::panel_frame(ui, Margin::same(theme::SPACE[1] as i8)).fill(theme::FILM);
     let strip = Panel::left("queue")
         .exact_size(theme::STRIP)
         .resizable(false)
         .frame(frame)
         .show_separator_line(false);
     strip.show(ui, |ui| {
-        ui.label(RichText::new("Next").small().color(theme::SECONDARY));
+        theme::on_film(ui);
+        ui.label(RichText::new("Next").small().weak());
         let rows: Vec<usize> = reading.upcoming.iter().skip(1).map(|film| film.row).collect();
         for row in rows {
             if ui.available_height() < theme::THUMBNAIL {
@@ -172,7 +177,7 @@ fn queue_strip(ui: &mut Ui, reading: &mut Reading) {
 }
 
 fn card(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
-    let frame = theme::panel_frame(theme::card_margin());
+    let frame = theme::panel_frame(ui, theme::card_margin());
     let card = Panel::right("answers")
         .exact_size(theme::CARD)
         .resizable(false)
@@ -206,14 +211,14 @@ fn put_off(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
     if n == 0 {
         return;
     }
-    let small = |text: String| RichText::new(text).small().color(theme::SECONDARY);
+    let small = |text: String| RichText::new(text).small().weak();
     let next = reading.labels.returns.iter().min().copied().filter(|&films| films < usize::MAX);
     let when = match next {
         Some(films) => format!("next in {films}"),
         None => "to the end".to_owned(),
     };
     // Room for the triangle, which no font of ours has.
-    let text = RichText::new(format!("{n} put off, {when}      ")).color(theme::SECONDARY);
+    let text = RichText::new(format!("{n} put off, {when}      ")).weak();
     let menu = ui.menu_button(text, |ui| {
         if ui.button("Show them").clicked() {
             commands.push(UiCommand::ShowLater);
@@ -282,7 +287,7 @@ fn last_film(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
         }
         widgets::fact(ui, "Why", &last.why.phrase);
         if let Some(figure) = &last.why.figure {
-            ui.label(RichText::new(figure).small().color(theme::SECONDARY));
+            ui.label(RichText::new(figure).small().weak());
         }
         if last.film.is_some() {
             push_if_clicked(ui, UiCommand::Equalise, reading, None, commands);
@@ -294,7 +299,7 @@ fn last_film(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
 }
 
 fn bottom_bar(ui: &mut Ui, reading: &Reading) {
-    let frame = theme::panel_frame(Margin::symmetric(theme::SPACE[2] as i8, 0));
+    let frame = theme::panel_frame(ui, Margin::symmetric(theme::SPACE[2] as i8, 0));
     Panel::bottom("counts")
         .exact_size(theme::BOTTOM_BAR)
         .frame(frame)
@@ -310,21 +315,13 @@ fn bottom_bar(ui: &mut Ui, reading: &Reading) {
                 ui.label(RichText::new(text).small());
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     if let Some(pace) = reading.pace.films_per_minute() {
-                        ui.label(
-                            RichText::new(format!("{pace:.0} films/min"))
-                                .small()
-                                .color(theme::SECONDARY),
-                        );
+                        ui.label(RichText::new(format!("{pace:.0} films/min")).small().weak());
                     }
                     ui.centered_and_justified(|ui| {
                         let (correct, n) = reading.audit();
                         if n > 0 {
                             let text = figures::estimate(correct, n, "random films");
-                            ui.label(
-                                RichText::new(format!("Accuracy {text}"))
-                                    .small()
-                                    .color(theme::SECONDARY),
-                            );
+                            ui.label(RichText::new(format!("Accuracy {text}")).small().weak());
                         }
                     });
                 });

@@ -1,4 +1,4 @@
-//! The sheet of settings: whose keys, each key, mouse, how the next film opens.
+//! The sheet of settings: whose keys, each key, mouse, how the next film opens, what is bright.
 
 use egui::{Button, Context, Event, Grid, Key, RichText, ScrollArea, Ui};
 
@@ -6,7 +6,7 @@ use super::command::UiCommand;
 use super::keymap::{Keymap, Shortcut};
 use super::theme;
 use super::widgets::{self, Notice};
-use crate::config::{DragDown, NextFilm, Profile, Settings, Wheel};
+use crate::config::{DragDown, NextFilm, Profile, Settings, Theme, Wheel};
 use crate::session::Class;
 
 /// A key that the reader is about to press.
@@ -97,7 +97,7 @@ impl SettingsSheet {
             for (ui, sections) in [(left, first), (right, last)] {
                 for (name, commands) in sections {
                     ui.add_space(theme::SPACE[0]);
-                    ui.label(RichText::new(*name).small().color(theme::SECONDARY));
+                    ui.label(RichText::new(*name).small().weak());
                     let grid = Grid::new(*name).num_columns(2).min_col_width(theme::CARD);
                     grid.spacing([theme::SPACE[2], theme::SPACE[0] / 2.0]).show(ui, |ui| {
                         for &command in commands {
@@ -127,7 +127,7 @@ impl SettingsSheet {
             for instead in keys.chain([None]) {
                 let waiting = Waiting { command, instead };
                 if self.waiting == Some(waiting) {
-                    ui.label(RichText::new("Press…").color(theme::ACCENT));
+                    ui.label(RichText::new("Press…").color(theme::palette(ui).accent));
                     if let Some(key) = instead
                         && ui.button("Remove").accessible_name(format!("Remove {key}")).clicked()
                     {
@@ -194,6 +194,16 @@ fn habits(ui: &mut Ui, settings: &mut Settings) {
             &[
                 (NextFilm::Automatic, "With its own window, fitted"),
                 (NextFilm::Sticky, "With the window and zoom of this one"),
+            ],
+        );
+        choices(
+            ui,
+            "Panels",
+            &mut settings.theme,
+            &[
+                (Theme::Dark, "Dark"),
+                (Theme::Light, "Light, dark while reading"),
+                (Theme::LightEverywhere, "Light everywhere"),
             ],
         );
     });

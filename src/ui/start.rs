@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use egui::text::{LayoutJob, TextFormat};
-use egui::{Button, CentralPanel, FontId, RichText, ScrollArea, TextEdit, Ui, vec2};
+use egui::{Button, CentralPanel, Color32, FontId, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 use super::app::Start;
 use super::class_editor::ClassEditor;
@@ -128,7 +128,8 @@ impl StartScreen {
 
     /// Draws the screen.
     pub fn ui(&mut self, ui: &mut Ui, home: &Arc<Home>) {
-        CentralPanel::default().frame(theme::panel_frame(theme::card_margin())).show(ui, |ui| {
+        let frame = theme::panel_frame(ui, theme::card_margin());
+        CentralPanel::default().frame(frame).show(ui, |ui| {
             let side = ((ui.available_width() - theme::COLUMN) / 2.0).max(0.0);
             ui.horizontal_top(|ui| {
                 ui.add_space(side);
@@ -174,7 +175,9 @@ impl StartScreen {
         let mut chosen = None;
         let width = ui.available_width();
         if let Some(last) = self.sessions.first() {
-            let button = Button::new(last_session(last)).fill(theme::ACCENT);
+            let palette = theme::palette(ui);
+            let text = last_session(last, palette.on_colour);
+            let button = Button::new(text).fill(palette.accent);
             let name = format!("Go on with {}", last.name);
             let response =
                 ui.add(button.min_size(vec2(width, theme::LARGE_BUTTON))).accessible_name(name);
@@ -259,8 +262,8 @@ impl StartScreen {
     }
 }
 
-fn last_session(session: &Summary) -> LayoutJob {
-    let format = |size| TextFormat::simple(FontId::proportional(size), theme::ON_COLOUR);
+fn last_session(session: &Summary, colour: Color32) -> LayoutJob {
+    let format = |size| TextFormat::simple(FontId::proportional(size), colour);
     let mut job = LayoutJob::default();
     job.append(&session.name, 0.0, format(theme::HEADING));
     job.append("\n", 0.0, format(theme::BODY));

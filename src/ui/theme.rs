@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::session::{Class, Colour};
 use egui::{
-    Color32, CornerRadius, FontFamily, FontId, Margin, Stroke, Style, TextStyle, Vec2, Visuals,
+    Color32, CornerRadius, FontFamily, FontId, Margin, Stroke, Style, TextStyle, Ui, Vec2, Visuals,
 };
 
 #[expect(clippy::disallowed_methods, reason = "the one place that may spell out a colour")]
@@ -14,28 +14,80 @@ const fn hex(rgb: u32) -> Color32 {
 
 /// Behind every film, in every theme.
 pub const FILM: Color32 = Color32::BLACK;
-/// Bars, cards and the start screen.
-pub const PANEL: Color32 = hex(0x0010_1214);
-/// Buttons and whatever lies above a panel.
-pub const RAISED: Color32 = hex(0x0018_1B1F);
-/// Lines of one pixel, and buttons under the pointer.
-pub const HAIRLINE: Color32 = hex(0x0026_2A30);
-/// Text. Never pure white: it dazzles beside a film.
-pub const TEXT: Color32 = hex(0x00D6_DADF);
-/// Text that is not the message.
-pub const SECONDARY: Color32 = hex(0x008A_929C);
-/// The one primary action, the focus ring, the selection.
-pub const ACCENT: Color32 = hex(0x004C_9BE8);
-/// Text on the accent, on a class colour or on a warning.
-pub const ON_COLOUR: Color32 = hex(0x0010_1214);
-/// Done and safe.
-pub const GOOD: Color32 = hex(0x0000_9E73);
-/// Worth knowing; the work goes on.
-pub const WARNING: Color32 = hex(0x00F0_E442);
-/// A fault that stops the work.
-pub const FAULT: Color32 = hex(0x00D5_5E00);
+
+/// The colours of bars, cards, sheets and plots in one theme.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Palette {
+    /// Bars, cards and the start screen.
+    pub panel: Color32,
+    /// Buttons and whatever lies above a panel.
+    pub raised: Color32,
+    /// Lines of one pixel, and buttons under the pointer.
+    pub hairline: Color32,
+    /// Behind what is typed.
+    pub field: Color32,
+    /// Text. Never pure white or black: the one dazzles beside a film, the other on a bright panel.
+    pub text: Color32,
+    /// Text that is not the message.
+    pub secondary: Color32,
+    /// The one primary action, the focus ring, the selection.
+    pub accent: Color32,
+    /// Text on the accent or on a fault.
+    pub on_colour: Color32,
+    /// Done and safe.
+    pub good: Color32,
+    /// Worth knowing; the work goes on.
+    pub warning: Color32,
+    /// A fault that stops the work.
+    pub fault: Color32,
+}
+
+/// For a dark room, and for whatever stands on a film in any.
+pub const DARK: Palette = Palette {
+    panel: hex(0x0010_1214),
+    raised: hex(0x0018_1B1F),
+    hairline: hex(0x0026_2A30),
+    field: FILM,
+    text: hex(0x00D6_DADF),
+    secondary: hex(0x008A_929C),
+    accent: hex(0x004C_9BE8),
+    on_colour: hex(0x0010_1214),
+    good: hex(0x0000_9E73),
+    warning: hex(0x00F0_E442),
+    fault: hex(0x00D5_5E00),
+};
+
+/// For an office: the same hues, dark enough to be read on a bright panel.
+pub const LIGHT: Palette = Palette {
+    panel: hex(0x00EC_EEF1),
+    raised: hex(0x00DF_E2E7),
+    hairline: hex(0x00C6_CBD2),
+    field: hex(0x00F8_F9FA),
+    text: hex(0x001C_2024),
+    secondary: hex(0x004B_525A),
+    accent: hex(0x0017_599E),
+    on_colour: hex(0x00F8_F9FA),
+    good: hex(0x0000_664A),
+    warning: hex(0x0072_5600),
+    fault: hex(0x00A0_3F00),
+};
+
+impl Palette {
+    /// Returns the ground of what is selected: a breath of the accent, on which the accent itself can be read.
+    pub fn selection(&self) -> Color32 {
+        self.panel.lerp_to_gamma(self.accent, SELECTION)
+    }
+}
+
+/// Returns the colours of the theme that something is drawn in.
+pub fn palette(ui: &Ui) -> &'static Palette {
+    if ui.visuals().dark_mode { &DARK } else { &LIGHT }
+}
+
 /// Films that carry no opinion because they cannot be read.
 pub const UNINTERPRETABLE: Color32 = hex(0x0099_9999);
+/// Text on a class's colour, which is the same in every theme.
+pub const ON_CLASS: Color32 = hex(0x0010_1214);
 /// Films put off.
 pub const LATER: Color32 = hex(0x0055_5C66);
 
@@ -72,11 +124,6 @@ pub const fn named(colour: Color32) -> Colour {
     Colour([colour.r(), colour.g(), colour.b()])
 }
 
-/// Blends a colour towards the panel behind it; `strength` in 0..=1 is what remains of the colour.
-pub fn faded(colour: Color32, strength: f32) -> Color32 {
-    PANEL.lerp_to_gamma(colour, strength.clamp(0.0, 1.0))
-}
-
 /// Returns the ground of a text that stands on a film: dark enough for the text, thin enough for the film.
 pub fn plate() -> Color32 {
     FILM.gamma_multiply_u8(PLATE_ALPHA)
@@ -91,7 +138,8 @@ pub fn band(colour: Color32) -> Color32 {
 pub const THUMBNAIL_TINT: Color32 = hex(0x0080_8080);
 /// Opacity of a confidence band, 0..=255.
 const BAND_ALPHA: u8 = 36;
-
+/// Share of the accent in the ground of what is selected, in 0..=1.
+const SELECTION: f32 = 0.18;
 /// Opacity of the ground of a text on a film, 0..=255.
 const PLATE_ALPHA: u8 = 150;
 
@@ -142,6 +190,8 @@ pub const SLIDER: f32 = 100.0;
 pub const MARK: f32 = 16.0;
 /// Width of the frame that a label flashes, in points.
 pub const FLASH_WIDTH: f32 = 2.0;
+/// Distances across and down from which ticks of a plot are labelled, in points.
+pub const TICKS: [f32; 2] = [60.0, 20.0];
 /// Width of a curve in a plot.
 pub const CURVE: f32 = 1.5;
 /// How long a label flashes, and the longest that anything fades.
@@ -173,17 +223,29 @@ pub fn card_margin() -> Margin {
 }
 
 /// Returns the frame of a bar or card: panel colour, no box.
-pub fn panel_frame(margin: Margin) -> egui::Frame {
-    egui::Frame::new().fill(PANEL).inner_margin(margin)
+pub fn panel_frame(ui: &Ui, margin: Margin) -> egui::Frame {
+    egui::Frame::new().fill(palette(ui).panel).inner_margin(margin)
 }
 
-/// Gives the context the dark theme.
+/// Teaches the context both themes; it begins with the dark one.
 pub fn apply(ctx: &egui::Context) {
     ctx.set_theme(egui::Theme::Dark);
-    ctx.all_styles_mut(style);
+    ctx.style_mut_of(egui::Theme::Dark, |dark| style(dark, Visuals::dark(), &DARK));
+    ctx.style_mut_of(egui::Theme::Light, |light| style(light, Visuals::light(), &LIGHT));
 }
 
-fn style(style: &mut Style) {
+/// Draws all that follows, and what opens over it, in the light theme or in the dark one.
+pub fn choose(ui: &mut Ui, light: bool) {
+    ui.ctx().set_theme(if light { egui::Theme::Light } else { egui::Theme::Dark });
+    ui.set_style(ui.ctx().global_style());
+}
+
+/// Draws what stands on the black around films in the dark theme, whatever theme the panels have.
+pub fn on_film(ui: &mut Ui) {
+    ui.set_style(ui.ctx().style_of(egui::Theme::Dark));
+}
+
+fn style(style: &mut Style, base: Visuals, palette: &Palette) {
     let font = |size| FontId::new(size, FontFamily::Proportional);
     style.text_styles = [
         (TextStyle::Small, font(CAPTION)),
@@ -198,45 +260,47 @@ fn style(style: &mut Style) {
     style.spacing.button_padding = Vec2::new(SPACE[1], SPACE[0]);
     style.spacing.interact_size.y = SPACE[4];
     style.animation_time = FADE.as_secs_f32();
-    style.visuals = visuals();
+    style.visuals = visuals(base, palette);
 }
 
-fn visuals() -> Visuals {
-    let mut visuals = Visuals::dark();
+fn visuals(mut visuals: Visuals, palette: &Palette) -> Visuals {
+    let Palette { panel, raised, hairline, text, accent, .. } = *palette;
     let radius = CornerRadius::same(RADIUS);
     visuals.override_text_color = None;
-    visuals.weak_text_color = Some(SECONDARY);
-    visuals.panel_fill = PANEL;
-    visuals.window_fill = PANEL;
-    visuals.window_stroke = Stroke::new(1.0, HAIRLINE);
+    visuals.weak_text_color = Some(palette.secondary);
+    visuals.panel_fill = panel;
+    visuals.window_fill = panel;
+    visuals.window_stroke = Stroke::new(1.0, hairline);
     visuals.window_corner_radius = radius;
     visuals.menu_corner_radius = radius;
     visuals.window_shadow = egui::Shadow::NONE;
     visuals.popup_shadow = egui::Shadow::NONE;
-    visuals.extreme_bg_color = FILM;
-    visuals.faint_bg_color = RAISED;
-    visuals.hyperlink_color = ACCENT;
-    visuals.warn_fg_color = WARNING;
-    visuals.error_fg_color = FAULT;
-    visuals.selection.bg_fill = faded(ACCENT, 0.4);
-    visuals.selection.stroke = Stroke::new(1.0, ACCENT);
+    visuals.extreme_bg_color = palette.field;
+    visuals.faint_bg_color = raised;
+    visuals.hyperlink_color = accent;
+    visuals.warn_fg_color = palette.warning;
+    visuals.error_fg_color = palette.fault;
+    visuals.selection.bg_fill = palette.selection();
+    visuals.selection.stroke = Stroke::new(1.0, accent);
     visuals.image_loading_spinners = false;
     let widgets = &mut visuals.widgets;
-    for (widget, fill, text) in [
-        (&mut widgets.noninteractive, PANEL, TEXT),
-        (&mut widgets.inactive, RAISED, TEXT),
-        (&mut widgets.hovered, HAIRLINE, TEXT),
-        (&mut widgets.active, HAIRLINE, TEXT),
-        (&mut widgets.open, HAIRLINE, TEXT),
+    for (widget, fill) in [
+        (&mut widgets.noninteractive, panel),
+        (&mut widgets.inactive, raised),
+        (&mut widgets.hovered, hairline),
+        (&mut widgets.active, hairline),
+        (&mut widgets.open, hairline),
     ] {
         widget.bg_fill = fill;
         widget.weak_bg_fill = fill;
-        widget.bg_stroke = Stroke::new(1.0, HAIRLINE);
+        widget.bg_stroke = Stroke::new(1.0, hairline);
         widget.fg_stroke = Stroke::new(1.0, text);
         widget.corner_radius = radius;
         widget.expansion = 0.0;
     }
-    widgets.active.bg_stroke = Stroke::new(1.0, ACCENT);
+    // Boxes to tick and rails of sliders, which no words make out as such.
+    widgets.inactive.bg_fill = hairline;
+    widgets.active.bg_stroke = Stroke::new(1.0, accent);
     visuals
 }
 
@@ -252,16 +316,65 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_the_chrome_is_white() {
+    fn nothing_in_the_dark_chrome_is_white() {
         let luminance = |c: Color32| c.r().max(c.g()).max(c.b());
-        for colour in [PANEL, RAISED, HAIRLINE, TEXT, SECONDARY] {
+        let Palette { panel, raised, hairline, text, secondary, .. } = DARK;
+        for colour in [panel, raised, hairline, text, secondary] {
             assert!(luminance(colour) < 0xE0, "{colour:?} would outshine a film");
         }
     }
 
+    /// Contrast of two colours, 1 to 21, by WCAG 2.2's definitions of relative luminance and contrast ratio.
+    fn contrast(one: Color32, other: Color32) -> f64 {
+        let linear = |value: u8| match f64::from(value) / 255.0 {
+            value if value <= 0.04045 => value / 12.92,
+            value => ((value + 0.055) / 1.055).powf(2.4),
+        };
+        let luminance =
+            |c: Color32| 0.2126 * linear(c.r()) + 0.7152 * linear(c.g()) + 0.0722 * linear(c.b());
+        let (one, other) = (luminance(one), luminance(other));
+        (one.max(other) + 0.05) / (one.min(other) + 0.05)
+    }
+
     #[test]
-    fn fading_ends_at_the_panel_and_at_the_colour() {
-        assert_eq!(faded(ACCENT, 0.0), PANEL);
-        assert_eq!(faded(ACCENT, 1.0), ACCENT);
+    fn contrast_is_what_wcag_says() {
+        assert!((contrast(Color32::BLACK, Color32::WHITE) - 21.0).abs() < 1e-9);
+        // The grey that is known to be the lightest one legible on white.
+        assert!((contrast(hex(0x0076_7676), Color32::WHITE) - 4.54).abs() < 0.005);
+    }
+
+    #[test]
+    fn every_text_can_be_read_on_every_ground_that_it_stands_on() {
+        for palette in [&DARK, &LIGHT] {
+            let Palette { panel, raised, hairline, field, text, secondary, .. } = *palette;
+            let Palette { accent, on_colour, good, warning, fault, .. } = *palette;
+            let selection = palette.selection();
+            let mut pairs = vec![(accent, selection), (on_colour, accent), (on_colour, fault)];
+            for ground in [panel, raised, hairline, field, selection] {
+                pairs.extend([(text, ground), (secondary, ground)]);
+            }
+            pairs.extend([accent, good, warning, fault].map(|colour| (colour, panel)));
+            for (text, ground) in pairs {
+                let contrast = contrast(text, ground);
+                assert!(contrast >= 4.5, "{text:?} on {ground:?}: {contrast:.2}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_stands_on_a_film_is_dark_in_every_theme() {
+        let ctx = egui::Context::default();
+        apply(&ctx);
+        for light in [false, true] {
+            let mut seen = Vec::new();
+            _ = ctx.run_ui(egui::RawInput::default(), |ui| {
+                choose(ui, light);
+                seen = vec![palette(ui).panel, ui.visuals().panel_fill];
+                on_film(ui);
+                seen.extend([palette(ui).panel, ui.visuals().panel_fill]);
+            });
+            let chosen = if light { LIGHT.panel } else { DARK.panel };
+            assert_eq!(seen, [chosen, chosen, DARK.panel, DARK.panel]);
+        }
     }
 }

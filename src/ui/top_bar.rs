@@ -8,7 +8,7 @@ use super::{theme, widgets};
 
 /// Draws the bar.
 pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
-    let frame = theme::panel_frame(Margin::symmetric(theme::SPACE[2] as i8, 0));
+    let frame = theme::panel_frame(ui, Margin::symmetric(theme::SPACE[2] as i8, 0));
     Panel::top("top bar").exact_size(theme::TOP_BAR).frame(frame).show_separator_line(false).show(
         ui,
         |ui| {
@@ -54,8 +54,9 @@ pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
 fn chip(ui: &mut Ui, reading: &Reading) {
     let learning = &reading.learning;
     let Some(text) = learning.chip() else { return };
-    let colour = if learning.failed.is_some() { theme::FAULT } else { theme::ACCENT };
-    let response = ui.label(RichText::new(text).color(theme::SECONDARY));
+    let palette = theme::palette(ui);
+    let colour = if learning.failed.is_some() { palette.fault } else { palette.accent };
+    let response = ui.label(RichText::new(text).weak());
     if let Some(reason) = &learning.failed {
         response.on_hover_text(reason);
     }

@@ -12,8 +12,7 @@ use super::theme;
 /// Draws a button of full width with a command's words, its key, and a stripe of colour where one is given.
 pub fn command_button(ui: &mut Ui, text: &str, key: &str, stripe: Option<Color32>) -> Response {
     let size = vec2(ui.available_width(), theme::LABEL_BUTTON);
-    let button =
-        Button::new(text).right_text(RichText::new(key).color(theme::SECONDARY)).min_size(size);
+    let button = Button::new(text).right_text(RichText::new(key).weak()).min_size(size);
     let response = ui.add(button).accessible_name(text);
     if let Some(colour) = stripe {
         let mut edge = response.rect;
@@ -25,7 +24,9 @@ pub fn command_button(ui: &mut Ui, text: &str, key: &str, stripe: Option<Color32
 
 /// Draws the one primary button of a screen.
 pub fn primary_button(ui: &mut Ui, text: &str, enabled: bool) -> Response {
-    let button = Button::new(RichText::new(text).color(theme::ON_COLOUR)).fill(theme::ACCENT);
+    let palette = theme::palette(ui);
+    let text = RichText::new(text).color(palette.on_colour);
+    let button = Button::new(text).fill(palette.accent);
     ui.add_enabled(enabled, button)
 }
 
@@ -35,8 +36,9 @@ pub fn progress_bar(ui: &mut Ui, share: f32, name: &str) -> Response {
     let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
     let mut done = rect;
     done.set_width(rect.width() * share.clamp(0.0, 1.0));
-    ui.painter().rect_filled(rect, 0.0, theme::HAIRLINE);
-    ui.painter().rect_filled(done, 0.0, theme::ACCENT);
+    let palette = theme::palette(ui);
+    ui.painter().rect_filled(rect, 0.0, palette.hairline);
+    ui.painter().rect_filled(done, 0.0, palette.accent);
     let label = format!("{name}: {:.0} %", 100.0 * share);
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ProgressIndicator, true, &label));
     response
@@ -45,9 +47,9 @@ pub fn progress_bar(ui: &mut Ui, share: f32, name: &str) -> Response {
 /// Draws a small heading over a hairline.
 pub fn section(ui: &mut Ui, title: &str) {
     ui.add_space(theme::SPACE[2]);
-    ui.label(RichText::new(title).small().color(theme::SECONDARY));
+    ui.label(RichText::new(title).small().weak());
     let (line, _) = ui.allocate_exact_size(Vec2::new(ui.available_width(), 1.0), Sense::hover());
-    ui.painter().rect_filled(line, 0.0, theme::HAIRLINE);
+    ui.painter().rect_filled(line, 0.0, theme::palette(ui).hairline);
 }
 
 /// How grave a notice is.
@@ -63,10 +65,11 @@ pub enum Notice {
 
 /// Draws a notice: a sign, so that its colour does not stand alone, and words, which it starts with a capital.
 pub fn notice(ui: &mut Ui, notice: Notice, text: &str) {
+    let palette = theme::palette(ui);
     let colour = match notice {
-        Notice::Good => theme::GOOD,
-        Notice::Warning => theme::WARNING,
-        Notice::Fault => theme::FAULT,
+        Notice::Good => palette.good,
+        Notice::Warning => palette.warning,
+        Notice::Fault => palette.fault,
     };
     ui.horizontal_top(|ui| {
         sign(ui, notice, colour);
@@ -104,13 +107,13 @@ pub fn menu_triangle(ui: &Ui, button: Rect) {
         middle + vec2(half, -half / 2.0),
         middle + vec2(0.0, half / 2.0),
     ];
-    ui.painter().add(Shape::convex_polygon(corners, theme::SECONDARY, Stroke::NONE));
+    ui.painter().add(Shape::convex_polygon(corners, theme::palette(ui).secondary, Stroke::NONE));
 }
 
 /// Draws an entry of a list to choose from: its name and, in small print under it, what it means.
 pub fn choice(ui: &mut Ui, selected: bool, name: &str, meaning: &str) -> Response {
     let mut text = LayoutJob::default();
-    let meaning_text = RichText::new(format!("\n{meaning}")).small().color(theme::SECONDARY);
+    let meaning_text = RichText::new(format!("\n{meaning}")).small().weak();
     for part in [RichText::new(name), meaning_text] {
         part.append_to(&mut text, ui.style(), FontSelection::Default, Align::Min);
     }
@@ -122,7 +125,7 @@ pub fn choice(ui: &mut Ui, selected: bool, name: &str, meaning: &str) -> Respons
 pub fn fact(ui: &mut Ui, what: &str, value: &str) {
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = theme::SPACE[0];
-        ui.label(RichText::new(format!("{what}:")).color(theme::SECONDARY));
+        ui.label(RichText::new(format!("{what}:")).weak());
         ui.label(value);
     });
 }

@@ -120,6 +120,8 @@ fn classes_are_chosen_at_import_and_notes_and_reasons_are_exported() {
         window_width: 1.0,
         zoom: 1.0,
         inverted: false,
+        mirrored: false,
+        quarter_turns: 0,
         opinion_visible: false,
     };
     let source = penumbra::session::Source::Browse;

@@ -35,6 +35,8 @@ fn shown() -> Shown {
         window_width: 255.0,
         zoom: 0.8,
         inverted: false,
+        mirrored: false,
+        quarter_turns: 0,
         opinion_visible: false,
     }
 }
@@ -257,6 +259,10 @@ fn a_log_of_the_first_version_is_read() {
     let (session, _) = Session::open(&folder).unwrap();
     assert_eq!(session.entered(), 3);
     assert_eq!(session.state().skipped().collect::<Vec<_>>(), [film(1)]);
+    let Event::Label { shown, .. } = &session.entries()[1].event else { panic!() };
+    assert!(!shown.mirrored && shown.quarter_turns == 0, "{shown:?}");
+    let again = serde_json::to_string(&session.entries()[1].event).unwrap();
+    assert_eq!(again, events[1], "a film that lies as stored is written as it was");
 }
 
 fn blake3_of(bytes: &[u8]) -> String {

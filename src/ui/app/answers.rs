@@ -10,6 +10,7 @@ use crate::imaging::Window;
 use crate::session::Event;
 use crate::ui::command::View;
 use crate::ui::film_loader::Loaded;
+use crate::ui::film_view::{Displayed, Orientation};
 use crate::ui::why::Why;
 
 /// Reasons for a change that are offered before the reader has given any.
@@ -65,13 +66,13 @@ impl Reading {
     }
 
     /// Returns how a film was displayed and for how long it was read, if it may be answered so.
-    fn seen(
-        &self,
-        film: &QueuedFilm,
-        reply: Reply,
-        now: Instant,
-    ) -> Option<(record::Display, Duration)> {
-        const UNSEEN: record::Display = (Window { centre: 0.0, width: 1.0 }, 0.0, false);
+    fn seen(&self, film: &QueuedFilm, reply: Reply, now: Instant) -> Option<(Displayed, Duration)> {
+        const UNSEEN: Displayed = Displayed {
+            window: Window { centre: 0.0, width: 1.0 },
+            zoom: 0.0,
+            inverted: false,
+            orientation: Orientation { quarters: 0, mirrored: false },
+        };
         let looked = self.on_screen.filter(|(row, _)| *row == film.row);
         let time = looked.map(|(_, sight)| sight.time(now));
         if self.view == View::Films {
@@ -89,7 +90,7 @@ impl Reading {
             {
                 None
             }
-            Some(Ok(loaded)) => Some((self.film_view.display(&loaded), time?)),
+            Some(Ok(loaded)) => Some((self.film_view.displayed(&loaded), time?)),
         }
     }
 

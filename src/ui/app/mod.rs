@@ -233,6 +233,7 @@ impl eframe::App for App {
         for command in self.keys(ui) {
             self.execute(ui.ctx(), command, started);
         }
+        theme::choose(ui, self.light());
         let mut commands = Vec::new();
         self.panels(ui, &mut commands);
         self.dialogs(ui);

@@ -8,7 +8,7 @@ use egui::{Context, TextureHandle};
 
 use super::Background;
 use super::browsing::Browsing;
-use super::record::{self, Display, Reply};
+use super::record::{self, Reply};
 use crate::dataset::{FilmId, Stamp};
 use crate::engine::workspace::RETURN_AFTER;
 use crate::engine::{
@@ -19,7 +19,7 @@ use crate::session::{Class, Event, Point, State};
 use crate::ui::command::{UiCommand, View, sentence};
 use crate::ui::equalised::Equalised;
 use crate::ui::film_loader::{self, FilmLoader, LoadedFilm};
-use crate::ui::film_view::FilmView;
+use crate::ui::film_view::{Displayed, FilmView};
 use crate::ui::gallery::Gallery;
 use crate::ui::keymap::Keymap;
 use crate::ui::latency::{Latency, Pace, Sight};
@@ -91,7 +91,7 @@ pub struct Reading {
     /// Row that was drawn, and how long it has been read.
     pub(super) on_screen: Option<(usize, Sight)>,
     /// Row that was drawn small, how, and what its file holds if that is not what it held at import.
-    pub(super) drawn_small: Option<(usize, Display, Option<FilmId>)>,
+    pub(super) drawn_small: Option<(usize, Displayed, Option<FilmId>)>,
     /// For how long films without an answer were read when they were left.
     pub(super) times: BTreeMap<usize, Duration>,
     /// Entries of the log when what the reader entered last was in it.
@@ -372,7 +372,7 @@ impl Reading {
             Reply::Class(index) => self
                 .classes()
                 .get(index)
-                .map_or(theme::SECONDARY, |class| theme::of_class(class, index)),
+                .map_or(theme::UNINTERPRETABLE, |class| theme::of_class(class, index)),
             Reply::Uninterpretable => theme::UNINTERPRETABLE,
             Reply::Later => theme::LATER,
         }

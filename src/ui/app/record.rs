@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::dataset::FilmId;
 use crate::engine::{QueuedFilm, QueuedSource, Ranking};
-use crate::imaging::Window;
 use crate::session::{Answer, Class, Event, Shown, Source};
+use crate::ui::film_view::Displayed;
 
 /// What the reader does with the film on screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,9 +18,6 @@ pub enum Reply {
     Later,
 }
 
-/// How a film was displayed: window, screen pixels a film pixel, black and white swapped.
-pub type Display = (Window, f32, bool);
-
 /// Returns who reads: the account that the program runs under.
 pub fn reader() -> String {
     let account =
@@ -32,7 +29,7 @@ pub fn reader() -> String {
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
     /// How the film was drawn.
-    pub display: Display,
+    pub display: Displayed,
     /// How long it was on screen.
     pub time: Duration,
     /// Model that ranked it.
@@ -53,13 +50,15 @@ pub fn answered(
         return Some(Event::Skip { film, source: Some(source(queued)) });
     }
     let answer = answer(reply, classes)?;
-    let (window, zoom, inverted) = seen.display;
+    let Displayed { window, zoom, inverted, orientation } = seen.display;
     let shown = Shown {
         model: seen.model.unwrap_or_default().to_owned(),
         window_centre: window.centre,
         window_width: window.width,
         zoom,
         inverted,
+        mirrored: orientation.mirrored,
+        quarter_turns: orientation.quarters,
         opinion_visible: seen.opinion,
     };
     let ms = u64::try_from(seen.time.as_millis()).unwrap_or(u64::MAX);

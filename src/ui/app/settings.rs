@@ -5,7 +5,8 @@ use std::sync::Arc;
 use egui::{Panel, Ui};
 
 use super::{App, Phase};
-use crate::config::Settings;
+use crate::config::{Settings, Theme};
+use crate::ui::command::View;
 use crate::ui::film_view::Habits;
 use crate::ui::keymap::Keymap;
 use crate::ui::settings::SettingsSheet;
@@ -29,6 +30,17 @@ impl Controls {
 }
 
 impl App {
+    /// Returns whether the panels on screen are bright. What opens over the Read view goes with it: a bright sheet would
+    /// blind a reader in a dark room.
+    pub(super) fn light(&self) -> bool {
+        let reads = self.reading().is_some_and(|reading| reading.view == View::Read);
+        match self.controls.settings.theme {
+            Theme::Dark => false,
+            Theme::Light => !reads,
+            Theme::LightEverywhere => true,
+        }
+    }
+
     /// Gives the session that is open its keys and the viewer the reader's habits.
     pub(super) fn bind(&mut self) {
         let Phase::Reading(reading) = &mut self.phase else { return };
@@ -66,7 +78,7 @@ impl App {
     /// Draws the bar with news of the settings until the reader takes it away.
     pub(super) fn settings_news(&mut self, ui: &mut Ui) {
         let Some(news) = &self.controls.news else { return };
-        let frame = theme::panel_frame(theme::card_margin());
+        let frame = theme::panel_frame(ui, theme::card_margin());
         let read = Panel::top("settings news").frame(frame).show(ui, |ui| {
             widgets::notice(ui, Notice::Warning, news);
             ui.button("Understood").clicked()

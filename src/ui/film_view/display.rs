@@ -36,6 +36,19 @@ impl Default for Display {
     }
 }
 
+/// How a film was displayed, as the session's log has it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Displayed {
+    /// The grey window, in values of the film.
+    pub window: Window,
+    /// Screen pixels a film pixel.
+    pub zoom: f32,
+    /// Whether black and white were swapped.
+    pub inverted: bool,
+    /// How it was turned.
+    pub orientation: Orientation,
+}
+
 /// What has to be known of a film to display the next one alike.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measure {

@@ -88,11 +88,11 @@ impl FilmView {
         painter.rect_filled(rect, 0.0, theme::FILM);
         let closer = Projection { centre: pointer, middle, scale: scale / ppp, ..view };
         self.loupe.textures.draw(&painter, 0, &closer);
-        let stroke = Stroke::new(1.0, theme::SECONDARY);
+        let stroke = Stroke::new(1.0, theme::DARK.secondary);
         painter.rect_stroke(rect, 0.0, stroke, StrokeKind::Inside);
         let text = format!("{:.0} %", 100.0 * scale);
         let corner = rect.right_bottom() - Vec2::splat(theme::SPACE[1]);
-        super::overlay::text(&painter, corner, egui::Align2::RIGHT_BOTTOM, &text, theme::TEXT);
+        super::overlay::text(&painter, corner, egui::Align2::RIGHT_BOTTOM, &text, theme::DARK.text);
         ctx.set_cursor_icon(egui::CursorIcon::None);
     }
 }

@@ -11,6 +11,7 @@ mod tools;
 
 use egui::{Color32, Context, Key, Pos2, Rect, Response, Sense, Ui, Vec2};
 
+pub use self::display::Displayed;
 pub use self::geometry::Orientation;
 pub use self::overlay::text as overlay_text;
 pub use self::tone::{Preset, Tone};
@@ -25,7 +26,6 @@ use super::command::UiCommand;
 use super::film_loader::LoadedFilm;
 use super::theme;
 use crate::config::{DragDown, NextFilm, Settings, Wheel};
-use crate::imaging::Window;
 
 /// What the reader has set of the viewer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -179,17 +179,16 @@ impl FilmView {
         self.tool = Tool::Window;
     }
 
-    /// Returns window centre and width, screen pixels a film pixel, and whether the film is inverted. A film seen through
-    /// a table of its file's has the window that shows mid-greys alike.
-    pub fn display(&self, film: &LoadedFilm) -> (Window, f32, bool) {
+    /// Returns how a film is displayed. One seen through a table of its file's has the window that
+    /// shows mid-greys alike.
+    pub fn displayed(&self, film: &LoadedFilm) -> Displayed {
         let display = self.display_of(film);
-        let window = display.tone.view(film).equivalent();
-        (window, display.place(self.viewport, film).0, display.invert)
-    }
-
-    /// Returns how the film on screen is turned.
-    pub fn orientation(&self) -> Orientation {
-        if self.opened { self.display.orientation } else { Orientation::default() }
+        Displayed {
+            window: display.tone.view(film).equivalent(),
+            zoom: display.place(self.viewport, film).0,
+            inverted: display.invert,
+            orientation: display.orientation,
+        }
     }
 
     /// Returns what the left button does.

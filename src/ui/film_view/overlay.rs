@@ -5,7 +5,7 @@ use egui::{
 };
 
 use super::mouse::Drag;
-use super::{Corners, FilmView, Ruler, Tool};
+use super::{Corners, Displayed, FilmView, Ruler, Tool};
 use crate::ui::command::sentence;
 use crate::ui::film_loader::LoadedFilm;
 use crate::ui::theme;
@@ -13,7 +13,8 @@ use crate::ui::theme;
 /// Draws a text on a thin dark ground, which keeps it legible where the film is bright; returns its place.
 pub fn text(painter: &Painter, at: Pos2, anchor: Align2, text: &str, colour: Color32) -> Rect {
     // A warning is there to be seen.
-    let font = if colour == theme::WARNING { theme::warning_font() } else { theme::caption_font() };
+    let font =
+        if colour == theme::DARK.warning { theme::warning_font() } else { theme::caption_font() };
     let galley = painter.layout_no_wrap(text.to_owned(), font, colour);
     let rect = anchor.anchor_size(at, galley.size());
     let ground = rect.expand2(vec2(theme::SPACE[0], 0.0));
@@ -24,7 +25,7 @@ pub fn text(painter: &Painter, at: Pos2, anchor: Align2, text: &str, colour: Col
 
 /// Draws what stands in the upper left corner, alone.
 pub fn paint_place(ui: &Ui, rect: Rect, corners: &Corners<'_>) {
-    column(&ui.painter_at(rect), rect, Align2::LEFT_TOP, &[(corners.place, theme::SECONDARY)]);
+    column(&ui.painter_at(rect), rect, Align2::LEFT_TOP, &[(corners.place, theme::DARK.secondary)]);
 }
 
 /// Draws lines into a corner or at the middle of an edge, the first one outermost.
@@ -51,9 +52,9 @@ impl FilmView {
         if about.burned_in {
             warnings.push("Text is part of the picture".to_owned());
         }
-        let (scale, invert) = (self.display(film).1, self.display.invert);
-        let inverted = if invert { " · inverted" } else { "" };
-        let zoom = format!("{:.0} %{inverted}", 100.0 * scale);
+        let Displayed { zoom, inverted, .. } = self.displayed(film);
+        let inverted = if inverted { " · inverted" } else { "" };
+        let zoom = format!("{:.0} %{inverted}", 100.0 * zoom);
         let window = self.window_text(film);
         let probe = self.probe(ui, response, film);
         let turned = self.display.orientation.words();
@@ -65,8 +66,8 @@ impl FilmView {
         };
         let painter = ui.painter_at(response.rect);
         let rect = response.rect;
-        let plain = |text: &String| (text.clone(), theme::SECONDARY);
-        let warning = |text: &String| (text.clone(), theme::WARNING);
+        let plain = |text: &String| (text.clone(), theme::DARK.secondary);
+        let warning = |text: &String| (text.clone(), theme::DARK.warning);
         let place = corners.place.to_owned();
         let hidden = self.texts_hidden;
         let top = (!hidden).then(|| plain(&place)).into_iter().chain(warnings.iter().map(warning));
@@ -79,7 +80,10 @@ impl FilmView {
                 Align2::CENTER_TOP,
                 turned.map(|words| warning(&words.to_owned())).into_iter().collect(),
             ),
-            (Align2::CENTER_BOTTOM, tool.map(|tool| (tool, theme::ACCENT)).into_iter().collect()),
+            (
+                Align2::CENTER_BOTTOM,
+                tool.map(|tool| (tool, theme::DARK.accent)).into_iter().collect(),
+            ),
         ];
         let mut said = Vec::new();
         for (corner, lines) in columns {
@@ -94,7 +98,7 @@ impl FilmView {
 
     /// Says the window in the file's own units, and what it is called.
     fn window_text(&self, film: &LoadedFilm) -> String {
-        let (window, about) = (self.display(film).0, film.about());
+        let (window, about) = (self.displayed(film).window, film.about());
         let name = self.display.tone.name(film);
         let name = if name.is_empty() { String::new() } else { format!(" · {name}") };
         let centre = window.centre * about.scale + about.offset;
@@ -141,7 +145,12 @@ impl FilmView {
         if let (Some(Drag::Region(from)), Some(to)) = (self.drag, end) {
             let corners = [from, to].map(|point| projection.to_screen(point));
             let rect = Rect::from_two_pos(corners[0], corners[1]);
-            painter.rect_stroke(rect, 0.0, Stroke::new(1.0, theme::ACCENT), StrokeKind::Inside);
+            painter.rect_stroke(
+                rect,
+                0.0,
+                Stroke::new(1.0, theme::DARK.accent),
+                StrokeKind::Inside,
+            );
         }
         if response.hovered() && matches!(self.tool, Tool::Ruler | Tool::Region) {
             ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
@@ -154,7 +163,7 @@ fn paint_ruler(painter: &Painter, [from, to]: [Pos2; 2], length: &str) {
     let along = (to - from).normalized();
     let across = vec2(-along.y, along.x) * theme::SPACE[0];
     let lines = [(from, to), (from - across, from + across), (to - across, to + across)];
-    for (width, colour) in [(theme::CURVE + 2.0, theme::FILM), (theme::CURVE, theme::ACCENT)] {
+    for (width, colour) in [(theme::CURVE + 2.0, theme::FILM), (theme::CURVE, theme::DARK.accent)] {
         for (one, other) in lines {
             painter.line_segment([one, other], Stroke::new(width, colour));
         }
@@ -165,7 +174,7 @@ fn paint_ruler(painter: &Painter, [from, to]: [Pos2; 2], length: &str) {
         pos2(right.x + theme::SPACE[1], right.y),
         Align2::LEFT_CENTER,
         length,
-        theme::TEXT,
+        theme::DARK.text,
     );
 }
 

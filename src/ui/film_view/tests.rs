@@ -106,7 +106,7 @@ fn another_film_opens_by_itself_or_as_the_one_before() {
 #[test]
 fn dragging_right_widens_and_down_darkens_or_brightens_as_set() {
     let film = loaded(64, 64);
-    let window = |view: &FilmView, film: &LoadedFilm| view.display(film).0;
+    let window = |view: &FilmView, film: &LoadedFilm| view.displayed(film).window;
     let step = film.auto.width / 1024.0;
     let mut dragged = view(&film, 800.0, 600.0);
     dragged.change_window(&film, vec2(10.0, 20.0));
@@ -139,9 +139,9 @@ fn a_drag_leaves_the_files_table_from_its_equivalent_window() {
     let film = with_about(64, 64, About { voi_lut: Some(lut), ..About::default() });
     let mut view = view(&film, 800.0, 600.0);
     let equivalent = film.first.equivalent();
-    assert_eq!(view.display(&film).0, equivalent);
+    assert_eq!(view.displayed(&film).window, equivalent);
     view.change_window(&film, vec2(1.0, 0.0));
-    let (moved, step) = (view.display(&film).0, film.auto.width / 1024.0);
+    let (moved, step) = (view.displayed(&film).window, film.auto.width / 1024.0);
     assert_eq!(moved.centre, equivalent.centre);
     assert!((moved.width - equivalent.width - step).abs() < 0.01);
     view.execute(UiCommand::ResetWindow, Some(&film), 0.0);

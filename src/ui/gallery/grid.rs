@@ -143,28 +143,28 @@ fn cell(
             Color32::WHITE,
         );
     } else {
-        painter.rect_filled(rect, 0.0, theme::PANEL);
+        painter.rect_filled(rect, 0.0, theme::DARK.panel);
         if thumbnails.fault(row).is_some() {
             let text = "cannot be shown";
             let font = theme::caption_font();
-            painter.text(rect.center(), Align2::CENTER_CENTER, text, font, theme::SECONDARY);
+            painter.text(rect.center(), Align2::CENTER_CENTER, text, font, theme::DARK.secondary);
         }
     }
     if let Some((letter, colour, _)) = mark(status, films.classes) {
         let place = Rect::from_min_size(rect.min, Vec2::splat(theme::MARK));
         painter.rect_filled(place, 0.0, colour);
         let font = FontId::proportional(theme::BODY);
-        painter.text(place.center(), Align2::CENTER_CENTER, letter, font, theme::ON_COLOUR);
+        painter.text(place.center(), Align2::CENTER_CENTER, letter, font, theme::ON_CLASS);
     }
     if noted {
         // A folded corner: no font of ours has a sign for a note.
         let corner = rect.right_top();
         let side = theme::SPACE[2];
         let fold = vec![corner - vec2(side, 0.0), corner, corner + vec2(0.0, side)];
-        painter.add(egui::Shape::convex_polygon(fold, theme::WARNING, Stroke::NONE));
+        painter.add(egui::Shape::convex_polygon(fold, theme::DARK.warning, Stroke::NONE));
     }
     if selected {
-        let stroke = Stroke::new(theme::FLASH_WIDTH, theme::ACCENT);
+        let stroke = Stroke::new(theme::FLASH_WIDTH, theme::DARK.accent);
         painter.rect_stroke(rect, 0.0, stroke, StrokeKind::Inside);
     }
     let answer = mark(status, films.classes).map_or_else(String::new, |(.., words)| words);

@@ -16,8 +16,8 @@ use egui::{
 use self::filter::{Filter, Known, find};
 use self::thumbnails::Thumbnails;
 use super::app::reading::Reading;
-use super::app::record::Display;
 use super::command::UiCommand;
+use super::film_view::{Displayed, Orientation};
 use super::{figures, theme};
 use crate::dataset::FilmId;
 use crate::engine::{Command, LabelSet, Opinions};
@@ -114,11 +114,13 @@ impl Gallery {
     }
 
     /// Returns how a film is drawn once it is in sight, and what its file holds if that is not what it held at import.
-    pub fn seen(&self, ctx: &Context, row: usize) -> Option<(Display, Option<FilmId>)> {
+    pub fn seen(&self, ctx: &Context, row: usize) -> Option<(Displayed, Option<FilmId>)> {
         let thumbnail = self.thumbnails.as_ref()?.get(row)?;
         let film = thumbnail.edge as f32;
         let scale = self.edge.min(film) * ctx.pixels_per_point() / film;
-        Some(((thumbnail.window, scale, false), thumbnail.changed))
+        let (window, orientation) = (thumbnail.window, Orientation::default());
+        let display = Displayed { window, zoom: scale, inverted: false, orientation };
+        Some((display, thumbnail.changed))
     }
 
     /// Returns the number of small films that are kept.
@@ -218,19 +220,21 @@ pub fn ui(
     if keys && reading.gallery.keys(ui) {
         open = reading.gallery.selected();
     }
-    let frame = theme::panel_frame(Margin::symmetric(theme::SPACE[2] as i8, theme::SPACE[1] as i8));
+    let frame =
+        theme::panel_frame(ui, Margin::symmetric(theme::SPACE[2] as i8, theme::SPACE[1] as i8));
     Panel::top("filters")
         .frame(frame)
         .show_separator_line(false)
         .show(ui, |ui| filters(ui, reading, commands));
-    let frame = theme::panel_frame(Margin::symmetric(theme::SPACE[2] as i8, 0));
+    let frame = theme::panel_frame(ui, Margin::symmetric(theme::SPACE[2] as i8, 0));
     Panel::bottom("selected film")
         .exact_size(theme::BOTTOM_BAR)
         .frame(frame)
         .show_separator_line(false)
         .show(ui, |ui| selected_film(ui, reading));
-    let black = theme::panel_frame(Margin::same(theme::SPACE[1] as i8)).fill(theme::FILM);
+    let black = theme::panel_frame(ui, Margin::same(theme::SPACE[1] as i8)).fill(theme::FILM);
     CentralPanel::default().frame(black).show(ui, |ui| {
+        theme::on_film(ui);
         if reading.gallery.shown.is_empty() {
             nothing(ui, reading);
         } else if let Some(row) = films(ui, reading) {
@@ -322,9 +326,9 @@ fn filters(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
     });
     ui.horizontal(|ui| {
         let field = |text| TextEdit::singleline(text).desired_width(theme::FIELD);
-        let label = ui.label(RichText::new("Name has").color(theme::SECONDARY));
+        let label = ui.label(RichText::new("Name has").weak());
         ui.add(field(&mut reading.gallery.search)).labelled_by(label.id);
-        let label = ui.label(RichText::new("Go to").color(theme::SECONDARY));
+        let label = ui.label(RichText::new("Go to").weak());
         let go = field(&mut reading.gallery.go_to).hint_text("number or name");
         let go = ui.add(go).labelled_by(label.id);
         if go.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter)) {
@@ -337,7 +341,7 @@ fn filters(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
             if ui.add(slider).accessible_name("Size of films").changed() {
                 reading.gallery.grid.reveal();
             }
-            ui.label(RichText::new("Size").color(theme::SECONDARY));
+            ui.label(RichText::new("Size").weak());
             if ui.button(UiCommand::BackToQueue.text(&[])).clicked() {
                 commands.push(UiCommand::BackToQueue);
             }
@@ -379,7 +383,7 @@ fn selected_film(ui: &mut Ui, reading: &Reading) {
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let text = figures::count(shown, "film") + " shown";
-            ui.label(RichText::new(text).small().color(theme::SECONDARY));
+            ui.label(RichText::new(text).small().weak());
         });
     });
 }
@@ -401,7 +405,7 @@ fn nothing(ui: &mut Ui, reading: &Reading) {
             _ if !gallery.search.trim().is_empty() => "No film has this name",
             _ => "There is no such film",
         };
-        ui.label(RichText::new(text).color(theme::SECONDARY));
+        ui.label(RichText::new(text).weak());
     });
 }
 

@@ -1,4 +1,7 @@
 //! Which keys stand for which commands: a profile, the classes' own keys, and what the reader has changed.
+//!
+//! The number pad has no keys of its own: the window's toolkit gives its digits, Enter, Slash, Plus and Minus the names
+//! of the keys elsewhere, by sign and by place alike.
 
 mod pressed;
 mod profiles;

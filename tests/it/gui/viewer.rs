@@ -3,6 +3,7 @@
 use egui::{Key, Modifiers, PointerButton, Pos2, Rect, Vec2};
 use egui_kittest::kittest::Queryable as _;
 use penumbra::config::{NextFilm, Profile, Settings, Wheel};
+use penumbra::session::Event;
 use penumbra::ui::app::Start;
 use penumbra::ui::film_view::Tool;
 
@@ -118,6 +119,13 @@ fn a_film_that_is_turned_says_so_until_it_is_reset_and_the_next_one_is_not() {
     assert!(room.sees("Mirrored, rotated 90° to the right"), "{:?}", room.words());
     room.press(Key::J);
     assert!(!room.sees("Mirrored") && !room.sees("otated"), "{:?}", room.words());
+    let turned = |room: &Room| {
+        let Event::Label { shown, .. } = room.last_event() else { panic!() };
+        (shown.mirrored, shown.quarter_turns)
+    };
+    assert_eq!(turned(&room), (true, 1));
+    room.press(Key::J);
+    assert_eq!(turned(&room), (false, 0));
     room.press(Key::Comma);
     assert!(room.sees("Rotated 90° to the left"));
     // Hiding the texts hides no warning.
@@ -246,6 +254,28 @@ fn another_profile_brings_its_keys_to_the_buttons_and_to_the_film() {
     room.press(Key::Escape);
     assert!(room.sees("· auto"), "Esc resets in Weasis: {:?}", room.words());
     assert_eq!(Settings::load(&room.home).0.profile, Profile::Weasis);
+}
+
+#[test]
+fn light_panels_stay_dark_around_films_unless_asked() {
+    use egui::Theme::{Dark, Light};
+    let mut room = Room::new(2);
+    let themes = |room: &mut Room| {
+        [Key::F2, Key::F3, Key::F1].map(|view| {
+            room.press(view);
+            room.harness.ctx.theme()
+        })
+    };
+    for (choice, expected) in [
+        ("Dark", [Dark, Dark, Dark]),
+        ("Light, dark while reading", [Light, Light, Dark]),
+        ("Light everywhere", [Light, Light, Light]),
+    ] {
+        room.click("Settings");
+        room.click(choice);
+        room.click("Close");
+        assert_eq!(themes(&mut room), expected, "{choice}");
+    }
 }
 
 #[test]
