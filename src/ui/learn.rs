@@ -1,8 +1,9 @@
 //! The Learn view: how good is the model, after how many labels; what runs now, and why.
 
-use egui::{CentralPanel, ComboBox, Panel, RichText, ScrollArea, Ui};
+use egui::{CentralPanel, ComboBox, Panel, Rangef, RichText, ScrollArea, Ui};
 use egui_plot::{
-    Corner, FilledArea, HoverPosition, Legend, Line, Plot, PlotBounds, PlotPoints, Points, VLine,
+    AxisHints, Corner, FilledArea, HoverPosition, Legend, Line, Plot, PlotBounds, PlotPoints,
+    Points, VLine,
 };
 
 use super::app::reading::Reading;
@@ -121,6 +122,10 @@ fn curve(ui: &mut Ui, reading: &Reading, height: f32) {
 /// Begins a plot that the pointer reads but does not move.
 fn still<'a>(ui: &Ui, name: &'a str) -> Plot<'a> {
     let plot = Plot::new(name).grid_color(theme::palette(ui).hairline).show_background(false);
+    // Left to itself a plot fades the labels of close ticks until they cannot be read.
+    let [across, down] = theme::TICKS.map(Rangef::point);
+    let plot = plot.custom_x_axes(vec![AxisHints::new_x().label_spacing(across)]);
+    let plot = plot.custom_y_axes(vec![AxisHints::new_y().label_spacing(down)]);
     plot.allow_drag(false).allow_zoom(false).allow_scroll(false).allow_boxed_zoom(false)
 }
 

@@ -190,6 +190,8 @@ pub const SLIDER: f32 = 100.0;
 pub const MARK: f32 = 16.0;
 /// Width of the frame that a label flashes, in points.
 pub const FLASH_WIDTH: f32 = 2.0;
+/// Distances across and down from which ticks of a plot are labelled, in points.
+pub const TICKS: [f32; 2] = [60.0, 20.0];
 /// Width of a curve in a plot.
 pub const CURVE: f32 = 1.5;
 /// How long a label flashes, and the longest that anything fades.
@@ -296,6 +298,8 @@ fn visuals(mut visuals: Visuals, palette: &Palette) -> Visuals {
         widget.corner_radius = radius;
         widget.expansion = 0.0;
     }
+    // Boxes to tick and rails of sliders, which no words make out as such.
+    widgets.inactive.bg_fill = hairline;
     widgets.active.bg_stroke = Stroke::new(1.0, accent);
     visuals
 }

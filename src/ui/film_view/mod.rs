@@ -191,11 +191,6 @@ impl FilmView {
         }
     }
 
-    /// Returns how the film on screen is turned.
-    pub fn orientation(&self) -> Orientation {
-        if self.opened { self.display.orientation } else { Orientation::default() }
-    }
-
     /// Returns what the left button does.
     pub const fn tool(&self) -> Tool {
         self.tool

@@ -258,6 +258,7 @@ fn another_profile_brings_its_keys_to_the_buttons_and_to_the_film() {
 
 #[test]
 fn light_panels_stay_dark_around_films_unless_asked() {
+    use egui::Theme::{Dark, Light};
     let mut room = Room::new(2);
     let themes = |room: &mut Room| {
         [Key::F2, Key::F3, Key::F1].map(|view| {
@@ -265,7 +266,6 @@ fn light_panels_stay_dark_around_films_unless_asked() {
             room.harness.ctx.theme()
         })
     };
-    use egui::Theme::{Dark, Light};
     for (choice, expected) in [
         ("Dark", [Dark, Dark, Dark]),
         ("Light, dark while reading", [Light, Light, Dark]),
