@@ -136,7 +136,9 @@ fn patches(size: u32) -> Vec<Vec<usize>> {
 
 fn occlude(film: &[f32], places: &[usize], value: f32) -> Vec<f32> {
     let mut film = film.to_vec();
-    places.iter().for_each(|&place| film[place] = value);
+    for &place in places {
+        film[place] = value;
+    }
     film
 }
 
@@ -144,7 +146,9 @@ fn occlude(film: &[f32], places: &[usize], value: f32) -> Vec<f32> {
 fn scaled([width, height]: [u32; 2], mut pixels: Vec<f32>) -> Plane {
     let most = pixels.iter().copied().fold(0.0, f32::max);
     if most > 0.0 {
-        pixels.iter_mut().for_each(|pixel| *pixel /= most);
+        for pixel in &mut pixels {
+            *pixel /= most;
+        }
     }
     Plane { width, height, pixels }
 }

@@ -1,5 +1,5 @@
 //! Tests of the maps: on films where one place decides, against each other, and against random weights (Adebayo et al.,
-//! "Sanity Checks for Saliency Maps", NeurIPS 2018, <https://arxiv.org/abs/1810.03292>).
+//! "Sanity Checks for Saliency Maps", `NeurIPS` 2018, <https://arxiv.org/abs/1810.03292>).
 
 use std::sync::Arc;
 

@@ -63,7 +63,7 @@ pub(super) struct ModelInfo {
     /// Edge of the square that the network sees, in pixels.
     size: u32,
     #[serde(flatten)]
-    calibration: Calibration,
+    sureness: Sureness,
     /// The stage that made it.
     made_by: Option<String>,
     parent: Option<String>,
@@ -73,7 +73,7 @@ pub(super) struct ModelInfo {
 
 /// From where on a model's answer counts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-struct Calibration {
+struct Sureness {
     /// A likeliest class below this probability is no answer.
     unsure_below: f64,
     /// Expected calibration error by cross-validation, where it was measured.
@@ -82,7 +82,7 @@ struct Calibration {
     calibration_films: Option<u64>,
 }
 
-impl Calibration {
+impl Sureness {
     /// A model that is on average `ece` off may say .65 + `ece` where .65 is right; where nothing was measured, .65 stands
     /// alone.
     fn of(metrics: &serde_json::Value) -> Self {
@@ -103,7 +103,7 @@ impl ModelInfo {
             name: model.name.clone(),
             classes: card.classes.clone(),
             size: card.preprocess.size,
-            calibration: Calibration::of(&card.metrics),
+            sureness: Sureness::of(&card.metrics),
             made_by: stage.map(str::to_owned),
             parent: card.parent.clone(),
             preprocess: card.preprocess,
@@ -125,7 +125,7 @@ impl ModelInfo {
             model: self.name.clone(),
             class: self.classes.get(class).cloned().unwrap_or_default(),
             probability,
-            unsure: f64::from(probability) < self.calibration.unsure_below,
+            unsure: f64::from(probability) < self.sureness.unsure_below,
             probabilities: named(explained.probabilities),
             saliency,
         }
@@ -281,9 +281,9 @@ mod tests {
 
     #[test]
     fn the_unsure_band_widens_by_the_calibration_error() {
-        let of = |text: &str| Calibration::of(&serde_json::from_str(text).unwrap());
+        let of = |text: &str| Sureness::of(&serde_json::from_str(text).unwrap());
         let none =
-            Calibration { unsure_below: 0.65, calibration_error: None, calibration_films: None };
+            Sureness { unsure_below: 0.65, calibration_error: None, calibration_films: None };
         for text in ["null", "{}", r#"{"cross_validated": {"ece": -1, "n": 3}}"#] {
             assert_eq!(of(text), none, "{text}");
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::uri::Authority;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -64,7 +65,7 @@ pub(super) async fn ask_for_own_name(
 
 fn names_this_machine(headers: &HeaderMap, uri: &Uri) -> bool {
     let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let Some(authority) = named.or(uri.authority().map(|authority| authority.as_str())) else {
+    let Some(authority) = named.or(uri.authority().map(Authority::as_str)) else {
         return false;
     };
     let host = match authority.rsplit_once(':') {

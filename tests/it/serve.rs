@@ -384,7 +384,9 @@ fn check(schema: &Value, value: &Value, schemas: &Value, at: &str) {
         }
     }
     if let Some(values) = value.as_array() {
-        values.iter().for_each(|value| check(&schema["items"], value, schemas, at));
+        for value in values {
+            check(&schema["items"], value, schemas, at);
+        }
     }
 }
 
