@@ -101,9 +101,9 @@ impl FilmView {
         let (window, about) = (self.displayed(film).window, film.about());
         let name = self.display.tone.name(film);
         let name = if name.is_empty() { String::new() } else { format!(" · {name}") };
-        let centre = window.centre * about.scale + about.offset;
-        let width = window.width * about.scale.abs();
-        format!("C {} W {}{name}", figure(centre, about.scale), figure(width, about.scale))
+        let (centre, width) = about.units(window);
+        let [centre, width] = [centre, width].map(|value| figure(value as f32, about.scale));
+        format!("C {centre} W {width}{name}")
     }
 
     /// Says what lies under the pointer: column, row and the value in the file's own units.
