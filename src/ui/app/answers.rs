@@ -275,7 +275,7 @@ impl Reading {
             QueuedSource::Audit { predicted, .. } => Some(predicted.as_slice()),
             QueuedSource::Ranked { .. } | QueuedSource::Chosen => ranked,
         };
-        let opinion = opinion.and_then(super::reading::most_likely);
+        let opinion = opinion.and_then(super::course::most_likely);
         let picture = self.loader.get(film.row).and_then(Result::ok);
         LastFilm { reply, opinion, why: Why::of(film), film: picture }
     }

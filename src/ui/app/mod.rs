@@ -4,6 +4,7 @@ mod answers;
 mod browse;
 mod browsing;
 mod commands;
+mod course;
 mod logic;
 pub mod reading;
 pub mod record;

@@ -8,6 +8,7 @@ use egui::{Context, TextureHandle};
 
 use super::Background;
 use super::browsing::Browsing;
+use super::course::audit_course;
 use super::record::{self, Reply};
 use crate::dataset::{FilmId, Stamp};
 use crate::engine::workspace::RETURN_AFTER;
@@ -15,7 +16,7 @@ use crate::engine::{
     Command, Engine, Foreseen, LabelSet, QueuedFilm, Ranking, ReadingQueue, Workspace,
 };
 use crate::query::Strategy;
-use crate::session::{Class, Event, Point, State};
+use crate::session::{Class, Event};
 use crate::ui::command::{UiCommand, View, sentence};
 use crate::ui::equalised::Equalised;
 use crate::ui::film_loader::{self, FilmLoader, LoadedFilm};
@@ -435,45 +436,6 @@ impl Reading {
     pub fn can_undo(&self) -> bool {
         self.workspace.session.state().last_undoable(&self.reader).is_some()
     }
-
-    /// Returns the model's figures on the reference films, oldest first.
-    pub fn measures(&self) -> &[Point] {
-        self.workspace.session.state().curve()
-    }
-
-    /// Returns after how many labels which model was taken into use.
-    pub fn swaps(&self) -> Vec<(usize, String)> {
-        let swap = |event: &Event| match event {
-            Event::ModelSwap { model, accepted: true, labels, .. } => {
-                Some((*labels, model.clone()))
-            }
-            _ => None,
-        };
-        self.workspace.session.entries().iter().filter_map(|entry| swap(&entry.event)).collect()
-    }
-
-    /// Returns how many films of the random stream the model had right before their label, and how many there were.
-    pub fn audit(&self) -> (usize, usize) {
-        self.audit_course.last().map_or((0, 0), |&(_, correct, n)| (correct, n))
-    }
-}
-
-/// Returns for every film of the random stream the films read so far, and of the stream's so far how many the model had
-/// right and how many there were.
-fn audit_course(state: &State) -> Vec<(usize, usize, usize)> {
-    let (mut correct, mut n) = (0, 0);
-    let mut course = Vec::new();
-    // Both go by first answers, so that one walk finds the place of every drawn film.
-    let mut places = state.in_order().enumerate();
-    for drawn in state.audit() {
-        let place = places.find(|(_, (film, _))| *film == drawn.film).map(|(place, _)| place);
-        let class = drawn.answer.class().and_then(|name| state.class_index(name));
-        let (Some(place), Some(class)) = (place, class) else { continue };
-        n += 1;
-        correct += usize::from(most_likely(drawn.predicted).is_some_and(|(held, _)| held == class));
-        course.push((place + 1, correct, n));
-    }
-    course
 }
 
 /// Returns the rows of several orders, the first of each before the second of any.
@@ -488,13 +450,6 @@ fn union_of_heads(heads: &[Vec<usize>]) -> Vec<usize> {
     rows
 }
 
-/// Returns the most likely class, the first of equals as on the reference films, and its probability.
-pub(super) fn most_likely(probabilities: &[f32]) -> Option<(usize, f32)> {
-    let likelier =
-        |best: (usize, f32), next: (usize, f32)| if next.1 > best.1 { next } else { best };
-    probabilities.iter().copied().enumerate().reduce(likelier)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -504,16 +459,5 @@ mod tests {
         let heads = [vec![4, 7, 1], vec![4, 9], vec![]];
         assert_eq!(union_of_heads(&heads), [4, 7, 9, 1]);
         assert!(union_of_heads(&[]).is_empty());
-    }
-
-    #[test]
-    fn of_equally_likely_classes_the_first_counts_as_on_the_reference_films() {
-        for probabilities in [[0.4, 0.4, 0.2], [0.2, 0.4, 0.4], [0.1, 0.2, 0.7]] {
-            let (class, probability) = most_likely(&probabilities).unwrap();
-            let reference = crate::learn::metrics::Confusion::new(&probabilities, &[class], 3);
-            assert_eq!(reference.count(class, class), 1, "{probabilities:?}");
-            assert!(probabilities.iter().all(|other| *other <= probability));
-        }
-        assert_eq!(most_likely(&[]), None);
     }
 }
