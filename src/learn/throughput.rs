@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{LearnError, read};
-use crate::model::{Architecture, Encoder};
+use crate::model::{Architecture, Encoder, Pretrained};
+use crate::rng;
 
 /// Steps that warm caches and allocator and do not count.
 const WARM_UP: u32 = 3;
@@ -27,6 +28,13 @@ pub struct Load {
     pub steps: u32,
 }
 
+/// Makes films of random pixels in 0..1, `[count, 1, size, size]`.
+pub(super) fn random_films(count: usize, size: usize, device: &Device) -> Tensor<4> {
+    let mut random = rng::stream(0, "films", &[]);
+    let pixels: Vec<f32> = (0..count * size * size).map(|_| rng::unit(&mut random)).collect();
+    Tensor::from_data(TensorData::new(pixels, [count, 1, size, size]), device)
+}
+
 /// An encoder with the scores of two classes.
 #[derive(Module, Debug)]
 struct Network {
@@ -36,14 +44,14 @@ struct Network {
 
 impl Load {
     fn network(&self, device: &Device) -> Network {
-        device.seed(0);
-        let scores = LinearConfig::new(self.architecture.features(), 2).init(device);
-        Network { encoder: Encoder::init(&self.architecture, device), scores }
+        let scores = LinearConfig::new(self.architecture.features(), 2)
+            .with_initializer(Initializer::Zeros)
+            .init(device);
+        Network { encoder: Pretrained::init(&self.architecture, 0, device).encoder, scores }
     }
 
     fn films(&self, device: &Device) -> Tensor<4> {
-        let shape = [self.batch, 1, self.size, self.size];
-        Tensor::random(shape, Distribution::Uniform(0.0, 1.0), device)
+        random_films(self.batch, self.size, device)
     }
 
     fn time(

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor};
 
 use super::PretrainConfig;
 use super::State;
 use crate::device;
 use crate::learn::LearnError;
 use crate::learn::objective::ObjectiveConfig;
+use crate::learn::throughput::random_films;
 use crate::model::release_buffers;
 
 /// Films of the first step that is measured, and the least and most of the second.
@@ -137,9 +138,7 @@ fn step(
     films: usize,
     device: &Device,
 ) -> Result<(), LearnError> {
-    let size = config.size as usize;
-    let shape = [2 * films, 1, size, size];
-    let views = Tensor::random(shape, Distribution::Uniform(0.0, 1.0), &device.clone().inner());
+    let views = random_films(2 * films, config.size as usize, &device.clone().inner());
     let outcome = state.objective.loss(&state.learner, Tensor::from_inner(views));
     let gradients = GradientsParams::from_grads(outcome.loss.backward(), &state.learner);
     device.sync()?;
