@@ -3,7 +3,7 @@
 mod overlay;
 mod saliency;
 
-pub use overlay::overlay;
+pub use overlay::{colour, overlay};
 pub use saliency::{Explained, on_film};
 
 use std::path::Path;
@@ -50,6 +50,11 @@ pub struct Predictor {
 }
 
 impl Predictor {
+    /// Takes a model that is at hand; `device` is the one that it is on.
+    pub fn new(model: Model, card: ModelCard, device: &Device) -> Self {
+        Self { model, card, device: device.clone().inner() }
+    }
+
     /// Loads the model in `folder`.
     ///
     /// # Errors

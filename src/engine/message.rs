@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::imaging::Fit;
 use crate::learn::metrics::Metrics;
+use crate::predict::Explained;
 use crate::query::{Ranked, Strategy};
 
 /// The labels as they stand, by row of the pool.
@@ -49,6 +51,19 @@ pub struct Opinions {
     pub suspects: Vec<usize>,
 }
 
+/// Where in a film the head that ranks finds each class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    /// The film.
+    pub row: usize,
+    /// Name of the model whose features the head is on.
+    pub model: String,
+    /// How the film was fitted into the square that the maps lie over.
+    pub fit: Fit,
+    /// Probabilities and maps.
+    pub found: Explained,
+}
+
 /// What the window or a command asks of the engine. Cancelling is not a message: see [`super::Engine::cancel`].
 #[derive(Clone, Debug)]
 pub enum Command {
@@ -62,6 +77,8 @@ pub enum Command {
     Foresee(usize),
     /// Compares every label with what the model holds of the film without it.
     Review,
+    /// Explains what the model holds of this row. Only the last row asked about is answered for.
+    Explain(usize),
 }
 
 /// What the engine reports. Rare and lossless; per-step figures go through [`super::Engine::progress`].
@@ -89,6 +106,8 @@ pub enum Event {
     Foreseen(Foreseen),
     /// What the model holds of labelled films.
     Opinions(Arc<Opinions>),
+    /// Where in a film the model finds its classes.
+    Explained(Arc<Explanation>),
     /// Fine-tuning began.
     LearningStarted {
         /// Labels it starts with.

@@ -13,7 +13,9 @@ pub mod worker;
 pub mod workspace;
 
 pub use flags::Flags;
-pub use message::{Command, Event, Foreseen, LabelSet, Opinions, Progress, Ranking, Stage};
+pub use message::{
+    Command, Event, Explanation, Foreseen, LabelSet, Opinions, Progress, Ranking, Stage,
+};
 pub use queue::{QueuedFilm, QueuedSource, ReadingQueue};
 pub use workspace::Workspace;
 
@@ -28,6 +30,7 @@ use self::ranking::ToRanking;
 use crate::dataset::FilmId;
 use crate::device::Compute;
 use crate::learn::finetune::Labelled;
+use crate::model::LinearHead;
 use crate::query::Strategy;
 
 /// Films to work on, in row order.
@@ -100,6 +103,16 @@ pub(crate) struct Shared {
     progress: Arc<Mutex<Option<Progress>>>,
     losses: Arc<Mutex<Vec<(u64, f32)>>>,
     labels: Arc<Mutex<Arc<LabelSet>>>,
+    /// What is to be explained next.
+    question: Arc<Mutex<Option<Question>>>,
+}
+
+/// A film to explain, and the head that ranks with the name of the model whose features it is on.
+#[derive(Debug)]
+pub(crate) struct Question {
+    row: usize,
+    model: String,
+    head: LinearHead,
 }
 
 impl Shared {
@@ -147,6 +160,7 @@ impl Engine {
             progress: Arc::default(),
             losses: Arc::default(),
             labels: Arc::default(),
+            question: Arc::default(),
         };
         let ranking = {
             let (options, shared) = (options.clone(), shared.clone());
@@ -176,6 +190,7 @@ impl Engine {
             Command::TrainNow => ToRanking::TrainNow,
             Command::Foresee(row) => ToRanking::Foresee(row),
             Command::Review => ToRanking::Review,
+            Command::Explain(row) => ToRanking::Explain(row),
         };
         if self.inbox.try_send(message).is_err() {
             tracing::warn!("the engine does not keep up; a command was dropped");

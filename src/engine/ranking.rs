@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use super::message::{Event, Foreseen, LabelSet, Opinions, Ranking};
 use super::worker::{Job, panic_text};
-use super::{Options, Shared};
+use super::{Options, Question, Shared};
 use crate::learn::finetune::{FoldAssigner, Labelled};
 use crate::learn::macro_auroc::macro_auroc;
 use crate::learn::metrics::Metrics;
@@ -65,6 +65,8 @@ pub enum ToRanking {
     Foresee(usize),
     /// Compare labels with cross-validated opinions.
     Review,
+    /// Have a row explained.
+    Explain(usize),
     /// End the thread.
     Close,
 }
@@ -156,6 +158,8 @@ struct Ranker {
     on_screen: Option<usize>,
     /// Whether opinions are asked for.
     review: bool,
+    /// The row to be explained, until there is a head to explain.
+    explain: Option<usize>,
 }
 
 /// What a ranking is made from beside features: labels that can be learnt from, and rows that are no candidates.
@@ -209,6 +213,7 @@ fn serve(options: Options, shared: Shared, inbox: &Receiver<ToRanking>, jobs: Se
         took: 0.0,
         on_screen: None,
         review: false,
+        explain: None,
     };
     while let Ok(message) = inbox.recv() {
         // Only the newest labels matter: several that wait are ranked once.
@@ -223,6 +228,7 @@ fn serve(options: Options, shared: Shared, inbox: &Receiver<ToRanking>, jobs: Se
             ranker.ask_for_views();
             ranker.learn_if_due();
         }
+        ranker.pass_question_on();
         // A label that comes meanwhile goes first.
         ranker.foresee(&|| !inbox.is_empty());
         if inbox.is_empty() {
@@ -233,7 +239,9 @@ fn serve(options: Options, shared: Shared, inbox: &Receiver<ToRanking>, jobs: Se
 
 impl Ranker {
     fn take(&mut self, message: ToRanking) {
-        self.stale |= !matches!(message, ToRanking::Foresee(_) | ToRanking::Review);
+        let asks =
+            matches!(message, ToRanking::Foresee(_) | ToRanking::Review | ToRanking::Explain(_));
+        self.stale |= !asks;
         match message {
             ToRanking::Embedded(embedded) => self.space = Some(Space::new(embedded)),
             ToRanking::Views { model, views } => {
@@ -246,6 +254,7 @@ impl Ranker {
             ToRanking::TrainNow => self.ask("asked for".to_owned(), true),
             ToRanking::Foresee(row) => self.on_screen = Some(row),
             ToRanking::Review => self.review = true,
+            ToRanking::Explain(row) => self.explain = Some(row),
             ToRanking::Close => {}
         }
     }
@@ -303,6 +312,15 @@ impl Ranker {
         };
         self.shared.send(Event::Ranking(Arc::new(ranking)));
         self.regularise();
+    }
+
+    /// Asks the compute thread about the row to be explained; where it is busy it looks between two steps.
+    fn pass_question_on(&mut self) {
+        let Some(space) = &self.space else { return };
+        let (Some(head), Some(row)) = (&space.head, self.explain.take()) else { return };
+        let (model, head) = (space.model.clone(), head.linear(&space.scale));
+        *self.shared.question.lock() = Some(Question { row, model, head });
+        self.jobs.try_send(Job::Explain).ok();
     }
 
     /// Ranks as if the film on screen had been answered, once for each class, unless `interrupted` says that something

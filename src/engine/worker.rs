@@ -1,6 +1,7 @@
 //! The compute thread: embeds the pool, fine-tunes, distils.
 
 mod embedding;
+mod explaining;
 mod learning;
 
 use std::collections::BTreeSet;
@@ -41,6 +42,8 @@ pub enum Job {
     },
     /// Embed further views of the pool with the model in use.
     EmbedViews,
+    /// Answer the question that waits.
+    Explain,
 }
 
 /// Everything that the compute thread holds.
@@ -80,12 +83,15 @@ pub(super) fn run(
             if worker.shared.flags.closing() {
                 break;
             }
+            // Also one whose job found no room beside another.
+            worker.explain();
             let (why, asked) = match job {
                 Job::Learn { why, asked } => (why, asked),
                 Job::EmbedViews => {
                     worker.embed_views();
                     continue;
                 }
+                Job::Explain => continue,
             };
             let now = worker.shared.labelled().without(&worker.unreadable);
             // The job before may have taken these labels in while this one waited.
@@ -93,6 +99,7 @@ pub(super) fn run(
                 continue;
             }
             seen = worker.learn(why);
+            worker.explain();
             if seen.is_none() {
                 // Cancelled or failed: learning that waited behind it is not to start at once.
                 put_back = jobs.try_iter().find(|job| matches!(job, Job::EmbedViews));
@@ -225,6 +232,7 @@ impl Worker {
     }
 
     fn observe(&self, stage: Stage, report: &StepReport) -> Flow {
+        self.explain();
         let speed = (report.images_per_second, report.seconds_left);
         self.show(stage, (report.step, report.steps), speed);
         let mut losses = self.shared.losses.lock();

@@ -27,7 +27,8 @@ fn blend(grey: u8, heat: f32, opacity: f32) -> [u8; 3] {
     })
 }
 
-fn colour(heat: f32) -> Rgb<u8> {
+/// Returns the colour of a map's value from 0 to 1.
+pub fn colour(heat: f32) -> Rgb<u8> {
     let at = heat.clamp(0.0, 1.0) * (COLOURS.len() - 1) as f32;
     let first = (at as usize).min(COLOURS.len() - 2);
     let share = at - first as f32;

@@ -60,6 +60,8 @@ pub enum UiCommand {
     Clear,
     /// Shows the last film equalised, or the film on screen again.
     Equalise,
+    /// Shows where in the last film the model finds its class, or the film on screen again.
+    HeatMap,
     /// Shows the film after this one: the one read after it, or the next one without an answer to this.
     NextFilm,
     /// Goes back to the film that was shown before, or read before.
@@ -119,6 +121,7 @@ impl UiCommand {
         let tools = [Self::Magnifier, Self::Clear, Self::Overlay];
         let program = vec![
             Self::Equalise,
+            Self::HeatMap,
             Self::NextFilm,
             Self::PreviousFilm,
             Self::BackToQueue,
@@ -171,6 +174,7 @@ impl UiCommand {
             Self::Overlay => "Texts on the film",
             Self::Clear => "Remove ruler or end tool",
             Self::Equalise => "Last film equalised",
+            Self::HeatMap => "Last film, heat map",
             Self::NextFilm => "Next film",
             Self::PreviousFilm => "Previous film",
             Self::HidePanels => "Film only",
@@ -236,6 +240,7 @@ impl UiCommand {
                 Self::Overlay => "overlay",
                 Self::Clear => "clear",
                 Self::Equalise => "equalise",
+                Self::HeatMap => "heat-map",
                 Self::NextFilm => "next-film",
                 Self::PreviousFilm => "previous-film",
                 Self::HidePanels => "film-only",

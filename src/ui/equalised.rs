@@ -3,91 +3,57 @@
 //! Only after the label, and never of the film to be read: equalisation makes noise look like structure.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
-use egui::{Align2, Color32, ColorImage, Context, Rect, Sense, TextureHandle, Ui, pos2};
+use egui::{Color32, ColorImage, Context, Ui};
 
+use super::aside::{Picture, captions, fitted, room};
 use super::film_loader::LoadedFilm;
-use super::film_view::overlay_text;
-use super::theme;
 use crate::imaging::{self, Film, View};
 
-/// An equalised film, or the thread that makes it.
+/// The film that was answered last, equalised.
 pub struct Equalised {
-    thread: Option<JoinHandle<ColorImage>>,
-    texture: Option<TextureHandle>,
-    failed: bool,
+    picture: Picture,
 }
 
 impl Equalised {
     /// Share of a tile's pixels that one grey may have, as usual.
     const CLIP: f32 = 0.01;
-    /// Pixels up to which a copy of the film is taken: more are not seen at once.
-    const PIXELS: usize = 1_500_000;
 
     /// Starts to equalise a film.
     ///
     /// # Errors
     /// If the system refuses a thread.
     pub fn new(ctx: &Context, film: Arc<LoadedFilm>) -> std::io::Result<Self> {
-        let waker = ctx.clone();
-        let work = move || {
-            let image = equalised(&film);
-            waker.request_repaint();
-            image
-        };
-        let thread = std::thread::Builder::new().name("equalise".to_owned()).spawn(work)?;
-        Ok(Self { thread: Some(thread), texture: None, failed: false })
+        Ok(Self { picture: Picture::start(ctx, "equalise", move || equalised(&film))? })
     }
 
     /// Draws the film; returns whether the reader goes back to the one that waits.
     pub fn ui(&mut self, ui: &mut Ui) -> bool {
-        if let Some(thread) = self.thread.take_if(|thread| thread.is_finished()) {
-            let load =
-                |image| ui.ctx().load_texture("equalised", image, egui::TextureOptions::LINEAR);
-            self.texture = thread.join().ok().map(load);
-            self.failed = self.texture.is_none();
-        } else if self.thread.is_some() {
-            // The thread wakes the window just before it is finished.
-            ui.ctx().request_repaint_after(theme::FADE);
-        }
-        let rect = ui.available_rect_before_wrap();
-        let response = ui.allocate_rect(rect, Sense::click());
-        let painter = ui.painter_at(rect);
-        painter.rect_filled(rect, 0.0, theme::FILM);
-        if let Some(texture) = &self.texture {
-            let size = texture.size_vec2();
-            let size = size * (rect.size() / size).min_elem();
-            let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
-            let place = Rect::from_center_size(rect.center(), size);
-            painter.image(texture.id(), place, whole, Color32::WHITE);
-        }
-        let title = if self.failed {
+        let texture = self.picture.texture(ui).cloned();
+        let title = if self.picture.failed {
             "The last film could not be equalised"
         } else {
             "Last film, equalised (CLAHE) · not diagnostic"
         };
-        let hint = "Click to go back to the film that waits";
-        for (anchor, text, colour) in [
-            (Align2::CENTER_TOP, title, theme::DARK.warning),
-            (Align2::CENTER_BOTTOM, hint, theme::DARK.secondary),
-        ] {
-            let inward = -anchor.to_sign() * theme::SPACE[1];
-            let place = anchor.pos_in_rect(&rect) + inward;
-            overlay_text(&painter, place, anchor, text, colour);
+        let (response, painter) = room(ui, title);
+        if let Some(texture) = &texture {
+            fitted(&painter, texture, response.rect, Color32::WHITE);
         }
-        let label = format!("{title} · {hint}");
-        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &label));
+        captions(&painter, response.rect, title);
         response.clicked()
     }
 }
 
+/// Returns the largest copy of a film that is all seen at once.
+pub(super) fn level(film: &LoadedFilm) -> Option<&Film> {
+    const PIXELS: usize = 1_500_000;
+    let small = |level: &&Film| level.values.len() <= PIXELS;
+    film.levels.iter().find(small).or_else(|| film.levels.last())
+}
+
 /// Equalises what the film opens with.
 fn equalised(film: &LoadedFilm) -> ColorImage {
-    let small = |level: &&Film| level.values.len() <= Equalised::PIXELS;
-    let Some(level) = film.levels.iter().find(small).or_else(|| film.levels.last()) else {
-        return ColorImage::default();
-    };
+    let Some(level) = level(film) else { return ColorImage::default() };
     let values = brightness(level, &film.first);
     let pixels = imaging::clahe(&values, level.width as usize, Equalised::CLIP)
         .into_iter()

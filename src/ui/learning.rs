@@ -48,7 +48,7 @@ impl Learning {
                 (self.model, self.device) = (Some(model), Some(device));
             }
             Event::Ranking(ranking) => self.ranked(&ranking),
-            Event::Foreseen(_) | Event::Opinions(_) => {}
+            Event::Foreseen(_) | Event::Opinions(_) | Event::Explained(_) => {}
             Event::LearningStarted { why, .. } => self.why = Some(why),
             Event::LearningEnded { model, accepted, outcome, labels } => {
                 self.why = None;

@@ -4,6 +4,7 @@
 //! at one other. Nothing here decodes, trains or waits: threads do, and wake the window when they are done.
 
 pub mod app;
+mod aside;
 mod class_editor;
 pub mod command;
 mod equalised;
@@ -14,6 +15,7 @@ mod film_menu;
 pub mod film_view;
 mod folder_field;
 pub mod gallery;
+mod heat_map;
 mod help;
 pub mod keymap;
 pub mod latency;

@@ -46,9 +46,9 @@ fn film(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
         finished(ui, reading, commands);
         return;
     }
-    if let Some(equalised) = &mut reading.equalised {
-        if equalised.ui(ui) {
-            commands.push(UiCommand::Equalise);
+    if let Some(aside) = &mut reading.aside {
+        if aside.ui(ui) {
+            commands.push(aside.command());
         }
         return;
     }
@@ -186,7 +186,7 @@ fn card(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
     card.show(ui, |ui| {
         let film = reading.film();
         let running =
-            reading.row().is_some() && reading.fault().is_none() && reading.equalised.is_none();
+            reading.row().is_some() && reading.fault().is_none() && reading.aside.is_none();
         let classes = reading.classes();
         for index in 0..classes.len() {
             let colour = reading.colour(Reply::Class(index));
@@ -291,6 +291,9 @@ fn last_film(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
         }
         if last.film.is_some() {
             push_if_clicked(ui, UiCommand::Equalise, reading, None, commands);
+            if reading.engine.is_some() {
+                push_if_clicked(ui, UiCommand::HeatMap, reading, None, commands);
+            }
         }
     }
     ui.add_enabled_ui(undoable && reading.fault().is_none(), |ui| {

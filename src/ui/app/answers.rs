@@ -203,7 +203,7 @@ impl Reading {
         if !self.can_write() || !self.enter(Event::Undo { seq }) {
             return;
         }
-        (self.last, self.equalised) = (None, None);
+        (self.last, self.aside) = (None, None);
         self.key = Some(started);
         self.labels_changed();
         self.queue.labels_changed(&self.labels);
@@ -277,7 +277,7 @@ impl Reading {
         };
         let opinion = opinion.and_then(super::course::most_likely);
         let picture = self.loader.get(film.row).and_then(Result::ok);
-        LastFilm { reply, opinion, why: Why::of(film), film: picture }
+        LastFilm { row: film.row, reply, opinion, why: Why::of(film), film: picture }
     }
 
     /// Returns the film on screen, or why it cannot be shown; `None` while it is being decoded.

@@ -1,15 +1,18 @@
-//! What can be looked at beside the film on screen: films ahead, the last one equalised.
+//! What can be looked at beside the film on screen: films ahead, the last one equalised or explained.
 
 use std::sync::Arc;
 
 use super::reading::Reading;
+use crate::engine::{Command, Explanation};
+use crate::ui::aside::Aside;
 use crate::ui::command::View;
 use crate::ui::equalised::Equalised;
+use crate::ui::heat_map::HeatMap;
 
 impl Reading {
     /// Returns whether the film on screen is what is shown.
     pub fn shows_film(&self) -> bool {
-        self.view == View::Read && self.equalised.is_none()
+        self.view == View::Read && self.aside.is_none()
     }
 
     /// Returns whether a film is in sight that keys can answer for.
@@ -20,13 +23,38 @@ impl Reading {
     /// Shows the film that was answered last, equalised, or the film on screen again.
     pub fn toggle_equalised(&mut self, ctx: &egui::Context) {
         let film = self.last.as_ref().and_then(|last| last.film.as_ref());
-        self.equalised = match (self.equalised.take(), film) {
-            (None, Some(film)) if self.view == View::Read => {
-                let started = Equalised::new(ctx, Arc::clone(film));
+        self.aside = match (self.aside.take(), film) {
+            (Some(Aside::Equalised(_)), _) => None,
+            (_, Some(film)) if self.view == View::Read => {
+                let started = Equalised::new(ctx, Arc::clone(film)).map(Aside::Equalised);
                 started.inspect_err(|error| tracing::warn!("no equalised film: {error}")).ok()
             }
             _ => None,
         };
+    }
+
+    /// Asks where in the film that was answered last the model finds its class, and shows that when it comes; or shows
+    /// the film on screen again.
+    pub fn toggle_heat_map(&mut self, ctx: &egui::Context) {
+        let Some(engine) = &self.engine else { return };
+        let last = self.last.as_ref().and_then(|last| Some((last.row, last.film.as_ref()?)));
+        self.aside = match (self.aside.take(), last) {
+            (Some(Aside::HeatMap(_)), _) => None,
+            (_, Some((row, film))) if self.view == View::Read => {
+                engine.send(Command::Explain(row));
+                let started = HeatMap::new(ctx, row, Arc::clone(film)).map(Aside::HeatMap);
+                started.inspect_err(|error| tracing::warn!("no heat map: {error}")).ok()
+            }
+            _ => None,
+        };
+    }
+
+    /// Takes what the engine found, if it is still looked for.
+    pub fn take_explanation(&mut self, ctx: &egui::Context, explanation: &Explanation) {
+        let classes = self.classes().to_vec();
+        if let Some(Aside::HeatMap(map)) = &mut self.aside {
+            map.take(ctx, explanation, &classes);
+        }
     }
 
     /// Shows the film after the one on screen, which stays unread; what it is in the queue for stays what it was.

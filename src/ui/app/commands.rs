@@ -52,8 +52,9 @@ impl App {
                     }
                     UiCommand::Undo => reading.undo(started),
                     UiCommand::Equalise => reading.toggle_equalised(ctx),
-                    UiCommand::Clear | UiCommand::ResetView if reading.equalised.is_some() => {
-                        reading.equalised = None;
+                    UiCommand::HeatMap => reading.toggle_heat_map(ctx),
+                    UiCommand::Clear | UiCommand::ResetView if reading.aside.is_some() => {
+                        reading.aside = None;
                     }
                     UiCommand::HidePanels => reading.film_only = reading.view == View::Read,
                     UiCommand::ShowPanels => reading.film_only = false,

@@ -204,8 +204,8 @@ impl App {
 
     /// Returns whether something lies over the film on screen, or the reader is elsewhere.
     fn covered(&self, ctx: &egui::Context) -> bool {
-        let equalised = self.reading().is_some_and(|reading| reading.equalised.is_some());
-        self.overlaid() || equalised || !attended(ctx)
+        let aside = self.reading().is_some_and(|reading| reading.aside.is_some());
+        self.overlaid() || aside || !attended(ctx)
     }
 }
 
@@ -241,7 +241,7 @@ impl eframe::App for App {
         let covered = self.covered(ui.ctx());
         if let Phase::Reading(reading) = &mut self.phase {
             match reading.view {
-                View::Read if reading.equalised.is_none() => reading.drawn(ui.ctx()),
+                View::Read if reading.aside.is_none() => reading.drawn(ui.ctx()),
                 View::Films => reading.gallery_drawn(ui.ctx()),
                 View::Read | View::Learn => {}
             }

@@ -17,8 +17,8 @@ use crate::engine::{
 };
 use crate::query::Strategy;
 use crate::session::{Class, Event};
+use crate::ui::aside::Aside;
 use crate::ui::command::{UiCommand, View, sentence};
-use crate::ui::equalised::Equalised;
 use crate::ui::film_loader::{self, FilmLoader, LoadedFilm};
 use crate::ui::film_view::{Displayed, FilmView};
 use crate::ui::gallery::Gallery;
@@ -30,6 +30,8 @@ use crate::ui::why::Why;
 
 /// What the reader is told about the film that they have just answered.
 pub struct LastFilm {
+    /// Its row in the session.
+    pub row: usize,
     /// What the reader did.
     pub reply: Reply,
     /// The class that the model held most likely before the answer, and its probability.
@@ -60,8 +62,8 @@ pub struct Reading {
     pub film_view: FilmView,
     /// The film that was answered last.
     pub last: Option<LastFilm>,
-    /// The film that was answered last, equalised, while it is shown in place of the film on screen.
-    pub equalised: Option<Equalised>,
+    /// The film that was answered last, while it is shown in place of the film on screen.
+    pub aside: Option<Aside>,
     /// The keys of this session.
     pub keymap: Arc<Keymap>,
     /// What is known of the engine.
@@ -152,7 +154,7 @@ impl Reading {
             film_only: false,
             film_view: FilmView::default(),
             last: None,
-            equalised: None,
+            aside: None,
             keymap: Arc::default(),
             learning: Learning::default(),
             pace: Pace::default(),

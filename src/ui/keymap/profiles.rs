@@ -51,6 +51,7 @@ pub const PENUMBRA: &[Row] = &[
     (UiCommand::Overlay, &["Y"]),
     (UiCommand::Clear, &["Esc"]),
     (UiCommand::Equalise, &["C"]),
+    (UiCommand::HeatMap, &["S"]),
     (UiCommand::NextFilm, &["Page down"]),
     (UiCommand::PreviousFilm, &["Page up"]),
     (UiCommand::HidePanels, &["F"]),
@@ -107,4 +108,5 @@ const HOROS: &[Row] = &[
     (UiCommand::Tool(Tool::Move), &["M"]),
     (UiCommand::Tool(Tool::Ruler), &["L"]),
     (UiCommand::Magnifier, &["S"]),
+    (UiCommand::HeatMap, &["X"]),
 ];

@@ -1,0 +1,61 @@
+//! What the compute thread answers between two steps: where in a film the head finds its classes.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
+
+use super::{Worker, panic_text};
+use crate::engine::Question;
+use crate::engine::message::{Event, Explanation};
+use crate::model::{Classifier, Encoder};
+use crate::predict::{Model, Predictor};
+
+impl Worker {
+    /// Answers the question that waits, if there is one.
+    pub(super) fn explain(&self) {
+        let Some(question) = self.shared.question.lock().take() else { return };
+        let answered = catch_unwind(AssertUnwindSafe(|| self.answer(question)))
+            .unwrap_or_else(|panic| Err(anyhow!("{}", panic_text(panic.as_ref()))));
+        match answered {
+            Ok(explanation) => self.shared.send(Event::Explained(Arc::new(explanation))),
+            Err(error) => {
+                let text = format!("What the model looked at cannot be shown: {error:#}");
+                self.shared.send(Event::Warning(text));
+            }
+        }
+    }
+
+    fn answer(&self, Question { row, model, head }: Question) -> anyhow::Result<Explanation> {
+        let card = self.base_card.clone();
+        let device = self.options.compute.device.clone().inner();
+        if row >= self.pool.len()
+            || head.centre.len() != card.architecture.embedding_blocks().iter().sum::<usize>()
+        {
+            bail!("the film or the model has changed");
+        }
+        let (classes, fit) = (self.options.classes.len(), card.preprocess.fit);
+        // The head alone speaks: a classifier's own scores, if the model has any, rank nothing.
+        let classifier = Classifier {
+            encoder: self.encoder(&model)?,
+            ..Classifier::blank(&card.architecture, classes, &device).with_probe(&head, &device)
+        };
+        let predictor = Predictor::new(Model::Classifier(Box::new(classifier)), card, &device);
+        let found = predictor.grad_cam(&self.pool, &[row])?.and_then(|mut found| found.pop());
+        let found = found.context("the model has no classes")?;
+        Ok(Explanation { row, model, fit, found })
+    }
+
+    /// The encoder of a model by its name, the pretrained one's or a student's.
+    fn encoder(&self, model: &str) -> anyhow::Result<Encoder> {
+        if model == self.options.base_name {
+            return Ok(self.base.encoder.clone());
+        }
+        let student =
+            Predictor::load(&self.options.models.join(model), &self.options.compute.device)?;
+        Ok(match student.model {
+            Model::Pretrained(network) => network.encoder,
+            Model::Classifier(network) => network.encoder,
+        })
+    }
+}
