@@ -108,6 +108,18 @@ pub fn run(
     bail!("No window could be opened: {}. {advice}", reasons.join("; "))
 }
 
+/// The window's icon where the system does not take it from the menu entry; none if it cannot be decoded.
+fn icon() -> egui::IconData {
+    let bytes = include_bytes!("../../packaging/penumbra.png");
+    image::load_from_memory(bytes).map_or_else(
+        |_| egui::IconData::default(),
+        |icon| {
+            let (width, height) = (icon.width(), icon.height());
+            egui::IconData { rgba: icon.into_rgba8().into_raw(), width, height }
+        },
+    )
+}
+
 /// Opens the window in one way; an error before `create` was called leaves nothing behind.
 fn open(way: Way, create: Box<dyn FnOnce(&egui::Context) -> App + '_>) -> eframe::Result {
     let viewport = egui::ViewportBuilder::default()
@@ -115,6 +127,7 @@ fn open(way: Way, create: Box<dyn FnOnce(&egui::Context) -> App + '_>) -> eframe
         .with_title("Penumbra")
         .with_inner_size(theme::WINDOW)
         .with_min_inner_size(theme::WINDOW_MIN)
+        .with_icon(icon())
         .with_drag_and_drop(true);
     let mut options = eframe::NativeOptions { viewport, ..Default::default() };
     options.renderer = match way {
