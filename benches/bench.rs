@@ -172,6 +172,7 @@ fn bench_append() {
                 mirrored: false,
                 quarter_turns: 0,
                 opinion_visible: false,
+                opinion: None,
             },
         };
         let started = Instant::now();

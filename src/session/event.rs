@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::merge::{MergeRun, MergeSource};
+use super::protocol::{Exposure, Protocol};
 use super::time::Time;
 use crate::dataset::FilmId;
 
@@ -27,7 +29,8 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Event {
-    /// The reader gave a film without an answer one.
+    /// The reader gave a film that they had not answered an answer; with [`Source::Reread`], one that they had, without
+    /// being told so.
     Label {
         /// Film that was read.
         film: FilmId,
@@ -110,11 +113,35 @@ pub enum Event {
         /// Identity of the contents that the file has now.
         now: FilmId,
     },
+    /// An adjudicator settled what a film shows on which readers disagree, without knowing who said what. The readers'
+    /// labels stay.
+    Adjudicate {
+        /// Film that was settled.
+        film: FilmId,
+        /// What it is taken to show.
+        answer: Answer,
+        /// The readers' answers at that time, in the order of the answers.
+        between: Vec<Answer>,
+        /// Milliseconds of this reading.
+        ms: u64,
+        /// What was on screen.
+        shown: Shown,
+    },
+    /// How several readers work on the session from here on.
+    Protocol(Protocol),
+    /// Copies of the session that were read apart were joined: where the entries after this one come from. Those that
+    /// contradict what another copy holds stay without effect.
+    Merge {
+        /// The sessions that were joined.
+        sources: Vec<MergeSource>,
+        /// Whose entries follow, in order.
+        runs: Vec<MergeRun>,
+    },
 }
 
 impl Event {
     /// Values of `kind` that this program reads.
-    pub(super) const KINDS: [&str; 9] = [
+    pub(super) const KINDS: [&str; 12] = [
         "label",
         "relabel",
         "skip",
@@ -124,6 +151,9 @@ impl Event {
         "measure",
         "note",
         "file_changed",
+        "adjudicate",
+        "protocol",
+        "merge",
     ];
 }
 
@@ -173,6 +203,13 @@ pub enum Source {
     },
     /// The reader chose it.
     Browse,
+    /// Others had read it, and it was drawn to be read by this reader too.
+    Second {
+        /// Whether the model's doubt of the others' answer drew it; otherwise chance did.
+        doubted: bool,
+    },
+    /// The reader had read it before, and chance drew it to be read again.
+    Reread,
 }
 
 impl fmt::Display for Source {
@@ -181,6 +218,9 @@ impl fmt::Display for Source {
             Self::Queue { strategy, .. } => write!(f, "queue:{strategy}"),
             Self::Audit { .. } => f.write_str("audit"),
             Self::Browse => f.write_str("browse"),
+            Self::Second { doubted: false } => f.write_str("second"),
+            Self::Second { doubted: true } => f.write_str("second:doubted"),
+            Self::Reread => f.write_str("reread"),
         }
     }
 }
@@ -207,6 +247,21 @@ pub struct Shown {
     pub quarter_turns: u8,
     /// Whether the model's opinion of the film could be seen.
     pub opinion_visible: bool,
+    /// What the model held of the film, and when the reader is shown it; only where the session has a protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opinion: Option<Opinion>,
+}
+
+/// What the model held of a film at the moment of the answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Opinion {
+    /// When the reader is shown it.
+    pub exposure: Exposure,
+    /// The most likely class.
+    pub class: String,
+    /// Its probability, in 0..=1.
+    pub probability: f32,
 }
 
 /// Returns whether a film lay as stored in this respect, which needs no words.

@@ -202,7 +202,7 @@ mod tests {
             } else {
                 Source::Queue { strategy, rank }
             };
-            let shown = Shown { model: class.clone(), window_centre, window_width, zoom, inverted: audit, mirrored: !audit, quarter_turns, opinion_visible };
+            let shown = Shown { model: class.clone(), window_centre, window_width, zoom, inverted: audit, mirrored: !audit, quarter_turns, opinion_visible, opinion: None };
             let film = FilmId::of(reader.as_bytes());
             let mut written = entry(Event::Label { film, answer: Answer::Class(class), ms, source, shown });
             written.reader = reader;

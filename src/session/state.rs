@@ -2,25 +2,49 @@
 
 use std::collections::BTreeMap;
 
-use super::event::{Answer, Entry, Event, Shown, Source};
+use super::consensus::Adjudicated;
+use super::event::{Answer, Entry, Event, Source};
 use super::header::Header;
+use super::protocol::Protocol;
+pub use super::reading::{Labelled, Reread};
+use super::reading::{Reading, Track};
 use super::time::Time;
+use super::view::View;
 use crate::dataset::FilmId;
 
 /// What a session has come to after its entries so far.
 ///
-/// A film keeps all readings that stand, oldest first; the last one counts, and undoing takes only the last one away.
+/// Of a film it keeps each reader's readings that stand, oldest first; a reader's last answer counts, and undoing takes
+/// only the last reading away. Readers do not touch each other's readings. What is asked of the state itself is about all
+/// readers together: of several answers to a film that of its first reader.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
-    classes: Vec<String>,
+    pub(super) classes: Vec<String>,
     next: u64,
-    films: BTreeMap<FilmId, Vec<Reading>>,
-    standing: BTreeMap<u64, FilmId>,
+    pub(super) films: BTreeMap<FilmId, Vec<Track>>,
+    pub(super) standing: BTreeMap<u64, FilmId>,
+    readers: Vec<String>,
     model: Option<String>,
     strategy: Option<String>,
     curve: Vec<Point>,
-    notes: BTreeMap<FilmId, Note>,
+    /// Notes on each film, one a reader, the last written at the end.
+    notes: BTreeMap<FilmId, Vec<Note>>,
     changed: BTreeMap<FilmId, FilmId>,
+    /// What adjudicators said of each film and did not take back, oldest first.
+    pub(super) adjudicated: BTreeMap<FilmId, Vec<Adjudicated>>,
+    protocol: Option<Protocol>,
+    /// Entries before this one come from copies that were joined and may contradict each other.
+    joined: u64,
+    conflicts: Vec<Conflict>,
+}
+
+/// An entry of a copy that contradicts what another copy holds; it is without effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The entry.
+    pub seq: u64,
+    /// What it contradicts.
+    pub fault: FoldError,
 }
 
 /// What a reader wrote on a film.
@@ -32,50 +56,6 @@ pub struct Note {
     pub reader: String,
     /// When.
     pub time: Time,
-}
-
-/// A label, relabel or skip that has not been taken back.
-#[derive(Clone, Debug, PartialEq)]
-enum Reading {
-    Labelled(Labelled),
-    Skipped { seq: u64, reader: String },
-}
-
-impl Reading {
-    const fn seq(&self) -> u64 {
-        match self {
-            Self::Labelled(Labelled { seq, .. }) | Self::Skipped { seq, .. } => *seq,
-        }
-    }
-
-    fn reader(&self) -> &str {
-        match self {
-            Self::Labelled(Labelled { reader, .. }) | Self::Skipped { reader, .. } => reader,
-        }
-    }
-}
-
-/// The answer that stands for a film.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Labelled {
-    /// What the film shows.
-    pub answer: Answer,
-    /// Entry that gave this answer: the label or the last relabel.
-    pub seq: u64,
-    /// Entry that labelled the film first.
-    pub first: u64,
-    /// Who gave this answer.
-    pub reader: String,
-    /// When this answer was given.
-    pub time: Time,
-    /// Milliseconds of the reading that gave this answer.
-    pub ms: u64,
-    /// Why the film was read the first time.
-    pub source: Source,
-    /// What was on screen at the first answer.
-    pub shown: Shown,
-    /// Reason of the last relabel, if there was one.
-    pub reason: Option<String>,
 }
 
 /// A reading of a film that was drawn at random: what the model held of it before, and what the reader says.
@@ -150,9 +130,20 @@ pub enum FoldError {
         /// Number of probabilities.
         found: usize,
     },
-    /// A film with an answer was to be labelled or put off.
+    /// A film that the reader has answered was to be labelled or put off.
     #[error("film {0} has an answer already: change it with a relabel")]
     AlreadyLabelled(FilmId),
+    /// A film that the reader has not answered was to be read again.
+    #[error(
+        "film {0} has no answer of this reader yet that a second reading could be compared with"
+    )]
+    NotReadBefore(FilmId),
+    /// A film that no reader has answered was to be settled.
+    #[error("film {0} has no answer of a reader yet that could be settled")]
+    NothingToAdjudicate(FilmId),
+    /// A protocol has a value that cannot be worked with.
+    #[error("the protocol cannot be used: {0}")]
+    Protocol(&'static str),
     /// The answer to be changed is not the one that stands.
     #[error("film {film} has not the answer {from:?} that was to be changed")]
     NotTheAnswer {
@@ -182,11 +173,16 @@ impl State {
             next: 0,
             films: BTreeMap::new(),
             standing: BTreeMap::new(),
+            readers: Vec::new(),
             model: None,
             strategy: None,
             curve: Vec::new(),
             notes: BTreeMap::new(),
             changed: BTreeMap::new(),
+            adjudicated: BTreeMap::new(),
+            protocol: None,
+            joined: 0,
+            conflicts: Vec::new(),
         }
     }
 
@@ -195,51 +191,23 @@ impl State {
     /// # Errors
     /// [`FoldError`] if the entry cannot follow; the state is then as before.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), FoldError> {
-        let Entry { seq, time, reader, event } = entry;
-        if *seq != self.next {
-            return Err(FoldError::OutOfOrder { expected: self.next, found: *seq });
+        if entry.seq != self.next {
+            return Err(FoldError::OutOfOrder { expected: self.next, found: entry.seq });
         }
+        match self.take(entry) {
+            Err(fault) if entry.seq < self.joined => {
+                self.conflicts.push(Conflict { seq: entry.seq, fault });
+            }
+            other => other?,
+        }
+        self.next += 1;
+        Ok(())
+    }
+
+    fn take(&mut self, entry: &Entry) -> Result<(), FoldError> {
+        let Entry { seq, time, reader, event } = entry;
         match event {
-            Event::Label { film, answer, ms, source, shown } => {
-                self.check_answer(answer)?;
-                self.check_source(source)?;
-                self.check_unlabelled(*film)?;
-                let reading = Labelled {
-                    answer: answer.clone(),
-                    seq: *seq,
-                    first: *seq,
-                    reader: reader.clone(),
-                    time: *time,
-                    ms: *ms,
-                    source: source.clone(),
-                    shown: shown.clone(),
-                    reason: None,
-                };
-                self.stand(*film, Reading::Labelled(reading));
-            }
-            Event::Relabel { film, from, to, reason, ms } => {
-                self.check_answer(to)?;
-                let before = self.label(*film).filter(|label| label.answer == *from);
-                let before = before.ok_or_else(|| FoldError::NotTheAnswer {
-                    film: *film,
-                    from: from.to_string(),
-                })?;
-                let reading = Labelled {
-                    answer: to.clone(),
-                    seq: *seq,
-                    reader: reader.clone(),
-                    time: *time,
-                    ms: *ms,
-                    reason: Some(reason.clone()),
-                    ..before.clone()
-                };
-                self.stand(*film, Reading::Labelled(reading));
-            }
-            Event::Skip { film, source } => {
-                source.as_ref().map_or(Ok(()), |source| self.check_source(source))?;
-                self.check_unlabelled(*film)?;
-                self.stand(*film, Reading::Skipped { seq: *seq, reader: reader.clone() });
-            }
+            Event::Label { .. } | Event::Relabel { .. } | Event::Skip { .. } => self.read(entry)?,
             Event::Undo { seq } => self.undo(*seq)?,
             Event::ModelSwap { model, accepted: true, .. } => self.model = Some(model.clone()),
             Event::ModelSwap { accepted: false, .. } => {}
@@ -253,15 +221,121 @@ impl State {
                 n: *n,
                 model: model.clone(),
             }),
-            Event::Note { film, text } if text.is_empty() => _ = self.notes.remove(film),
-            Event::Note { film, text } => {
-                let note = Note { text: text.clone(), reader: reader.clone(), time: *time };
-                self.notes.insert(*film, note);
-            }
+            Event::Note { film, text } => self.write_note(*film, text, reader, *time),
             Event::FileChanged { film, now } => _ = self.changed.insert(*film, *now),
+            Event::Adjudicate { film, answer, ms, .. } => {
+                self.check_answer(answer)?;
+                if self.label(*film).is_none() {
+                    return Err(FoldError::NothingToAdjudicate(*film));
+                }
+                let (answer, reader) = (answer.clone(), reader.clone());
+                let settled = Adjudicated { answer, seq: *seq, reader, time: *time, ms: *ms };
+                self.adjudicated.entry(*film).or_default().push(settled);
+            }
+            Event::Protocol(protocol) => {
+                if let Some(fault) = protocol.fault() {
+                    return Err(FoldError::Protocol(fault));
+                }
+                self.protocol = Some(protocol.clone());
+            }
+            Event::Merge { runs, .. } => {
+                let lines: u64 = runs.iter().map(|run| run.lines).sum();
+                self.joined = self.joined.max(seq.saturating_add(1).saturating_add(lines));
+            }
         }
-        self.next += 1;
         Ok(())
+    }
+
+    /// Takes in an answer, a change of one or a putting off.
+    fn read(&mut self, entry: &Entry) -> Result<(), FoldError> {
+        let Entry { seq, time, reader, event } = entry;
+        let (seq, time, mine) = (*seq, *time, self.of(reader));
+        match event {
+            Event::Label { film, answer, ms, source: source @ Source::Reread, shown } => {
+                self.check_answer(answer)?;
+                self.check_source(source)?;
+                let before = mine.label(*film).ok_or(FoldError::NotReadBefore(*film))?;
+                let (before, answer) = (before.answer.clone(), answer.clone());
+                let (reader, ms, shown) = (reader.clone(), *ms, shown.clone());
+                let reading = Reread { seq, reader, time, ms, before, answer, shown };
+                self.stand(*film, entry, Reading::Reread(reading));
+            }
+            Event::Label { film, answer, ms, source, shown } => {
+                self.check_answer(answer)?;
+                self.check_source(source)?;
+                mine.label(*film).map_or(Ok(()), |_| Err(FoldError::AlreadyLabelled(*film)))?;
+                let reading = Labelled {
+                    answer: answer.clone(),
+                    seq,
+                    first: seq,
+                    reader: reader.clone(),
+                    time,
+                    ms: *ms,
+                    source: source.clone(),
+                    shown: shown.clone(),
+                    reason: None,
+                };
+                self.stand(*film, entry, Reading::Labelled(reading));
+            }
+            Event::Relabel { film, from, to, reason, ms } => {
+                self.check_answer(to)?;
+                let (owner, before) = self.to_be_changed(*film, reader, from)?;
+                let reading = Labelled {
+                    answer: to.clone(),
+                    seq,
+                    reader: reader.clone(),
+                    time,
+                    ms: *ms,
+                    reason: Some(reason.clone()),
+                    ..before.clone()
+                };
+                let owner = owner.to_owned();
+                self.stand_for(*film, &owner, Reading::Labelled(reading));
+            }
+            Event::Skip { film, source } => {
+                source.as_ref().map_or(Ok(()), |source| self.check_source(source))?;
+                let again = matches!(source, Some(Source::Reread));
+                match mine.label(*film) {
+                    Some(_) if !again => return Err(FoldError::AlreadyLabelled(*film)),
+                    None if again => return Err(FoldError::NotReadBefore(*film)),
+                    _ => {}
+                }
+                let reading = Reading::Skipped { seq, reader: reader.clone() };
+                self.stand(*film, entry, reading);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Returns the label that a relabel changes and whose it is: the reader's own or, as early versions let them, that of
+    /// another reader of a film that they have not answered themselves.
+    fn to_be_changed(
+        &self,
+        film: FilmId,
+        reader: &str,
+        from: &Answer,
+    ) -> Result<(&str, &Labelled), FoldError> {
+        let tracks = self.films.get(&film).map_or(&[][..], Vec::as_slice);
+        let own = tracks.iter().find(|track| track.reader == reader && track.label().is_some());
+        let seq = |track: &&Track| track.label().map(|label| label.seq);
+        let track = own.or_else(|| tracks.iter().max_by_key(seq));
+        let changed = track.filter(|track| track.answer() == Some(from));
+        changed
+            .and_then(|track| Some((track.reader.as_str(), track.label()?)))
+            .ok_or_else(|| FoldError::NotTheAnswer { film, from: from.to_string() })
+    }
+
+    fn write_note(&mut self, film: FilmId, text: &str, reader: &str, time: Time) {
+        let notes = self.notes.entry(film).or_default();
+        notes.retain(|note| note.reader != reader);
+        if text.is_empty() {
+            if notes.is_empty() {
+                self.notes.remove(&film);
+            }
+        } else {
+            notes.push(Note { text: text.to_owned(), reader: reader.to_owned(), time });
+        }
     }
 
     fn check_answer(&self, answer: &Answer) -> Result<(), FoldError> {
@@ -282,26 +356,55 @@ impl State {
         }
     }
 
-    fn check_unlabelled(&self, film: FilmId) -> Result<(), FoldError> {
-        self.label(film).map_or(Ok(()), |_| Err(FoldError::AlreadyLabelled(film)))
+    fn stand(&mut self, film: FilmId, entry: &Entry, reading: Reading) {
+        self.stand_for(film, &entry.reader, reading);
     }
 
-    fn stand(&mut self, film: FilmId, reading: Reading) {
+    fn stand_for(&mut self, film: FilmId, owner: &str, reading: Reading) {
+        if !self.readers.iter().any(|reader| reader == owner) {
+            self.readers.push(owner.to_owned());
+        }
         self.standing.insert(reading.seq(), film);
-        self.films.entry(film).or_default().push(reading);
+        let tracks = self.films.entry(film).or_default();
+        match tracks.iter_mut().find(|track| track.reader == owner) {
+            Some(track) => track.readings.push(reading),
+            None => tracks.push(Track { reader: owner.to_owned(), readings: vec![reading] }),
+        }
     }
 
     fn undo(&mut self, seq: u64) -> Result<(), FoldError> {
-        let film = *self.standing.get(&seq).ok_or(FoldError::NothingToUndo(seq))?;
-        let readings = self.films.get_mut(&film).ok_or(FoldError::NothingToUndo(seq))?;
+        let Some(&film) = self.standing.get(&seq) else { return self.undo_adjudication(seq) };
+        let nothing = FoldError::NothingToUndo(seq);
+        let tracks = self.films.get_mut(&film).ok_or(nothing.clone())?;
+        let has = |track: &Track| track.readings.iter().any(|reading| reading.seq() == seq);
+        let place = tracks.iter().position(has).ok_or(nothing)?;
+        let readings = &mut tracks[place].readings;
         if let Some(by) = readings.last().map(Reading::seq).filter(|&by| by != seq) {
             return Err(FoldError::Superseded { seq, by });
         }
         readings.pop();
         if readings.is_empty() {
+            tracks.remove(place);
+        }
+        if tracks.is_empty() {
             self.films.remove(&film);
         }
         self.standing.remove(&seq);
+        Ok(())
+    }
+
+    fn undo_adjudication(&mut self, seq: u64) -> Result<(), FoldError> {
+        let mut settled = self.adjudicated.iter_mut();
+        let (&film, settled) = settled
+            .find(|(_, settled)| settled.iter().any(|settled| settled.seq == seq))
+            .ok_or(FoldError::NothingToUndo(seq))?;
+        if let Some(by) = settled.last().map(|last| last.seq).filter(|&by| by != seq) {
+            return Err(FoldError::Superseded { seq, by });
+        }
+        settled.pop();
+        if settled.is_empty() {
+            self.adjudicated.remove(&film);
+        }
         Ok(())
     }
 
@@ -315,72 +418,81 @@ impl State {
         self.next
     }
 
-    /// Returns the answer that stands for a film.
+    /// Returns the session as one reader knows it.
+    pub const fn of<'a>(&'a self, reader: &'a str) -> View<'a> {
+        View { state: self, reader: Some(reader) }
+    }
+
+    /// Returns the session as all readers together have brought it.
+    pub const fn all(&self) -> View<'_> {
+        View { state: self, reader: None }
+    }
+
+    /// Returns who has read films, in the order of their first reading.
+    pub fn readers(&self) -> &[String] {
+        &self.readers
+    }
+
+    /// Returns the answers of all readers that stand for a film, each with its reader, in the order of first readings.
+    pub fn labels(&self, film: FilmId) -> impl Iterator<Item = (&str, &Labelled)> {
+        let tracks = self.films.get(&film).map_or(&[][..], Vec::as_slice);
+        tracks.iter().filter_map(|track| Some((track.reader.as_str(), track.label()?)))
+    }
+
+    /// Returns what each reader said of a film at first, before any change of mind, in the order of first readings.
+    pub fn first_labels(&self, film: FilmId) -> impl Iterator<Item = (&str, &Labelled)> {
+        let tracks = self.films.get(&film).map_or(&[][..], Vec::as_slice);
+        tracks.iter().filter_map(|track| Some((track.reader.as_str(), track.first_label()?)))
+    }
+
+    /// Returns how several readers work on the session; `None` as long as no one has said so.
+    pub const fn protocol(&self) -> Option<&Protocol> {
+        self.protocol.as_ref()
+    }
+
+    /// Returns the entries of joined copies that are without effect because they contradict another copy.
+    pub fn conflicts(&self) -> &[Conflict] {
+        &self.conflicts
+    }
+
+    /// Returns [`View::label`] of all readers together.
     pub fn label(&self, film: FilmId) -> Option<&Labelled> {
-        match self.films.get(&film)?.last()? {
-            Reading::Labelled(label) => Some(label),
-            Reading::Skipped { .. } => None,
-        }
+        self.all().label(film)
     }
 
-    /// Returns the films with an answer in the order in which they got their first one.
+    /// Returns [`View::in_order`] of all readers together.
     pub fn in_order(&self) -> impl Iterator<Item = (FilmId, &Labelled)> {
-        self.standing.iter().filter_map(|(&seq, &film)| {
-            self.label(film).filter(|label| label.first == seq).map(|label| (film, label))
-        })
+        self.all().in_order()
     }
 
-    /// Returns the films put off, the one that was put off first at the front.
+    /// Returns [`View::skipped`] of all readers together.
     pub fn skipped(&self) -> impl Iterator<Item = FilmId> {
-        self.standing
-            .iter()
-            .filter(|(seq, film)| self.last(**film, **seq).is_some_and(is_skip))
-            .map(|(_, &film)| film)
+        self.all().skipped()
     }
 
-    /// Returns the films with an answer or put off, each at the place of its first answer or of its last putting off.
+    /// Returns [`View::read_order`] of all readers together.
     pub fn read_order(&self) -> impl Iterator<Item = FilmId> {
-        let stands_here = |seq: u64, film: FilmId| match self.films.get(&film)?.last()? {
-            Reading::Labelled(label) => Some(label.first == seq),
-            Reading::Skipped { seq: last, .. } => Some(*last == seq),
-        };
-        self.standing
-            .iter()
-            .filter(move |(seq, film)| stands_here(**seq, **film) == Some(true))
-            .map(|(_, &film)| film)
+        self.all().read_order()
     }
 
-    /// Returns the films put off as [`Self::skipped`] does, each with the number of films passed since: answered for the
-    /// first time, or put off.
+    /// Returns [`View::passed_since_skipped`] of all readers together.
     pub fn passed_since_skipped(&self) -> impl Iterator<Item = (FilmId, usize)> {
-        let passes = |seq: u64, film: FilmId| match self.films.get(&film).map(Vec::as_slice) {
-            Some(readings) => readings.iter().any(|reading| match reading {
-                Reading::Labelled(label) => label.seq == seq && label.first == seq,
-                Reading::Skipped { seq: skipped, .. } => *skipped == seq,
-            }),
-            None => false,
-        };
-        let passed: Vec<u64> = self
-            .standing
-            .iter()
-            .filter(|(seq, film)| passes(**seq, **film))
-            .map(|(&seq, _)| seq)
-            .collect();
-        self.standing.iter().filter_map(move |(&seq, &film)| {
-            let skipped = self.last(film, seq).is_some_and(is_skip);
-            let since = passed.len() - passed.partition_point(|&other| other <= seq);
-            skipped.then_some((film, since))
-        })
+        self.all().passed_since_skipped()
     }
 
-    /// Returns the note on a film.
+    /// Returns the note on a film that was written last.
     pub fn note(&self, film: FilmId) -> Option<&Note> {
-        self.notes.get(&film)
+        self.notes.get(&film)?.last()
     }
 
-    /// Returns all notes, by film.
+    /// Returns a reader's note on a film.
+    pub fn note_of(&self, film: FilmId, reader: &str) -> Option<&Note> {
+        self.notes.get(&film)?.iter().find(|note| note.reader == reader)
+    }
+
+    /// Returns all notes, by film, of one film in the order in which they were written.
     pub fn notes(&self) -> impl Iterator<Item = (FilmId, &Note)> {
-        self.notes.iter().map(|(&film, note)| (film, note))
+        self.notes.iter().flat_map(|(&film, notes)| notes.iter().map(move |note| (film, note)))
     }
 
     /// Returns the contents that the reader took for a film in place of those at import.
@@ -388,17 +500,9 @@ impl State {
         self.changed.get(&film).copied()
     }
 
-    /// Returns the last reading of a film if it is the entry `seq`.
-    fn last(&self, film: FilmId, seq: u64) -> Option<&Reading> {
-        self.films.get(&film)?.last().filter(|reading| reading.seq() == seq)
-    }
-
     /// Returns the latest reading of `reader` that can be taken back, with its film.
     pub fn last_undoable(&self, reader: &str) -> Option<(u64, FilmId)> {
-        let mine = |(seq, film): &(&u64, &FilmId)| {
-            self.last(**film, **seq).is_some_and(|last| last.reader() == reader)
-        };
-        self.standing.iter().rev().find(mine).map(|(&seq, &film)| (seq, film))
+        self.of(reader).last_undoable()
     }
 
     /// Returns the readings of films that were drawn at random, in the order of their first answers.
@@ -407,7 +511,7 @@ impl State {
             Source::Audit { predicted, probability } => {
                 Some(Audited { film, predicted, probability: *probability, answer: &label.answer })
             }
-            Source::Queue { .. } | Source::Browse => None,
+            _ => None,
         })
     }
 
@@ -429,21 +533,17 @@ impl State {
     /// Counts the films by answer.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts { classes: vec![0; self.classes.len()], ..Counts::default() };
-        for reading in self.films.values().filter_map(|readings| readings.last()) {
-            match reading {
-                Reading::Labelled(Labelled { answer: Answer::Class(name), .. }) => {
+        for &film in self.films.keys() {
+            match self.label(film).map(|label| &label.answer) {
+                Some(Answer::Class(name)) => {
                     if let Some(class) = self.class_index(name) {
                         counts.classes[class] += 1;
                     }
                 }
-                Reading::Labelled(_) => counts.uninterpretable += 1,
-                Reading::Skipped { .. } => counts.skipped += 1,
+                Some(Answer::Uninterpretable) => counts.uninterpretable += 1,
+                None => counts.skipped += 1,
             }
         }
         counts
     }
-}
-
-const fn is_skip(reading: &Reading) -> bool {
-    matches!(reading, Reading::Skipped { .. })
 }

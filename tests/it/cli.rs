@@ -123,6 +123,7 @@ fn classes_are_chosen_at_import_and_notes_and_reasons_are_exported() {
         mirrored: false,
         quarter_turns: 0,
         opinion_visible: false,
+        opinion: None,
     };
     let source = penumbra::session::Source::Browse;
     let events = [

@@ -7,6 +7,7 @@
 mod crash;
 mod export;
 mod fold;
+mod merge;
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +15,8 @@ use std::time::Duration;
 
 use penumbra::dataset::FilmId;
 use penumbra::session::{
-    Answer, Event, Header, Session, SessionError, Shown, Snapshot, Source, verify,
+    Answer, Event, Exposure, Header, MergeRun, MergeSource, Opinion, Protocol, Session,
+    SessionError, Shown, Snapshot, Source, verify,
 };
 use tempfile::TempDir;
 
@@ -38,6 +40,7 @@ fn shown() -> Shown {
         mirrored: false,
         quarter_turns: 0,
         opinion_visible: false,
+        opinion: None,
     }
 }
 
@@ -80,7 +83,28 @@ fn events() -> Vec<Event> {
         Event::FileChanged { film: film(3), now: film(33) },
         Event::Note { film: film(1), text: String::new() },
     ];
-    events.extend((10..20).map(|number| label(film(number), normal.clone())));
+    let settled = Event::Adjudicate {
+        film: film(3),
+        answer: class("pneumonia"),
+        between: vec![normal.clone(), class("pneumonia")],
+        ms: 2100,
+        shown: Shown {
+            opinion: Some(Opinion {
+                exposure: Exposure::Never,
+                class: "normal".to_owned(),
+                probability: 0.75,
+            }),
+            ..shown()
+        },
+    };
+    let source = MergeSource { head: blake3_of(b"log"), id: "0".repeat(32), lines: 1 };
+    let runs = vec![MergeRun { source: 0, first: 0, lines: 1 }];
+    events.extend([
+        settled,
+        Event::Protocol(Protocol { double_share: 0.1, ..Protocol::default() }),
+        Event::Merge { sources: vec![source], runs },
+    ]);
+    events.extend((10..17).map(|number| label(film(number), normal.clone())));
     events
 }
 
@@ -229,7 +253,7 @@ fn every_kind_of_event_is_among_those_that_are_cut_and_damaged() {
     let kind = |event: &Event| serde_json::to_value(event).unwrap()["kind"].clone();
     let kinds: std::collections::BTreeSet<String> =
         events().iter().map(|event| kind(event).to_string()).collect();
-    assert_eq!(kinds.len(), 9, "{kinds:?}");
+    assert_eq!(kinds.len(), 12, "{kinds:?}");
 }
 
 #[test]
@@ -324,7 +348,7 @@ fn sessions_are_listed_with_what_is_wrong_with_them() {
         .iter()
         .map(|s| (s.folder.file_name().unwrap().to_str().unwrap(), s.labelled))
         .collect();
-    assert_eq!(names, [("b", 0), ("a", 14), ("c", 0)]);
+    assert_eq!(names, [("b", 0), ("a", 11), ("c", 0)]);
     assert!(list[0].fault.is_none() && list[1].fault.is_none());
     assert!(list[2].fault.as_ref().unwrap().starts_with("line 1 of the session log"), "{list:?}");
 }

@@ -60,6 +60,7 @@ pub fn answered(
         mirrored: orientation.mirrored,
         quarter_turns: orientation.quarters,
         opinion_visible: seen.opinion,
+        opinion: None,
     };
     let ms = u64::try_from(seen.time.as_millis()).unwrap_or(u64::MAX);
     Some(Event::Label { film, answer, ms, source: source(queued), shown })

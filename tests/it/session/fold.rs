@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use penumbra::dataset::FilmId;
-use penumbra::session::{Answer, Entry, Event, FoldError, Header, Source, State, Time};
+use penumbra::session::{Answer, Entry, Event, FoldError, Header, Note, Source, State, Time, View};
 use proptest::prelude::*;
 
 use super::{READER, class, film, label, shown};
@@ -14,6 +14,8 @@ enum Try {
     Label(u64, usize, bool),
     Relabel(u64, usize, usize),
     Skip(u64, bool),
+    Reread(u64, usize),
+    SkipReread(u64),
     Undo(u64),
     UndoLast,
     Swap(bool),
@@ -26,6 +28,8 @@ fn tries() -> impl Strategy<Value = Vec<(bool, Try)>> {
         4 => (0..6_u64, 0..4_usize, any::<bool>()).prop_map(|(film, answer, audit)| Try::Label(film, answer, audit)),
         3 => (0..6_u64, 0..3_usize, 0..3_usize).prop_map(|(film, from, to)| Try::Relabel(film, from, to)),
         3 => (0..6_u64, any::<bool>()).prop_map(|(film, audit)| Try::Skip(film, audit)),
+        2 => (0..6_u64, 0..3_usize).prop_map(|(film, answer)| Try::Reread(film, answer)),
+        1 => (0..6_u64).prop_map(Try::SkipReread),
         2 => (0..40_u64).prop_map(Try::Undo),
         3 => Just(Try::UndoLast),
         1 => any::<bool>().prop_map(Try::Swap),
@@ -64,6 +68,16 @@ impl Try {
             Self::Skip(number, audit) => {
                 Event::Skip { film: film(number), source: audit.then(drawn) }
             }
+            Self::Reread(number, given) => Event::Label {
+                film: film(number),
+                answer: answer(given),
+                ms: number,
+                source: Source::Reread,
+                shown: shown(),
+            },
+            Self::SkipReread(number) => {
+                Event::Skip { film: film(number), source: Some(Source::Reread) }
+            }
             Self::Undo(seq) => Event::Undo { seq },
             Self::UndoLast => Event::Undo { seq: state.last_undoable(reader)?.0 },
             Self::Note(number, text) => Event::Note { film: film(number), text },
@@ -84,84 +98,161 @@ struct Slow {
     answers: BTreeMap<FilmId, (Answer, String)>,
     order: Vec<FilmId>,
     skipped: Vec<FilmId>,
-    audited: Vec<FilmId>,
-    /// Films read, each at its first answer or, without one, its last putting off.
+    /// Films read, each at its first answer, its last second reading or its last putting off.
     read: Vec<FilmId>,
     /// Films passed since each film was put off.
     passed: Vec<(FilmId, usize)>,
-    notes: BTreeMap<FilmId, String>,
-    changed: BTreeMap<FilmId, FilmId>,
+    rereads: Vec<(FilmId, Answer, Answer)>,
+}
+
+/// What one reader did with one film.
+#[derive(Default)]
+struct SlowTrack {
+    /// Entry of the first answer, the answer that stands and who gave it.
+    label: Option<(u64, Answer, String)>,
+    /// Whether the last entry put the film off, and which one that was.
+    put_off: Option<u64>,
+    rereads: Vec<(u64, Answer, Answer)>,
+}
+
+/// Sorts what each reader did with each film, after what was taken back is dropped; the last value are the entries that
+/// passed a film, with whose they were.
+fn tracks(entries: &[Entry]) -> (BTreeMap<(FilmId, String), SlowTrack>, Vec<(u64, String)>) {
+    let undone: Vec<u64> = entries
+        .iter()
+        .filter_map(|e| if let Event::Undo { seq } = e.event { Some(seq) } else { None })
+        .collect();
+    let (mut tracks, mut passed) = (BTreeMap::<_, SlowTrack>::new(), Vec::new());
+    for Entry { seq, reader, event, .. } in entries.iter().filter(|e| !undone.contains(&e.seq)) {
+        let mut own = |film: FilmId| tracks.entry((film, reader.clone())).or_default();
+        match event {
+            Event::Label { film, answer, source: Source::Reread, .. } => {
+                let track = own(*film);
+                let (_, before, _) = track.label.clone().unwrap();
+                track.rereads.push((*seq, before, answer.clone()));
+                track.put_off = None;
+                passed.push((*seq, reader.clone()));
+            }
+            Event::Label { film, answer, .. } => {
+                let track = own(*film);
+                track.label = Some((*seq, answer.clone(), reader.clone()));
+                track.put_off = None;
+                passed.push((*seq, reader.clone()));
+            }
+            Event::Relabel { film, to, .. } => {
+                let other = if reader == READER { "R2" } else { READER };
+                let owner = if own(*film).label.is_some() { reader } else { other };
+                let track = tracks.get_mut(&(*film, owner.to_owned())).unwrap();
+                let (first, ..) = track.label.clone().unwrap();
+                track.label = Some((first, to.clone(), reader.clone()));
+                track.put_off = None;
+            }
+            Event::Skip { film, .. } => {
+                own(*film).put_off = Some(*seq);
+                passed.push((*seq, reader.clone()));
+            }
+            _ => {}
+        }
+    }
+    (tracks, passed)
 }
 
 impl Slow {
-    fn of(entries: &[Entry]) -> Self {
-        let undone: Vec<u64> = entries
-            .iter()
-            .filter_map(|e| if let Event::Undo { seq } = e.event { Some(seq) } else { None })
-            .collect();
+    /// As one reader knows it, or, for `None`, all together.
+    fn of(entries: &[Entry], reader: Option<&str>) -> Self {
+        let (tracks, passed) = tracks(entries);
+        let mine = |other: &str| reader.is_none_or(|reader| reader == other);
+        let passed: Vec<u64> =
+            passed.into_iter().filter(|(_, who)| mine(who)).map(|(seq, _)| seq).collect();
+        let (mut order, mut read, mut put_off, mut rereads) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut slow = Self::default();
-        for Entry { reader, event, .. } in
-            entries.iter().filter(|entry| !undone.contains(&entry.seq))
-        {
-            match event {
-                Event::Label { film, answer, source, .. } => {
-                    slow.skipped.retain(|skipped| skipped != film);
-                    slow.passes(*film);
-                    slow.answers.insert(*film, (answer.clone(), reader.clone()));
-                    slow.order.push(*film);
-                    if matches!(source, Source::Audit { .. }) {
-                        slow.audited.push(*film);
-                    }
-                }
-                Event::Relabel { film, to, .. } => {
-                    slow.answers.insert(*film, (to.clone(), reader.clone()));
-                }
-                Event::Skip { film, .. } => {
-                    slow.skipped.retain(|skipped| skipped != film);
-                    slow.skipped.push(*film);
-                    slow.passes(*film);
-                    slow.passed.push((*film, 0));
-                }
-                _ => {}
+        for number in 0..6 {
+            let film = film(number);
+            let tracks = || {
+                let here = tracks.iter().filter(move |((other, _), _)| *other == film);
+                here.filter(|((_, who), _)| mine(who)).map(|(_, track)| track)
+            };
+            let first = tracks().filter_map(|track| track.label.clone()).min_by_key(|l| l.0);
+            let off = tracks().filter_map(|track| track.put_off).max();
+            let off = off.filter(|_| reader.is_some() || first.is_none());
+            let again = tracks().flat_map(|track| track.rereads.clone());
+            let last = again.clone().map(|(seq, ..)| seq).max().filter(|_| reader.is_some());
+            read.extend(off.or(last).or(first.as_ref().map(|l| l.0)).map(|place| (place, film)));
+            put_off.extend(off.map(|seq| (seq, film)));
+            rereads.extend(again.map(|(seq, before, now)| (seq, film, before, now)));
+            if let Some((seq, answer, reader)) = first {
+                order.push((seq, film));
+                slow.answers.insert(film, (answer, reader));
             }
         }
-        // What is no reading cannot be taken back.
-        for entry in entries {
-            match &entry.event {
-                Event::Note { film, text } if text.is_empty() => _ = slow.notes.remove(film),
-                Event::Note { film, text } => _ = slow.notes.insert(*film, text.clone()),
-                Event::FileChanged { film, now } => _ = slow.changed.insert(*film, *now),
-                _ => {}
-            }
-        }
-        slow
-    }
-
-    /// Counts a film that is answered for the first time or put off.
-    fn passes(&mut self, film: FilmId) {
-        self.passed.retain(|(skipped, _)| *skipped != film);
-        self.passed.iter_mut().for_each(|(_, films)| *films += 1);
-        self.read.retain(|read| *read != film);
-        self.read.push(film);
-    }
-
-    fn seen(state: &State) -> Self {
+        [&mut order, &mut read, &mut put_off].into_iter().for_each(|list| list.sort_unstable());
+        rereads.sort();
+        let films = |list: Vec<(u64, FilmId)>| list.into_iter().map(|(_, film)| film).collect();
+        let since = |seq: u64| passed.iter().filter(|&&other| other > seq).count();
         Self {
-            answers: state
+            passed: put_off.iter().map(|&(seq, film)| (film, since(seq))).collect(),
+            order: films(order),
+            read: films(read),
+            skipped: films(put_off),
+            rereads: rereads
+                .into_iter()
+                .map(|(_, film, before, now)| (film, before, now))
+                .collect(),
+            ..slow
+        }
+    }
+
+    fn seen(view: View<'_>) -> Self {
+        Self {
+            answers: view
                 .in_order()
                 .map(|(film, label)| (film, (label.answer.clone(), label.reader.clone())))
                 .collect(),
-            order: state.in_order().map(|(film, _)| film).collect(),
-            skipped: state.skipped().collect(),
-            audited: state.audit().map(|audited| audited.film).collect(),
-            read: state.read_order().collect(),
-            passed: state.passed_since_skipped().collect(),
-            notes: state.notes().map(|(film, note)| (film, note.text.clone())).collect(),
-            changed: (0..6)
-                .filter_map(|number| Some((film(number), state.accepted_change(film(number))?)))
+            order: view.in_order().map(|(film, _)| film).collect(),
+            skipped: view.skipped().collect(),
+            read: view.read_order().collect(),
+            passed: view.passed_since_skipped().collect(),
+            rereads: view
+                .rereads()
+                .map(|(film, reread)| (film, reread.before.clone(), reread.answer.clone()))
                 .collect(),
         }
     }
+}
+
+/// What cannot be taken back: notes by film and reader, and changed files.
+fn lasting(entries: &[Entry]) -> (BTreeMap<(FilmId, String), String>, BTreeMap<FilmId, FilmId>) {
+    let (mut notes, mut changed) = (BTreeMap::new(), BTreeMap::new());
+    for Entry { reader, event, .. } in entries {
+        match event {
+            Event::Note { film, text } if text.is_empty() => {
+                _ = notes.remove(&(*film, reader.clone()));
+            }
+            Event::Note { film, text } => {
+                _ = notes.insert((*film, reader.clone()), text.clone());
+            }
+            Event::FileChanged { film, now } => _ = changed.insert(*film, *now),
+            _ => {}
+        }
+    }
+    (notes, changed)
+}
+
+fn lasts(state: &State) -> (BTreeMap<(FilmId, String), String>, BTreeMap<FilmId, FilmId>) {
+    let note = |(film, note): (FilmId, &Note)| ((film, note.reader.clone()), note.text.clone());
+    let change = |number| Some((film(number), state.accepted_change(film(number))?));
+    (state.notes().map(note).collect(), (0..6).filter_map(change).collect())
+}
+
+/// Checks every view of the state against the slow way.
+fn check(state: &State, entries: &[Entry]) -> Result<(), TestCaseError> {
+    prop_assert_eq!(Slow::seen(state.all()), Slow::of(entries, None));
+    for reader in [READER, "R2"] {
+        prop_assert_eq!(Slow::seen(state.of(reader)), Slow::of(entries, Some(reader)));
+    }
+    prop_assert_eq!(lasts(state), lasting(entries));
+    Ok(())
 }
 
 proptest! {
@@ -183,7 +274,7 @@ proptest! {
             } else {
                 prop_assert_eq!(&state, &before, "a refused entry left a trace");
             }
-            prop_assert_eq!(Slow::seen(&state), Slow::of(&entries));
+            check(&state, &entries)?;
             let counts = state.counts();
             prop_assert_eq!(counts.labelled(), state.in_order().count());
             prop_assert_eq!(counts.skipped, state.skipped().count());
@@ -206,9 +297,8 @@ proptest! {
             prop_assert!(state.apply(&Entry { seq: undo.seq + 1, ..undo }).is_err(), "taken back twice");
             prop_assert!(answered || state.label(film).is_none(), "taking back a skip gave an answer");
         }
-        let left = Slow::of(&entries);
-        let unread = Slow { notes: left.notes, changed: left.changed, ..Slow::default() };
-        prop_assert_eq!(Slow::seen(&state), unread);
+        prop_assert_eq!(Slow::seen(state.all()), Slow::default());
+        prop_assert_eq!(lasts(&state), lasting(&entries));
         prop_assert_eq!(state.counts(), State::new(&header).counts());
     }
 }
@@ -277,4 +367,28 @@ fn a_skip_says_why_its_film_was_to_be_read_and_older_ones_need_not() {
     let event: Event = serde_json::from_str(&older).unwrap();
     assert_eq!(event, Event::Skip { film: film(1), source: None });
     assert_eq!(serde_json::to_string(&event).unwrap(), older, "its line keeps its hash");
+}
+
+#[test]
+fn a_reader_knows_nothing_of_anothers_answers() {
+    let mut state = State::new(&Header::new("test", "/films"));
+    let mut enter = |reader: &str, event: Event| {
+        let (seq, time) = (state.entries(), Time::from_milliseconds(0));
+        state.apply(&Entry { seq, time, reader: reader.to_owned(), event }).unwrap();
+    };
+    enter("R1", label(film(1), class("normal")));
+    enter("R1", Event::Note { film: film(1), text: "clear".to_owned() });
+    enter("R1", label(film(2), class("pneumonia")));
+    enter("R2", Event::Skip { film: film(3), source: None });
+    enter("R2", label(film(1), class("pneumonia")));
+    assert_eq!(state.readers(), ["R1", "R2"]);
+    let second = state.of("R2");
+    assert_eq!(second.in_order().map(|(film, _)| film).collect::<Vec<_>>(), [film(1)]);
+    assert_eq!(second.label(film(1)).unwrap().answer, class("pneumonia"));
+    assert_eq!((second.label(film(2)), state.note_of(film(1), "R2")), (None, None));
+    assert_eq!(state.of("R1").skipped().count(), 0);
+    assert_eq!(state.label(film(1)).unwrap().reader, "R1", "together, the first reader counts");
+    assert_eq!(state.labels(film(1)).count(), 2);
+    assert_eq!(state.counts().labelled(), 2, "films, not answers");
+    assert_eq!(state.last_undoable("R1"), Some((2, film(2))));
 }
