@@ -173,6 +173,11 @@ pub enum Source {
     },
     /// The reader chose it.
     Browse,
+    /// The answer was given in another program and came from a file.
+    Import {
+        /// Name of the file, without its folder.
+        file: String,
+    },
 }
 
 impl fmt::Display for Source {
@@ -181,6 +186,7 @@ impl fmt::Display for Source {
             Self::Queue { strategy, .. } => write!(f, "queue:{strategy}"),
             Self::Audit { .. } => f.write_str("audit"),
             Self::Browse => f.write_str("browse"),
+            Self::Import { file } => write!(f, "import:{file}"),
         }
     }
 }
@@ -207,6 +213,20 @@ pub struct Shown {
     pub quarter_turns: u8,
     /// Whether the model's opinion of the film could be seen.
     pub opinion_visible: bool,
+}
+
+impl Shown {
+    /// Nothing: the film was not read in this program.
+    pub const NOTHING: Self = Self {
+        model: String::new(),
+        window_centre: 0.0,
+        window_width: 0.0,
+        zoom: 0.0,
+        inverted: false,
+        mirrored: false,
+        quarter_turns: 0,
+        opinion_visible: false,
+    };
 }
 
 /// Returns whether a film lay as stored in this respect, which needs no words.

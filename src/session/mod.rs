@@ -11,13 +11,15 @@
 //!
 //! Nothing is rewritten: relabelling and undoing are events too, and [`State`] is a pure function of header and events.
 //! The chain of hashes finds every changed, inserted or removed byte but one case: lines cut off cleanly at the end look
-//! like a shorter session. Who needs to exclude that notes [`Verified::head`] elsewhere.
+//! like a shorter session. Who needs to exclude that notes [`Verified::head`] elsewhere, or seals the session in a bundle
+//! ([`export::write_bundle`]), and asks [`lines_up_to`] later.
 
 mod class;
 mod error;
 mod event;
 pub mod export;
 mod header;
+pub mod import;
 mod line;
 mod log;
 mod state;
@@ -29,7 +31,7 @@ pub use class::{Class, Colour, InvalidColour};
 pub use error::{LineFault, SessionError};
 pub use event::{Answer, Entry, Event, Shown, Source};
 pub use header::{Header, HeaderError, Reference};
-pub use log::{Snapshot, Verified, verify};
+pub use log::{Snapshot, Verified, lines_up_to, verify};
 pub use state::{Audited, Counts, FoldError, Labelled, Note, Point, State};
 pub use store::{Ack, OpenReport, Session, Summary};
 pub use time::Time;

@@ -305,6 +305,11 @@ impl State {
         Ok(())
     }
 
+    /// Returns the classes in the order of the header.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
     /// Returns the place of a class in the order of the header.
     pub fn class_index(&self, name: &str) -> Option<usize> {
         self.classes.iter().position(|class| class == name)
@@ -407,7 +412,7 @@ impl State {
             Source::Audit { predicted, probability } => {
                 Some(Audited { film, predicted, probability: *probability, answer: &label.answer })
             }
-            Source::Queue { .. } | Source::Browse => None,
+            Source::Queue { .. } | Source::Browse | Source::Import { .. } => None,
         })
     }
 
