@@ -14,6 +14,7 @@ use crate::engine::workspace::{AUDIT_SHARE, LABELS_PER_LEARNING, RETURN_AFTER};
 use crate::imaging::Fit;
 use crate::model::{Network, Normalisation, Stem};
 use crate::session::Class;
+use crate::session::export::{Format, Shares};
 
 /// Label chest X-rays where each label teaches the model most.
 ///
@@ -56,7 +57,7 @@ pub enum Command {
     Label(LabelArgs),
     /// Show devices, folders and models, and test that the devices compute correctly
     Doctor(DoctorArgs),
-    /// Index a folder of films into a session; says what was refused and why
+    /// Index a folder of films into a new session, or enter labels of another program; says what was refused and why
     Import(ImportArgs),
     /// Pretrain an encoder without labels (SimCLR v2, VICReg or BYOL)
     Pretrain(PretrainArgs),
@@ -84,7 +85,7 @@ pub enum Command {
     Export(ExportArgs),
     /// List, show, import or export models
     Model(ModelArgs),
-    /// Check that a session's log is whole and unaltered
+    /// Check that a session's log, or a release bundle, is whole and unaltered
     Verify(VerifyArgs),
     /// Measure how fast this machine trains or runs an encoder
     Bench(BenchArgs),
@@ -168,11 +169,21 @@ pub struct DoctorArgs {
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 pub struct ImportArgs {
-    /// Folder of films
-    pub images: PathBuf,
-    /// Session to make
+    /// Folder of films, for a new session
+    #[arg(required_unless_present = "labels")]
+    pub images: Option<PathBuf>,
+    /// Session to make; without a folder of films, the one that labels are entered in
     #[arg(long)]
     pub session: String,
+    /// Labels to enter: a CSV with the columns file and label, perhaps reader, or a JSON export of Label Studio
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+    /// Reader of labels that name none
+    #[arg(long, default_value = "import", requires = "labels")]
+    pub reader: String,
+    /// Enter the labels that can be, where others cannot
+    #[arg(long, requires = "labels")]
+    pub keep_going: bool,
     /// Labelled films to measure on: their folder
     #[arg(long, requires = "reference_labels")]
     pub reference_images: Option<PathBuf>,
@@ -335,9 +346,18 @@ pub struct ExportArgs {
     /// Session
     #[arg(long)]
     pub session: String,
-    /// csv, jsonl, folder; several with commas
+    /// csv, jsonl, parquet, coco, npz (224 pixels; npz:64 for 64), folder; several with commas
     #[arg(long, value_delimiter = ',', default_value = "csv")]
-    pub format: Vec<crate::session::export::Format>,
+    pub format: Vec<Format>,
+    /// Write a sealed release instead: labels of each reader and their consensus, splits, card, log, checksums
+    #[arg(long, conflicts_with = "format")]
+    pub bundle: bool,
+    /// Percent of the patients for training, validation and test
+    #[arg(long, value_name = "P,P,P", default_value_t = Shares::default(), requires = "bundle")]
+    pub splits: Shares,
+    /// Seed of the splits
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "bundle")]
+    pub split_seed: u64,
     /// Folder to write
     #[arg(long)]
     pub out: PathBuf,
@@ -422,8 +442,14 @@ pub struct ModelExportArgs {
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
     /// Session
-    #[arg(long)]
-    pub session: String,
+    #[arg(long, required_unless_present = "bundle")]
+    pub session: Option<String>,
+    /// Bundle of `export --bundle`; with --session, the log must hold every line that was sealed
+    #[arg(long, value_name = "DIR")]
+    pub bundle: Option<PathBuf>,
+    /// Head noted earlier: the log must hold every line up to it
+    #[arg(long, value_name = "HASH", requires = "session")]
+    pub head: Option<String>,
 }
 
 /// What a film can show.

@@ -13,6 +13,7 @@ use crate::engine::worker::source_preprocess;
 use crate::fsutil;
 use crate::learn::Flow;
 use crate::predict::Predictor;
+use crate::session::export::npy_header;
 
 /// Embeds films and writes `FILE.npy` (32-bit floats, films × features) and the row order beside it as `FILE.csv`.
 ///
@@ -49,18 +50,9 @@ pub fn run(
     Ok(Answer::Yes)
 }
 
-/// Writes version 1.0 of NumPy's format (`numpy.lib.format`): header padded to a multiple of 64 bytes. The values are
-/// row-major.
-pub(super) fn npy([rows, columns]: [usize; 2], values: &[f32]) -> Vec<u8> {
-    let shape = format!("({rows}, {columns})");
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
-    while !(10 + header.len() + 1).is_multiple_of(64) {
-        header.push(' ');
-    }
-    header.push('\n');
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((header.len() as u16).to_le_bytes());
-    bytes.extend(header.as_bytes());
+/// Writes a table as NumPy's format has it, row by row.
+pub(super) fn npy(shape: [usize; 2], values: &[f32]) -> Vec<u8> {
+    let mut bytes = npy_header("<f4", &shape);
     bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
     bytes
 }

@@ -1,12 +1,15 @@
-//! `penumbra export`: the labelled set of a session.
+//! `penumbra export`: the labelled set of a session, or a sealed release.
 
 use super::Answer;
 use super::args::ExportArgs;
 use crate::config::Home;
 use crate::engine::Workspace;
-use crate::session::export::export;
+use crate::fsutil;
+use crate::model::folder::CARD;
+use crate::session::export::{Model, export, write_bundle};
+use crate::session::{Event, Session};
 
-/// Writes the labelled set.
+/// Writes the labelled set or the release.
 ///
 /// # Errors
 /// Fails if the session cannot be opened or the folder not be written.
@@ -15,13 +18,34 @@ pub fn run(home: &Home, args: &ExportArgs) -> anyhow::Result<Answer> {
     for warning in &workspace.warnings {
         eprintln!("{warning}");
     }
+    let out = args.out.display();
+    if args.bundle {
+        let model = model(home, &workspace.session);
+        let splits = args.splits.with_seed(args.split_seed);
+        let folder = workspace.session.folder();
+        let sealed = write_bundle(folder, model.as_ref(), splits, &args.out)?;
+        println!(
+            "{} films labelled, {} left out, {} events sealed: {out}\nseal {}\nhead {}",
+            sealed.labelled, sealed.left_out, sealed.lines, sealed.seal, sealed.head
+        );
+        return Ok(Answer::Yes);
+    }
     let report =
         export(workspace.session.state(), &workspace.export_films(), &args.format, &args.out)?;
     println!(
-        "{} labelled films, {} uninterpretable: {}",
-        report.labelled,
-        report.uninterpretable,
-        args.out.display()
+        "{} labelled films, {} uninterpretable: {out}",
+        report.labelled, report.uninterpretable
     );
     Ok(Answer::Yes)
+}
+
+/// Finds the model that ranked the films last, with its card if it is still there.
+fn model(home: &Home, session: &Session) -> Option<Model> {
+    let ranked = session.entries().iter().rev().find_map(|entry| match &entry.event {
+        Event::Label { shown, .. } if !shown.model.is_empty() => Some(shown.model.as_str()),
+        _ => None,
+    });
+    let name = session.state().model().or(ranked)?;
+    let card = fsutil::read(&home.model(name).join(CARD)).unwrap_or_default();
+    Some(Model { name: name.to_owned(), card })
 }

@@ -1,20 +1,30 @@
-//! `penumbra import`: films into a new session.
+//! `penumbra import`: films into a new session, and labels of other programs.
 
-use super::Answer;
+use std::path::Path;
+
 use super::args::ImportArgs;
 use super::films::{bar, progress};
+use super::{Answer, import_labels};
 use crate::config::Home;
 use crate::engine::workspace::{self, NewSession};
 
-/// Indexes the folder, makes the session, and reports what was refused.
+/// Indexes the folder, makes the session, and reports what was refused; then enters the labels, if there are any.
 ///
 /// # Errors
-/// Fails if the folder holds no film, if there is a session of that name, or if it cannot be written.
+/// Fails if the folder holds no film, if there is a session of that name, or if it cannot be written; and as
+/// [`import_labels::run`].
 pub fn run(home: &Home, args: &ImportArgs) -> anyhow::Result<Answer> {
+    if let Some(images) = &args.images {
+        films(home, args, images)?;
+    }
+    args.labels.as_ref().map_or(Ok(Answer::Yes), |labels| import_labels::run(home, args, labels))
+}
+
+fn films(home: &Home, args: &ImportArgs, images: &Path) -> anyhow::Result<()> {
     let bar = bar("indexing films");
     let new = NewSession {
         name: args.session.clone(),
-        images: args.images.clone(),
+        images: images.to_owned(),
         reference: args.reference_images.clone().zip(args.reference_labels.clone()),
         patient_rule: args.patient.clone(),
         audit_share: args.audit_share,
@@ -25,7 +35,7 @@ pub fn run(home: &Home, args: &ImportArgs) -> anyhow::Result<Answer> {
     let scan = created?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&scan)?);
-        return Ok(Answer::Yes);
+        return Ok(());
     }
     for film in &scan.refused {
         println!("refused: {film}");
@@ -46,10 +56,10 @@ pub fn run(home: &Home, args: &ImportArgs) -> anyhow::Result<Answer> {
         count(scan.duplicates.len(), "duplicate"),
         count(scan.refused.len(), "file")
     );
-    Ok(Answer::Yes)
+    Ok(())
 }
 
 /// Writes a count with its noun: "1 film", "2 films".
-fn count(n: usize, noun: &str) -> String {
+pub(super) fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }

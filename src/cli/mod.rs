@@ -11,6 +11,7 @@ mod evaluate;
 mod export;
 mod films;
 mod import;
+mod import_labels;
 mod interrupt;
 mod learn;
 mod model;

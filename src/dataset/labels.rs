@@ -75,6 +75,17 @@ pub enum LabelsError {
     },
 }
 
+/// A row with its place, and who gave the label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelLine {
+    /// The line, counted from 1.
+    pub line: u64,
+    /// The row.
+    pub row: LabelRow,
+    /// The reader, where the column is there and filled in.
+    pub reader: Option<String>,
+}
+
 /// Reads a labels file in UTF-8, with commas, semicolons or tabs between the columns, which may stand in any order.
 ///
 /// Other columns are ignored; rows that repeat an earlier one are dropped.
@@ -83,6 +94,27 @@ pub enum LabelsError {
 /// When the file cannot be read, a needed column is missing or named twice, a row is malformed or incomplete, or two
 /// rows of one film disagree.
 pub fn read_labels(path: &Path) -> Result<Vec<LabelRow>, LabelsError> {
+    let mut rows = Vec::<LabelRow>::new();
+    let mut seen = BTreeMap::<String, (u64, usize)>::new();
+    for LabelLine { line, row, .. } in read_label_lines(path)? {
+        if let Some(&(first, earlier)) = seen.get(&row.file) {
+            if let Some(column) = difference(&rows[earlier], &row) {
+                let (file, path) = (row.file, path.to_path_buf());
+                return Err(LabelsError::Conflict { first, line, column, file, path });
+            }
+            continue;
+        }
+        seen.insert(row.file.clone(), (line, rows.len()));
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+/// Reads every row of a labels file as [`read_labels`] does, repeated ones and those that disagree too.
+///
+/// # Errors
+/// When the file cannot be read, a needed column is missing or named twice, or a row is malformed or incomplete.
+pub fn read_label_lines(path: &Path) -> Result<Vec<LabelLine>, LabelsError> {
     let bytes = fsutil::read(path)?;
     let table = Table { text: bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes), path };
     let header = table.text.split(|&byte| byte == b'\n').next().unwrap_or_default();
@@ -93,32 +125,22 @@ pub fn read_labels(path: &Path) -> Result<Vec<LabelRow>, LabelsError> {
     let mut reader =
         csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(table.text);
     let columns = Columns::find(reader.headers().map_err(|error| table.malformed(&error))?, path)?;
-    let mut rows = Vec::<LabelRow>::new();
-    let mut seen = BTreeMap::<String, (Option<Position>, usize)>::new();
+    let mut lines = Vec::new();
+    let (mut counted, mut line) = (0, 1);
     for record in reader.records() {
         let record = record.map_err(|error| table.malformed(&error))?;
-        let row = columns.row(&record).map_err(|column| LabelsError::Blank {
-            line: table.line(record.position()),
+        let start = table.start(record.position());
+        let passed = table.text.get(counted..start).unwrap_or_default();
+        line += passed.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        counted = start;
+        let (row, reader) = columns.row(&record).map_err(|column| LabelsError::Blank {
+            line,
             column,
             path: path.to_path_buf(),
         })?;
-        if let Some((first, earlier)) = seen.get(&row.file) {
-            if let Some(column) = difference(&rows[*earlier], &row) {
-                let (first, line) = (table.line(first.as_ref()), table.line(record.position()));
-                return Err(LabelsError::Conflict {
-                    first,
-                    line,
-                    column,
-                    file: row.file,
-                    path: path.to_path_buf(),
-                });
-            }
-            continue;
-        }
-        seen.insert(row.file.clone(), (record.position().cloned(), rows.len()));
-        rows.push(row);
+        lines.push(LabelLine { line, row, reader });
     }
-    Ok(rows)
+    Ok(lines)
 }
 
 /// The labels file as text, for naming what is wrong with it.
@@ -128,14 +150,18 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
-    /// Counts the lines up to a record.
+    /// Returns where a record begins.
     ///
-    /// The reader's own count is one short after `\r\n` and after blank lines: its records begin at the break.
-    fn line(&self, position: Option<&Position>) -> u64 {
+    /// The reader's own place is one short after `\r\n` and after blank lines: its records begin at the break.
+    fn start(&self, position: Option<&Position>) -> usize {
         let start = position.map_or(0, Position::byte) as usize;
         let rest = self.text.get(start..).unwrap_or_default();
-        let breaks = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        let before = self.text.get(..start + breaks).unwrap_or_default();
+        start + rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count()
+    }
+
+    /// Counts the lines up to a record.
+    fn line(&self, position: Option<&Position>) -> u64 {
+        let before = self.text.get(..self.start(position)).unwrap_or_default();
         before.split(|&byte| byte == b'\n').count() as u64
     }
 
@@ -163,6 +189,7 @@ struct Columns {
     label: usize,
     patient: Option<usize>,
     split: Option<usize>,
+    reader: Option<usize>,
 }
 
 impl Columns {
@@ -190,22 +217,24 @@ impl Columns {
             label: needed("label")?,
             patient: named("patient")?,
             split: named("split")?,
+            reader: named("reader")?,
         })
     }
 
-    /// Reads a row; the error is a column that must be filled in and is not.
-    fn row(&self, record: &StringRecord) -> Result<LabelRow, &'static str> {
+    /// Reads a row and its reader; the error is a column that must be filled in and is not.
+    fn row(&self, record: &StringRecord) -> Result<(LabelRow, Option<String>), &'static str> {
         let optional = |place: Option<usize>| {
             let cell = record.get(place?)?;
             (!cell.is_empty()).then(|| cell.to_owned())
         };
         let file = optional(Some(self.file)).ok_or("file")?.replace('\\', "/");
-        Ok(LabelRow {
+        let row = LabelRow {
             file: file.strip_prefix("./").unwrap_or(&file).to_owned(),
             label: optional(Some(self.label)).ok_or("label")?,
             patient: optional(self.patient),
             split: optional(self.split),
-        })
+        };
+        Ok((row, optional(self.reader)))
     }
 }
 

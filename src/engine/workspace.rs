@@ -294,7 +294,13 @@ impl Workspace {
             let file = self.images.join(&record.file);
             (
                 record.id,
-                ExportFilm { file, relative: record.file.clone(), patient: record.patient.clone() },
+                ExportFilm {
+                    file,
+                    relative: record.file.clone(),
+                    patient: record.patient.clone(),
+                    width: record.width,
+                    height: record.height,
+                },
             )
         };
         self.films.iter().map(film).collect()

@@ -20,16 +20,18 @@ pub enum LineFault {
     Changed,
     /// The line is intact but was not written after the line before it.
     #[error(
-        "it does not follow the line before it, or, being the first, belongs to another session.json"
+        "it does not follow the line before it: one of the two was replaced, or, being the first, it belongs to another session.json"
     )]
     Unlinked,
     /// Lines are missing or out of order.
-    #[error("it should be number {expected}, counted from 0, and is number {found}")]
+    #[error("it should be number {expected}, counted from 0, and is number {found}{}", why(*expected, *found, *elsewhere))]
     Misnumbered {
         /// Number by its place in the file.
         expected: u64,
         /// Number that it carries.
         found: u64,
+        /// Line further down, counted from 1, that has the number that belongs here.
+        elsewhere: Option<u64>,
     },
     /// A newer program wrote it.
     #[error(
@@ -46,6 +48,20 @@ pub enum LineFault {
     /// The entry cannot have happened after those before it.
     #[error("it contradicts the lines before it: {0}")]
     Contradiction(#[from] FoldError),
+}
+
+/// Says how a line came to have another number than its place.
+fn why(expected: u64, found: u64, elsewhere: Option<u64>) -> String {
+    match elsewhere {
+        Some(line) => {
+            format!("; number {expected} stands in line {line}: lines were swapped or moved")
+        }
+        None if found < expected => {
+            format!("; line {} has that number too: a line was copied or moved", found + 1)
+        }
+        None if found == expected + 1 => format!("; the line with number {expected} was removed"),
+        None => format!("; the lines with numbers {expected} to {} were removed", found - 1),
+    }
 }
 
 /// Why a session cannot be made, opened, read or written.

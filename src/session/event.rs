@@ -210,6 +210,11 @@ pub enum Source {
     },
     /// The reader had read it before, and chance drew it to be read again.
     Reread,
+    /// The answer was given in another program and came from a file.
+    Import {
+        /// Name of the file, without its folder.
+        file: String,
+    },
 }
 
 impl fmt::Display for Source {
@@ -221,6 +226,7 @@ impl fmt::Display for Source {
             Self::Second { doubted: false } => f.write_str("second"),
             Self::Second { doubted: true } => f.write_str("second:doubted"),
             Self::Reread => f.write_str("reread"),
+            Self::Import { file } => write!(f, "import:{file}"),
         }
     }
 }
@@ -262,6 +268,21 @@ pub struct Opinion {
     pub class: String,
     /// Its probability, in 0..=1.
     pub probability: f32,
+}
+
+impl Shown {
+    /// Nothing: the film was not read in this program.
+    pub const NOTHING: Self = Self {
+        model: String::new(),
+        window_centre: 0.0,
+        window_width: 0.0,
+        zoom: 0.0,
+        inverted: false,
+        mirrored: false,
+        quarter_turns: 0,
+        opinion_visible: false,
+        opinion: None,
+    };
 }
 
 /// Returns whether a film lay as stored in this respect, which needs no words.

@@ -167,11 +167,11 @@ impl Header {
     }
 }
 
-/// Bytes from the comma before the hash to the end of `session.json`.
-const SEAL: usize = ",\n  \"hash\": \"\"\n}\n".len() + 64;
+/// Bytes from the comma before the hash to the end of a sealed file.
+pub(super) const SEAL: usize = ",\n  \"hash\": \"\"\n}\n".len() + 64;
 
-/// Closes the JSON object that `body` leaves open with its hash.
-fn seal(body: &[u8]) -> String {
+/// Closes the JSON object that `body` leaves open with its hash, as `session.json` and a bundle's list have it.
+pub(super) fn seal(body: &[u8]) -> String {
     format!(",\n  \"hash\": \"{}\"\n}}\n", blake3::hash(body))
 }
 

@@ -60,12 +60,24 @@ pub(super) fn decode(line: &[u8], seq: u64, previous: Hash) -> Result<(Entry, Ha
         return Err(LineFault::Newer { what: format!("layout {v}") });
     }
     if found != seq {
-        return Err(LineFault::Misnumbered { expected: seq, found });
+        return Err(LineFault::Misnumbered { expected: seq, found, elsewhere: None });
     }
     if prev != previous.to_hex().as_str() {
         return Err(LineFault::Unlinked);
     }
     Ok((Entry { seq, time, reader, event }, hash))
+}
+
+/// Returns the number that a line carries, if it looks like one; nothing else about it is checked.
+pub(super) fn number(line: &[u8]) -> Option<u64> {
+    let rest = line.strip_prefix(format!("{{\"v\":{VERSION},\"seq\":").as_bytes())?;
+    let digits = rest.split(|byte| !byte.is_ascii_digit()).next()?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// Returns whether a line without its newline ends with the hash `head`.
+pub(super) fn ends_with(line: &[u8], head: &str) -> bool {
+    line.ends_with(format!(",\"hash\":\"{head}\"}}").as_bytes())
 }
 
 /// Closes the JSON object that a line's body leaves open with its hash.
@@ -164,7 +176,7 @@ mod tests {
         ));
         assert!(matches!(
             read(&body(1, 4, undo), root()),
-            Err(LineFault::Misnumbered { expected: 3, found: 4 })
+            Err(LineFault::Misnumbered { expected: 3, found: 4, elsewhere: None })
         ));
         assert!(matches!(read(&body(2, 3, undo), root()), Err(LineFault::Newer { .. })));
         assert!(matches!(

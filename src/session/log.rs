@@ -57,7 +57,9 @@ impl Snapshot {
         while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
             let seq = state.entries();
             let bad = |fault| SessionError::BadLine { line: seq + 1, fault, path: path.clone() };
-            let (entry, hash) = line::decode(&rest[..end], seq, head).map_err(bad)?;
+            let decoded = line::decode(&rest[..end], seq, head);
+            let (entry, hash) =
+                decoded.map_err(|fault| bad(look_further(fault, seq, &rest[end + 1..])))?;
             state.apply(&entry).map_err(|fault| bad(fault.into()))?;
             entries.push(entry);
             head = hash;
@@ -66,6 +68,28 @@ impl Snapshot {
         }
         Ok(Self { header, entries, state, head, torn: rest.to_owned(), length })
     }
+}
+
+/// Looks for a line that is missing at its place, number `seq`, among the lines after it.
+fn look_further(fault: LineFault, seq: u64, rest: &[u8]) -> LineFault {
+    let LineFault::Misnumbered { expected, found, .. } = fault else { return fault };
+    let place = rest.split(|&byte| byte == b'\n').position(|line| line::number(line) == Some(seq));
+    LineFault::Misnumbered { expected, found, elsewhere: place.map(|place| seq + 2 + place as u64) }
+}
+
+/// Returns how many lines a log has up to the one whose hash is `head`; none if there is no such line.
+///
+/// A sound log that holds a head that was noted earlier holds every line up to it as it was then.
+///
+/// # Errors
+/// [`SessionError`] if a file cannot be read.
+pub fn lines_up_to(folder: &Path, head: &str) -> Result<Option<u64>, SessionError> {
+    if blake3::hash(&fsutil::read(&header_file(folder))?).to_string() == head {
+        return Ok(Some(0));
+    }
+    let bytes = fsutil::read(&log_file(folder))?;
+    let mut lines = bytes.split(|&byte| byte == b'\n');
+    Ok(lines.position(|line| line::ends_with(line, head)).map(|place| place as u64 + 1))
 }
 
 /// A log that is sound from the first line to the last.

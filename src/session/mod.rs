@@ -14,7 +14,8 @@
 //! copies that were read apart are joined by [`merge()`].
 //!
 //! The chain of hashes finds every changed, inserted or removed byte but one case: lines cut off cleanly at the end look
-//! like a shorter session. Who needs to exclude that notes [`Verified::head`] elsewhere.
+//! like a shorter session. Who needs to exclude that notes [`Verified::head`] elsewhere, or seals the session in a bundle
+//! ([`export::write_bundle`]), and asks [`lines_up_to`] later.
 
 pub mod agreement;
 mod class;
@@ -23,6 +24,7 @@ mod error;
 mod event;
 pub mod export;
 mod header;
+pub mod import;
 mod line;
 mod log;
 mod merge;
@@ -39,7 +41,7 @@ pub use consensus::{Adjudicated, Verdict};
 pub use error::{LineFault, SessionError};
 pub use event::{Answer, Entry, Event, Opinion, Shown, Source};
 pub use header::{Header, HeaderError, Reference};
-pub use log::{Snapshot, Verified, verify};
+pub use log::{Snapshot, Verified, lines_up_to, verify};
 pub use merge::{MergeError, MergeRun, MergeSource, Merged, merge};
 pub use protocol::{Exposure, OpinionRule, Protocol, Rule};
 pub use state::{Audited, Conflict, Counts, FoldError, Labelled, Note, Point, Reread, State};

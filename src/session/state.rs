@@ -408,6 +408,11 @@ impl State {
         Ok(())
     }
 
+    /// Returns the classes in the order of the header.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
     /// Returns the place of a class in the order of the header.
     pub fn class_index(&self, name: &str) -> Option<usize> {
         self.classes.iter().position(|class| class == name)

@@ -19,6 +19,11 @@ impl Time {
     pub fn from_milliseconds(milliseconds: i64) -> Self {
         Self(jiff::Timestamp::from_millisecond(milliseconds).unwrap_or_default())
     }
+
+    /// Returns the milliseconds after 1970-01-01T00:00:00Z.
+    pub fn milliseconds(self) -> i64 {
+        self.0.as_millisecond()
+    }
 }
 
 impl fmt::Display for Time {

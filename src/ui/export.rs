@@ -21,9 +21,12 @@ pub struct ExportDialog {
     outcome: Option<Outcome>,
 }
 
-const FORMATS: [(Format, &str); 3] = [
+const FORMATS: [(Format, &str); 6] = [
     (Format::Csv, "Table (CSV)"),
     (Format::Jsonl, "Records (JSON Lines)"),
+    (Format::Parquet, "Table with types (Parquet)"),
+    (Format::Coco, "Annotations (COCO)"),
+    (Format::Npz { size: 224 }, "Arrays, 224 pixels (NumPy)"),
     (Format::Folder, "Films, a folder for each class"),
 ];
 
@@ -101,6 +104,9 @@ fn describe(report: &ExportReport, folder: &std::path::Path) -> String {
     }
     if report.copied > 0 {
         text = format!("{text}, {} copied", report.copied);
+    }
+    if report.arrays > 0 {
+        text = format!("{text}, {} in arrays", report.arrays);
     }
     format!("{text} written to {}", folder.display())
 }

@@ -3,10 +3,12 @@
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "files are damaged on purpose here")]
 
+mod bundle;
 #[cfg(unix)]
 mod crash;
 mod export;
 mod fold;
+mod import;
 mod merge;
 
 use std::fs;
@@ -16,7 +18,7 @@ use std::time::Duration;
 use penumbra::dataset::FilmId;
 use penumbra::session::{
     Answer, Event, Exposure, Header, MergeRun, MergeSource, Opinion, Protocol, Session,
-    SessionError, Shown, Snapshot, Source, verify,
+    SessionError, Shown, Snapshot, Source, lines_up_to, verify,
 };
 use tempfile::TempDir;
 
@@ -211,24 +213,65 @@ fn lines_moved_doubled_removed_or_of_another_session_are_found() {
     let log = folder.join("events.jsonl");
     let text = fs::read_to_string(&log).unwrap();
     let lines: Vec<_> = text.lines().collect();
-    let bad = |lines: &[&str]| {
+    let bad = |lines: &[&str], why: &str| {
         fs::write(&log, lines.join("\n") + "\n").unwrap();
-        let line = verify(&folder).unwrap_err().line();
+        let error = verify(&folder).unwrap_err();
+        let line = error.line();
         assert_eq!(Session::open(&folder).unwrap_err().line(), line);
+        let said = error.to_string();
+        assert!(said.contains(why) && said.ends_with("events.jsonl"), "{said}");
         line
     };
-    assert_eq!(bad(&[&lines[..4], &lines[5..]].concat()), Some(5));
-    assert_eq!(bad(&[&lines[..5], &lines[4..]].concat()), Some(6));
-    assert_eq!(bad(&[&lines[..2], &[lines[3], lines[2]], &lines[4..]].concat()), Some(3));
+    let removed = [&lines[..4], &lines[5..]].concat();
+    assert_eq!(bad(&removed, "the line with number 4 was removed"), Some(5));
+    let removed = [&lines[..4], &lines[7..]].concat();
+    assert_eq!(bad(&removed, "the lines with numbers 4 to 6 were removed"), Some(5));
+    let doubled = [&lines[..5], &lines[4..]].concat();
+    assert_eq!(bad(&doubled, "line 5 has that number too"), Some(6));
+    let swapped = [&lines[..2], &[lines[3], lines[2]], &lines[4..]].concat();
+    assert_eq!(bad(&swapped, "number 2 stands in line 4: lines were swapped"), Some(3));
+    let forged = reseal(&lines[6].replace("\"reader\":\"R1\"", "\"reader\":\"R9\""));
+    let forged = [&lines[..6], &[&*forged], &lines[7..]].concat();
+    assert_eq!(bad(&forged, "one of the two was replaced"), Some(8));
     let other = scratch.path().join("other");
     drop(write(&other, &events()));
     fs::copy(other.join("session.json"), folder.join("session.json")).unwrap();
-    assert_eq!(bad(&lines), Some(1));
+    assert_eq!(bad(&lines, "belongs to another session.json"), Some(1));
     fs::remove_file(&log).unwrap();
     assert!(
         matches!(Session::open(&folder), Err(SessionError::Fs(_))),
         "a log that is gone is not an empty one"
     );
+}
+
+/// Closes a line with the hash of what it says now, as a forger would.
+fn reseal(line: &str) -> String {
+    let body = line.rsplit_once(",\"hash\":").unwrap().0;
+    format!("{body},\"hash\":\"{}\"}}", blake3_of(body.as_bytes()))
+}
+
+#[test]
+fn a_head_that_was_noted_finds_what_the_chain_cannot() {
+    let scratch = scratch();
+    let folder = scratch.path().join("session");
+    drop(write(&folder, &events()));
+    let (head, log) = (verify(&folder).unwrap().head.to_string(), folder.join("events.jsonl"));
+    let start = blake3_of(&fs::read(folder.join("session.json")).unwrap());
+    assert_eq!(lines_up_to(&folder, &start).unwrap(), Some(0));
+    assert_eq!(lines_up_to(&folder, &head).unwrap(), Some(23));
+    let text = fs::read_to_string(&log).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    let forged = reseal(&lines[22].replace("\"reader\":\"R1\"", "\"reader\":\"R9\""));
+    for log_of in [lines[..20].join("\n"), [&lines[..22], &[&*forged]].concat().join("\n")] {
+        fs::write(&log, log_of + "\n").unwrap();
+        verify(&folder).expect("cut off cleanly, or the last line forged: the chain is sound");
+        assert_eq!(lines_up_to(&folder, &head).unwrap(), None);
+    }
+    fs::write(&log, &text).unwrap();
+    let (mut session, _) = Session::open(&folder).unwrap();
+    session.append(READER, Event::Strategy { name: "random".to_owned() }).unwrap();
+    drop(session);
+    assert_eq!(lines_up_to(&folder, &head).unwrap(), Some(23), "it goes on from there");
 }
 
 #[test]

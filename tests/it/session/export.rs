@@ -22,7 +22,8 @@ fn labelled(folder: &Path) -> (State, BTreeMap<FilmId, ExportFilm>) {
         fs::write(&file, relative).unwrap();
         let id = FilmId::of(relative.as_bytes());
         let patient = format!("patient of {relative}");
-        films.insert(id, ExportFilm { file, relative: relative.to_owned(), patient });
+        let (relative, width, height) = (relative.to_owned(), 3, 2);
+        films.insert(id, ExportFilm { file, relative, patient, width, height });
         ids.push(id);
     }
     let mut session =
@@ -189,11 +190,82 @@ fn nothing_is_overwritten() {
     assert!(!out.join("labels.jsonl").exists());
 }
 
+/// What a table as pyarrow 26 and pandas 3 read it; `tests/export/check.py` reads whole exports.
+#[test]
+fn parquet_is_the_file_that_was_read_by_others() {
+    let folder = scratch();
+    let (state, films) = labelled(folder.path());
+    let out = folder.path().join("out");
+    export(&state, &films, &[Format::Parquet], &out).unwrap();
+    let bytes = fs::read(out.join("labels.parquet")).unwrap();
+    assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"));
+    let length = u32::from_le_bytes(bytes[bytes.len() - 8..][..4].try_into().unwrap()) as usize;
+    let footer = &bytes[bytes.len() - 8 - length..];
+    // FileMetaData: version 1; a list of 12 schema elements, the first the root with 11 children.
+    assert_eq!(footer[..15], *b"\x15\x02\x19\xCC\x48\x06labels\x15\x16\x00");
+    // The first page: a header of type DATA_PAGE with four PLAIN values, the first of eight bytes, `b/FILM.png`.
+    let page = bytes.windows(14).position(|at| at == b"\x0A\0\0\0b/FILM.png").unwrap();
+    assert_eq!(bytes[4..6], [0x15, 0x00]);
+    assert!(page < 40, "the values do not follow their header: {page}");
+}
+
+#[test]
+fn coco_has_a_category_a_class_and_an_annotation_a_film() {
+    let folder = scratch();
+    let (state, films) = labelled(folder.path());
+    let out = folder.path().join("out");
+    export(&state, &films, &[Format::Coco], &out).unwrap();
+    let coco: serde_json::Value =
+        serde_json::from_slice(&fs::read(out.join("labels.coco.json")).unwrap()).unwrap();
+    assert_eq!(coco["categories"][1]["name"], "pneumonia");
+    assert_eq!(coco["images"].as_array().unwrap().len(), 3, "uninterpretable films are left out");
+    let ids = |of: &str, field: &str| {
+        let list = coco[of].as_array().unwrap();
+        list.iter().map(|item| item[field].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids("annotations", "image_id"), ids("images", "id"));
+    assert_eq!(ids("annotations", "category_id"), [2, 2, 1]);
+    assert_eq!(coco["annotations"][0]["bbox"], serde_json::json!([0, 0, 3, 2]));
+    assert_eq!(coco["images"][2]["file_name"], "b/other, \"odd\".png");
+}
+
+#[test]
+fn arrays_hold_the_films_that_can_be_read() {
+    let folder = scratch();
+    let (state, films) = labelled(folder.path());
+    let out = folder.path().join("out");
+    let error = export(&state, &films, &[Format::Npz { size: 16 }], &out).unwrap_err();
+    let ExportError::Missing { report, .. } = error else { panic!("{error}") };
+    assert_eq!((report.arrays, report.missing.len()), (0, 3), "these films are no pictures");
+    let bytes = fs::read(out.join("labels.npz")).unwrap();
+    let names = rawzip_names(&bytes);
+    let expected = ["images", "labels", "classes", "files", "patients", "films"];
+    assert_eq!(names, expected.map(|name| format!("{name}.npy")));
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 1, "nothing temporary is left");
+}
+
+fn rawzip_names(bytes: &[u8]) -> Vec<String> {
+    let archive = rawzip::ZipArchive::from_slice(bytes).unwrap();
+    let mut entries = archive.entries();
+    let mut names = Vec::new();
+    while let Some(entry) = entries.next_entry().unwrap() {
+        names.push(String::from_utf8_lossy(entry.file_path().as_bytes()).into_owned());
+    }
+    names
+}
+
 #[test]
 fn formats_are_found_by_name() {
     for format in Format::ALL {
         assert_eq!(format.name().parse(), Ok(format));
     }
     let error = "xlsx".parse::<Format>().unwrap_err();
-    assert_eq!(error, "exports are written as csv, jsonl, folder, not \"xlsx\"");
+    assert_eq!(
+        error,
+        "exports are written as csv, jsonl, parquet, coco, npz, folder, not \"xlsx\""
+    );
+    assert_eq!("npz:64".parse(), Ok(Format::Npz { size: 64 }));
+    for wrong in ["npz:", "npz:0", "npz:9999", "npz:x", "csv:1"] {
+        assert!(wrong.parse::<Format>().is_err(), "{wrong}");
+    }
 }
