@@ -1,10 +1,12 @@
 //! The engine: ranks after every label, learns in the background.
 //!
-//! Two threads. `ranking` holds the tier-1 head and answers within milliseconds whatever else goes on; `compute` owns
-//! every tensor and embeds, fine-tunes and distils. The window sends [`Command`]s, drains [`Event`]s, and reads the
+//! Three threads. `ranking` holds the tier-1 head and answers within milliseconds whatever else goes on; `compute` owns
+//! every tensor and embeds, fine-tunes and distils; `analysis` answers what the researcher asks. The window sends [`Command`]s, drains [`Event`]s, and reads the
 //! latest [`Progress`]; neither side ever waits for the other.
 
+pub mod analysis;
 pub mod cache;
+pub mod course;
 pub mod flags;
 pub mod message;
 pub mod queue;
@@ -13,7 +15,9 @@ pub mod worker;
 pub mod workspace;
 
 pub use flags::Flags;
-pub use message::{Command, Event, Foreseen, LabelSet, Opinions, Progress, Ranking, Stage};
+pub use message::{
+    Command, Event, Foreseen, LabelSet, Opinions, Progress, Ranking, Stage, Training,
+};
 pub use queue::{QueuedFilm, QueuedSource, ReadingQueue};
 pub use workspace::Workspace;
 
@@ -140,6 +144,7 @@ impl Engine {
         let (event_sender, events) = bounded(4096);
         let (inbox, ranking_receiver) = bounded(256);
         let (job_sender, job_receiver) = bounded(1);
+        let (task_sender, task_receiver) = bounded(4);
         let shared = Shared {
             events: event_sender,
             wake,
@@ -150,9 +155,16 @@ impl Engine {
         };
         let ranking = {
             let (options, shared) = (options.clone(), shared.clone());
+            let outboxes = (job_sender, task_sender);
             Builder::new()
                 .name("ranking".to_owned())
-                .spawn(move || ranking::run(options, shared, &ranking_receiver, job_sender))?
+                .spawn(move || ranking::run(options, shared, &ranking_receiver, outboxes))?
+        };
+        let analysis = {
+            let (options, shared) = (options.clone(), shared.clone());
+            Builder::new()
+                .name("analysis".to_owned())
+                .spawn(move || analysis::run(&options, &shared, &task_receiver))?
         };
         let compute = {
             let (shared, inbox) = (shared.clone(), inbox.clone());
@@ -162,7 +174,7 @@ impl Engine {
                 .stack_size(64 << 20)
                 .spawn(move || worker::run(options, shared, &job_receiver, inbox))?
         };
-        Ok(Self { shared, inbox, events, threads: vec![ranking, compute] })
+        Ok(Self { shared, inbox, events, threads: vec![ranking, compute, analysis] })
     }
 
     /// Sends a command; never waits.
@@ -176,6 +188,7 @@ impl Engine {
             Command::TrainNow => ToRanking::TrainNow,
             Command::Foresee(row) => ToRanking::Foresee(row),
             Command::Review => ToRanking::Review,
+            Command::Ask(question) => ToRanking::Ask(question),
         };
         if self.inbox.try_send(message).is_err() {
             tracing::warn!("the engine does not keep up; a command was dropped");

@@ -1,5 +1,7 @@
 //! The engine on small films: ranks after each label, learns in the background, can be paused and cancelled.
 
+mod analysis;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

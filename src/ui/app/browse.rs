@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::reading::Reading;
 use crate::ui::command::View;
 use crate::ui::equalised::Equalised;
+use crate::ui::gallery::filter::Filter;
 
 impl Reading {
     /// Returns whether the film on screen is what is shown.
@@ -27,6 +28,24 @@ impl Reading {
             }
             _ => None,
         };
+    }
+
+    /// Puts films without an answer in front of the queue, the first of them first. They were chosen, whatever the ranking
+    /// says of them; those of the random stream stay its own.
+    pub fn read_next(&mut self, rows: &[usize]) {
+        for &row in rows.iter().rev() {
+            let film = self.queue.chosen(row);
+            self.queue.remember(film);
+            self.queue.show(row);
+        }
+        self.queue_changed();
+    }
+
+    /// Shows a film that was pointed at on the map, among all films.
+    pub fn open_from_map(&mut self, row: usize) {
+        self.gallery.choose(Filter::All);
+        self.gallery.select(row);
+        self.view = View::Films;
     }
 
     /// Shows the film after the one on screen, which stays unread; what it is in the queue for stays what it was.

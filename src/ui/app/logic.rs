@@ -101,6 +101,7 @@ fn reading_news(ctx: &egui::Context, reading: &mut Reading) {
             Event::Ranking(ranking) => reading.take_ranking(ranking),
             Event::Foreseen(foreseen) => reading.foresee(&foreseen),
             Event::Opinions(opinions) => reading.gallery.take_opinions(opinions),
+            Event::Insight(insight) => reading.take_insight(insight),
             event => {
                 if let Event::LearningEnded { model: Some(model), accepted, outcome, labels } =
                     &event
