@@ -12,7 +12,7 @@
 //!
 //! | layer | module | what lives there | burn |
 //! |---|---|---|---|
-//! | 0 | [`fsutil`], [`rng`], [`config`], [`device`] | durable writes; random streams that no thread count changes; folders; the one place that chooses a backend | `device` |
+//! | 0 | [`fsutil`], [`rng`], [`config`], [`device`], [`chart`] | durable writes; random streams that no thread count changes; folders; the one place that chooses a backend; charts as data, SVG and CSV | `device` |
 //! | 1 | [`imaging`] | decode, window/level, preprocess, augment | no |
 //! | 2 | [`dataset`] | scan, index, labels files, planes in memory, batches | no |
 //! | 3 | [`session`] | event log, its fold into state, export | no |
@@ -28,6 +28,7 @@
 //!
 //! Penumbra is research software and not a medical device.
 
+pub mod chart;
 pub mod config;
 pub mod dataset;
 pub mod device;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::recipe_args::RecipeArgs;
+use super::report_args::ReportArgs;
 use super::serve_args::ServeArgs;
 use super::simulate_args::SimulateArgs;
 use super::stage_args::{DistillArgs, FinetuneArgs, FixmatchArgs, SupervisedArgs};
@@ -83,6 +84,8 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Write the labelled set of a session
     Export(ExportArgs),
+    /// Write a session as one HTML file: data, readers, curves, model card, head of the log
+    Report(ReportArgs),
     /// List, show, import or export models
     Model(ModelArgs),
     /// Check that a session's log, or a release bundle, is whole and unaltered

@@ -19,6 +19,8 @@ mod predict;
 mod pretrain;
 mod recipe_args;
 mod render;
+mod report;
+mod report_args;
 mod serve;
 mod serve_args;
 mod simulate;
@@ -129,6 +131,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         }
         Some(Command::Render(render)) => render::run(&render),
         Some(Command::Export(export)) => export::run(&home, &export),
+        Some(Command::Report(report)) => report::run(&home, &report),
         Some(Command::Model(model)) => model::run(&home, &model),
         Some(Command::Verify(verify)) => verify::run(&home, &verify),
         Some(Command::Bench(bench)) => {

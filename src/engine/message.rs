@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::analysis::{Insight, Question};
 use crate::imaging::Fit;
 use crate::learn::metrics::Metrics;
 use crate::predict::Explained;
@@ -79,6 +80,8 @@ pub enum Command {
     Review,
     /// Explains what the model holds of this row. Only the last row asked about is answered for.
     Explain(usize),
+    /// Answers what the researcher asks, when there is time.
+    Ask(Question),
 }
 
 /// What the engine reports. Rare and lossless; per-step figures go through [`super::Engine::progress`].
@@ -126,6 +129,8 @@ pub enum Event {
         /// Labels it had seen.
         labels: usize,
     },
+    /// What the researcher asked.
+    Insight(Insight),
     /// A film could not be used, a cache not written: the work goes on.
     Warning(String),
     /// The engine cannot go on.
@@ -181,6 +186,17 @@ impl Stage {
     }
 }
 
+/// Where a stage stands that trains a network.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Training {
+    /// Current epoch, from 0.
+    pub epoch: u32,
+    /// Epochs of the stage.
+    pub epochs: u32,
+    /// Loss of the last step.
+    pub loss: f32,
+}
+
 /// Where background learning stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
@@ -196,6 +212,10 @@ pub struct Progress {
     pub seconds_left: f32,
     /// Labels in use.
     pub labels: usize,
+    /// Where training stands, in stages that train.
+    pub training: Option<Training>,
+    /// Bytes that the program holds, where the system tells.
+    pub memory: Option<u64>,
     /// Whether the reader has paused it.
     pub paused: bool,
 }

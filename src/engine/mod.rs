@@ -1,10 +1,12 @@
 //! The engine: ranks after every label, learns in the background.
 //!
-//! Two threads. `ranking` holds the tier-1 head and answers within milliseconds whatever else goes on; `compute` owns
-//! every tensor and embeds, fine-tunes and distils. The window sends [`Command`]s, drains [`Event`]s, and reads the
+//! Three threads. `ranking` holds the tier-1 head and answers within milliseconds whatever else goes on; `compute` owns
+//! every tensor and embeds, fine-tunes and distils; `analysis` answers what the researcher asks. The window sends [`Command`]s, drains [`Event`]s, and reads the
 //! latest [`Progress`]; neither side ever waits for the other.
 
+pub mod analysis;
 pub mod cache;
+pub mod course;
 pub mod flags;
 pub mod message;
 pub mod queue;
@@ -14,7 +16,7 @@ pub mod workspace;
 
 pub use flags::Flags;
 pub use message::{
-    Command, Event, Explanation, Foreseen, LabelSet, Opinions, Progress, Ranking, Stage,
+    Command, Event, Explanation, Foreseen, LabelSet, Opinions, Progress, Ranking, Stage, Training,
 };
 pub use queue::{QueuedFilm, QueuedSource, ReadingQueue};
 pub use workspace::Workspace;
@@ -104,12 +106,12 @@ pub(crate) struct Shared {
     losses: Arc<Mutex<Vec<(u64, f32)>>>,
     labels: Arc<Mutex<Arc<LabelSet>>>,
     /// What is to be explained next.
-    question: Arc<Mutex<Option<Question>>>,
+    to_explain: Arc<Mutex<Option<ToExplain>>>,
 }
 
 /// A film to explain, and the head that ranks with the name of the model whose features it is on.
 #[derive(Debug)]
-pub(crate) struct Question {
+pub(crate) struct ToExplain {
     row: usize,
     model: String,
     head: LinearHead,
@@ -153,6 +155,7 @@ impl Engine {
         let (event_sender, events) = bounded(4096);
         let (inbox, ranking_receiver) = bounded(256);
         let (job_sender, job_receiver) = bounded(1);
+        let (task_sender, task_receiver) = bounded(4);
         let shared = Shared {
             events: event_sender,
             wake,
@@ -160,13 +163,20 @@ impl Engine {
             progress: Arc::default(),
             losses: Arc::default(),
             labels: Arc::default(),
-            question: Arc::default(),
+            to_explain: Arc::default(),
         };
         let ranking = {
             let (options, shared) = (options.clone(), shared.clone());
+            let outboxes = (job_sender, task_sender);
             Builder::new()
                 .name("ranking".to_owned())
-                .spawn(move || ranking::run(options, shared, &ranking_receiver, job_sender))?
+                .spawn(move || ranking::run(options, shared, &ranking_receiver, outboxes))?
+        };
+        let analysis = {
+            let (options, shared) = (options.clone(), shared.clone());
+            Builder::new()
+                .name("analysis".to_owned())
+                .spawn(move || analysis::run(&options, &shared, &task_receiver))?
         };
         let compute = {
             let (shared, inbox) = (shared.clone(), inbox.clone());
@@ -176,7 +186,7 @@ impl Engine {
                 .stack_size(64 << 20)
                 .spawn(move || worker::run(options, shared, &job_receiver, inbox))?
         };
-        Ok(Self { shared, inbox, events, threads: vec![ranking, compute] })
+        Ok(Self { shared, inbox, events, threads: vec![ranking, compute, analysis] })
     }
 
     /// Sends a command; never waits.
@@ -191,6 +201,7 @@ impl Engine {
             Command::Foresee(row) => ToRanking::Foresee(row),
             Command::Review => ToRanking::Review,
             Command::Explain(row) => ToRanking::Explain(row),
+            Command::Ask(question) => ToRanking::Ask(question),
         };
         if self.inbox.try_send(message).is_err() {
             tracing::warn!("the engine does not keep up; a command was dropped");

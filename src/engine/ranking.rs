@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
+use super::analysis::{Basis, Question, Task};
 use super::message::{Event, Foreseen, LabelSet, Opinions, Ranking};
 use super::worker::{Job, panic_text};
-use super::{Options, Question, Shared};
+use super::{Options, Shared, ToExplain};
 use crate::learn::finetune::{FoldAssigner, Labelled};
 use crate::learn::macro_auroc::macro_auroc;
 use crate::learn::metrics::Metrics;
@@ -67,6 +68,8 @@ pub enum ToRanking {
     Review,
     /// Have a row explained.
     Explain(usize),
+    /// Have a question answered.
+    Ask(Question),
     /// End the thread.
     Close,
 }
@@ -75,10 +78,10 @@ pub enum ToRanking {
 struct Space {
     model: String,
     scale: Standardisation,
-    features: Embeddings,
+    features: Arc<Embeddings>,
     views: Views,
-    directions: Embeddings,
-    reference: Option<(Embeddings, Vec<usize>)>,
+    directions: Arc<Embeddings>,
+    reference: Option<Arc<(Embeddings, Vec<usize>)>>,
     unreadable: Vec<usize>,
     head: Option<Head>,
     regularisation: Regularisation,
@@ -110,17 +113,28 @@ impl Space {
         let features = scale.apply(&embedded.pool);
         Self {
             model: embedded.model,
-            directions: features.normalised(),
-            features,
+            directions: Arc::new(features.normalised()),
+            features: Arc::new(features),
             reference: embedded
                 .reference
-                .map(|(features, classes)| (scale.apply(&features), classes)),
+                .map(|(features, classes)| Arc::new((scale.apply(&features), classes))),
             unreadable: embedded.unreadable,
             head: None,
             regularisation: Regularisation::default(),
             clusters: ClusterCache::default(),
             views: Views::Unasked,
             scale,
+        }
+    }
+
+    /// Returns what analyses stand on.
+    fn basis(&self) -> Basis {
+        Basis {
+            model: self.model.clone(),
+            features: Arc::clone(&self.features),
+            directions: Arc::clone(&self.directions),
+            reference: self.reference.clone(),
+            unreadable: self.unreadable.clone(),
         }
     }
 
@@ -145,9 +159,12 @@ struct Ranker {
     options: Options,
     shared: Shared,
     jobs: Sender<Job>,
+    tasks: Sender<Task>,
     labels: Arc<LabelSet>,
     strategy: Strategy,
     space: Option<Space>,
+    /// Features of the pretrained model, which no label has touched.
+    base: Option<Basis>,
     /// Labels that the last fine-tuning began with.
     learnt: usize,
     /// Whether the ranking is no longer that of the labels, features and strategy.
@@ -189,25 +206,32 @@ pub(super) fn run(
     options: Options,
     shared: Shared,
     inbox: &Receiver<ToRanking>,
-    jobs: Sender<Job>,
+    outboxes: (Sender<Job>, Sender<Task>),
 ) {
     let failed = shared.clone();
-    let work = AssertUnwindSafe(|| serve(options, shared, inbox, jobs));
+    let work = AssertUnwindSafe(|| serve(options, shared, inbox, outboxes));
     if let Err(panic) = catch_unwind(work) {
         failed.stop(&panic_text(panic.as_ref()));
     }
 }
 
-fn serve(options: Options, shared: Shared, inbox: &Receiver<ToRanking>, jobs: Sender<Job>) {
+fn serve(
+    options: Options,
+    shared: Shared,
+    inbox: &Receiver<ToRanking>,
+    (jobs, tasks): (Sender<Job>, Sender<Task>),
+) {
     let strategy = options.strategy;
     let learnt = options.learnt_labels;
     let mut ranker = Ranker {
         options,
         shared,
         jobs,
+        tasks,
         labels: Arc::default(),
         strategy,
         space: None,
+        base: None,
         learnt,
         stale: true,
         took: 0.0,
@@ -239,11 +263,19 @@ fn serve(options: Options, shared: Shared, inbox: &Receiver<ToRanking>, jobs: Se
 
 impl Ranker {
     fn take(&mut self, message: ToRanking) {
-        let asks =
-            matches!(message, ToRanking::Foresee(_) | ToRanking::Review | ToRanking::Explain(_));
+        let asks = matches!(
+            message,
+            ToRanking::Foresee(_) | ToRanking::Review | ToRanking::Explain(_) | ToRanking::Ask(_)
+        );
         self.stale |= !asks;
         match message {
-            ToRanking::Embedded(embedded) => self.space = Some(Space::new(embedded)),
+            ToRanking::Embedded(embedded) => {
+                let space = Space::new(embedded);
+                if space.model == self.options.base_name {
+                    self.base = Some(space.basis());
+                }
+                self.space = Some(space);
+            }
             ToRanking::Views { model, views } => {
                 if let Some(space) = &mut self.space {
                     space.take_views(&model, &views);
@@ -255,7 +287,37 @@ impl Ranker {
             ToRanking::Foresee(row) => self.on_screen = Some(row),
             ToRanking::Review => self.review = true,
             ToRanking::Explain(row) => self.explain = Some(row),
+            ToRanking::Ask(question) => self.pass_on(question),
             ToRanking::Close => {}
+        }
+    }
+
+    /// Hands a question with all that its answer needs to the thread that answers it.
+    fn pass_on(&mut self, question: Question) {
+        let labels = Arc::clone(&self.labels);
+        let task = match (question, &self.base, &self.space) {
+            (Question::Cards(names), ..) => Task::Cards(names),
+            (Question::Use(name), ..) => {
+                if self.jobs.try_send(Job::Use(name)).is_err() {
+                    let text = "Another model can be taken into use when what runs now has ended";
+                    self.shared.send(Event::Warning(text.to_owned()));
+                }
+                return;
+            }
+            (Question::Analyse(audit), Some(base), Some(space)) => Task::Analyse {
+                audit,
+                base: base.clone(),
+                in_use: (space.basis(), space.head.clone()),
+                labels,
+            },
+            (Question::Counterfactual, Some(base), _) => {
+                Task::Counterfactual { base: base.clone(), labels }
+            }
+            (Question::Map, _, Some(space)) => Task::Map { basis: space.basis() },
+            (Question::Analyse(_) | Question::Counterfactual | Question::Map, ..) => return,
+        };
+        if self.tasks.try_send(task).is_err() {
+            self.shared.send(Event::Warning("An analysis was put off: ask again".to_owned()));
         }
     }
 
@@ -287,7 +349,8 @@ impl Ranker {
         let (head, probabilities, order) = order(space, &self.options, self.strategy, &known);
         let classes = self.options.classes.len();
         let reference = space.reference.as_ref().filter(|_| !known.rows.is_empty());
-        let reference = reference.and_then(|(features, truth)| {
+        let reference = reference.and_then(|reference| {
+            let (features, truth) = &**reference;
             let held = head.probabilities(features);
             let mut metrics = Metrics::of(&held, truth, classes, self.options.positive).ok()?;
             // With more than two classes no single one is what the session is about.
@@ -319,7 +382,7 @@ impl Ranker {
         let Some(space) = &self.space else { return };
         let (Some(head), Some(row)) = (&space.head, self.explain.take()) else { return };
         let (model, head) = (space.model.clone(), head.linear(&space.scale));
-        *self.shared.question.lock() = Some(Question { row, model, head });
+        *self.shared.to_explain.lock() = Some(ToExplain { row, model, head });
         self.jobs.try_send(Job::Explain).ok();
     }
 

@@ -13,8 +13,9 @@ use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
 use self::learning::Ended;
-use super::message::{Event, Progress, Stage};
-use super::ranking::ToRanking;
+use super::analysis::Insight;
+use super::message::{Event, Progress, Stage, Training};
+use super::ranking::{Embedded, ToRanking};
 use super::{Options, ReferenceSet, Shared, Source};
 use crate::dataset::Stopped;
 use crate::dataset::planes::PlaneStore;
@@ -22,7 +23,7 @@ use crate::device;
 use crate::imaging::Preprocess;
 use crate::learn::finetune::{FineTuned, Labelled};
 use crate::learn::{Flow, LearnError, StepReport};
-use crate::model::folder::{ModelCard, load_pretrained};
+use crate::model::folder::{ModelCard, load_card, load_pretrained};
 use crate::model::{Pretrained, release_buffers};
 use crate::predict::Predictor;
 use crate::query::{Embeddings, Standardisation};
@@ -44,6 +45,8 @@ pub enum Job {
     EmbedViews,
     /// Answer the question that waits.
     Explain,
+    /// Take a model into use that was made before, or the pretrained one.
+    Use(String),
 }
 
 /// Everything that the compute thread holds.
@@ -92,6 +95,10 @@ pub(super) fn run(
                     continue;
                 }
                 Job::Explain => continue,
+                Job::Use(name) => {
+                    worker.use_model(name);
+                    continue;
+                }
             };
             let now = worker.shared.labelled().without(&worker.unreadable);
             // The job before may have taken these labels in while this one waited.
@@ -199,6 +206,40 @@ impl Worker {
         }
     }
 
+    /// Takes a model into use that was made before, or the pretrained one, and says so; if it cannot be used, the one in
+    /// use stays.
+    fn use_model(&mut self, name: String) {
+        self.shared.flags.begin();
+        let result = catch_unwind(AssertUnwindSafe(|| self.embed_for_use(&name)))
+            .unwrap_or_else(|panic| Err(anyhow::anyhow!("{}", panic_text(panic.as_ref()))));
+        *self.shared.progress.lock() = None;
+        release_buffers();
+        match result {
+            Ok(embedded) => {
+                self.in_use = Some(name.clone()).filter(|name| *name != self.options.base_name);
+                self.to_ranking.send(ToRanking::Embedded(embedded)).ok();
+                self.shared.send(Event::Insight(Insight::InUse(name)));
+            }
+            Err(error) => {
+                let text = format!("The model {name} was not taken into use: {error:#}");
+                self.shared.send(Event::Warning(text));
+            }
+        }
+    }
+
+    fn embed_for_use(&self, name: &str) -> anyhow::Result<Embedded> {
+        if name == self.options.base_name {
+            let observe = &mut self.showing(Stage::Embedding);
+            return self.embed_all(None, name, &self.base_card.weights_hash, observe);
+        }
+        let path = self.options.models.join(name);
+        if load_card(&path)?.preprocess != self.base_card.preprocess {
+            let base = &self.options.base_name;
+            anyhow::bail!("it sees films in another size or fit than {base}");
+        }
+        self.embed_student(name, &path)
+    }
+
     /// Fine-tunes, and distils if that helped; says what came of it either way. Returns the labels that it learnt from.
     fn learn(&mut self, why: String) -> Option<Labelled> {
         self.shared.flags.begin();
@@ -234,7 +275,9 @@ impl Worker {
     fn observe(&self, stage: Stage, report: &StepReport) -> Flow {
         self.explain();
         let speed = (report.images_per_second, report.seconds_left);
-        self.show(stage, (report.step, report.steps), speed);
+        let StepReport { epoch, epochs, loss, .. } = *report;
+        let training = Some(Training { epoch, epochs, loss });
+        self.show(stage, (report.step, report.steps), speed, training);
         let mut losses = self.shared.losses.lock();
         // A job that ends before its first step leaves the last one's losses to be looked at.
         if stage == Stage::FineTuning && report.step == 1 {
@@ -247,18 +290,29 @@ impl Worker {
         self.shared.flags.check()
     }
 
-    /// Shows steps done of how many, and films a second and seconds left.
+    /// Shows steps done of how many, films a second and seconds left, and where training stands, if it trains.
     fn show(
         &self,
         stage: Stage,
         (step, steps): (u64, u64),
         (images_per_second, seconds_left): (f32, f32),
+        training: Option<Training>,
     ) {
         let labels = self.shared.labelled().rows.len();
+        let memory = device::resident_memory();
         let mut shown = self.shared.progress.lock();
         let paused = self.shared.flags.paused();
-        *shown =
-            Some(Progress { stage, step, steps, images_per_second, seconds_left, labels, paused });
+        *shown = Some(Progress {
+            stage,
+            step,
+            steps,
+            images_per_second,
+            seconds_left,
+            labels,
+            training,
+            memory,
+            paused,
+        });
     }
 }
 

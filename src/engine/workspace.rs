@@ -258,13 +258,14 @@ impl Workspace {
         labels
     }
 
-    /// Labels that the last background learning had seen, whether or not its model was taken into use.
+    /// Most labels that background learning had seen, whether or not its model was taken into use: going back to an earlier
+    /// model starts no learning.
     fn learnt_labels(&self) -> usize {
         let of_event = |event: &Event| match event {
             Event::ModelSwap { labels, .. } => Some(*labels),
             _ => None,
         };
-        self.session.entries().iter().rev().find_map(|entry| of_event(&entry.event)).unwrap_or(0)
+        self.session.entries().iter().filter_map(|entry| of_event(&entry.event)).max().unwrap_or(0)
     }
 
     /// Returns the films that were drawn at random so far, as they were queued then; those taken back are among them.
@@ -311,7 +312,8 @@ impl Workspace {
         let state = self.session.state();
         let folder = self.home.session(&self.name);
         let classes = self.class_names();
-        let current = state.model().map(|name| (name.to_owned(), self.home.models().join(name)));
+        let student = state.model().filter(|name| *name != base_name);
+        let current = student.map(|name| (name.to_owned(), self.home.models().join(name)));
         Options {
             compute,
             session: self.name.clone(),

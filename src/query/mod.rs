@@ -22,6 +22,7 @@ mod head;
 mod k_center;
 mod lbfgs;
 mod nearest;
+pub mod neighbour_embedding;
 mod pca;
 mod pool;
 mod prob_cover;

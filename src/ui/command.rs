@@ -86,6 +86,10 @@ pub enum UiCommand {
     TrainNow,
     /// Ranks by the strategy of this index in [`crate::query::Strategy::ALL`].
     Strategy(usize),
+    /// Takes the model of this place among those of the Runs tab into use again.
+    UseModel(usize),
+    /// Shows the film of this row.
+    OpenFilm(usize),
     /// Closes the session and goes to the start screen.
     Close,
     /// Returns to the film that the queue stands at.
@@ -196,6 +200,8 @@ impl UiCommand {
             Self::Cancel => "Cancel",
             Self::TrainNow => "Train now",
             Self::Strategy(_) => "Strategy",
+            Self::UseModel(_) => "Use again",
+            Self::OpenFilm(_) => "Open film",
             Self::Close => "Close session",
         }
         .to_owned()
@@ -258,6 +264,8 @@ impl UiCommand {
                 | Self::Cancel
                 | Self::TrainNow
                 | Self::Strategy(_)
+                | Self::UseModel(_)
+                | Self::OpenFilm(_)
                 | Self::Close
                 | Self::ShowLater
                 | Self::ReturnAfter(_) => {

@@ -48,7 +48,7 @@ impl Learning {
                 (self.model, self.device) = (Some(model), Some(device));
             }
             Event::Ranking(ranking) => self.ranked(&ranking),
-            Event::Foreseen(_) | Event::Opinions(_) | Event::Explained(_) => {}
+            Event::Foreseen(_) | Event::Opinions(_) | Event::Explained(_) | Event::Insight(_) => {}
             Event::LearningStarted { why, .. } => self.why = Some(why),
             Event::LearningEnded { model, accepted, outcome, labels } => {
                 self.why = None;
@@ -125,6 +125,8 @@ mod tests {
             images_per_second: 10.0,
             seconds_left: 40.0,
             labels: 52,
+            training: None,
+            memory: None,
             paused: false,
         };
         learning.progress = Some(progress.clone());

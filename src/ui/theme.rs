@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::chart::Tint;
 use crate::session::{Class, Colour};
 use egui::{
     Color32, CornerRadius, FontFamily, FontId, Margin, Stroke, Style, TextStyle, Ui, Vec2, Visuals,
@@ -134,6 +135,37 @@ pub fn band(colour: Color32) -> Color32 {
     colour.gamma_multiply_u8(BAND_ALPHA)
 }
 
+/// Returns the colour of a series in the theme that is drawn in: on the dark ground and on the bright one each can be told
+/// from its neighbours and from the ground.
+pub fn tint(ctx: &egui::Context, tint: Tint) -> Color32 {
+    let (dark, light) = match tint {
+        Tint::Blue => (DARK.accent, LIGHT.accent),
+        Tint::Orange => (hex(0x00E6_9F00), hex(0x008F_5A00)),
+        Tint::Green => (hex(0x0000_9E73), hex(0x0000_664A)),
+        Tint::Pink => (hex(0x00CC_79A7), hex(0x0096_3F6E)),
+        Tint::Red => (DARK.fault, LIGHT.fault),
+        Tint::Grey => (DARK.secondary, LIGHT.secondary),
+    };
+    if ctx.global_style().visuals.dark_mode { dark } else { light }
+}
+
+/// Returns the colour of one of `of` groups, all about as bright.
+pub fn group(index: usize, of: usize) -> Color32 {
+    let hue = index as f32 / of.max(1) as f32;
+    egui::ecolor::Hsva::new(hue, 0.55, 0.62 + 0.2 * (index % 2) as f32, 1.0).into()
+}
+
+/// Returns the colour of a share in 0..=1, from dark blue to bright yellow: a light scale that grey print keeps in order.
+pub fn scale(share: f32) -> Color32 {
+    let share = share.clamp(0.0, 1.0);
+    let (low, middle, high) = (hex(0x002D_4A8A), hex(0x002A_9D8F), hex(0x00F0_E442));
+    if share < 0.5 {
+        low.lerp_to_gamma(middle, 2.0 * share)
+    } else {
+        middle.lerp_to_gamma(high, 2.0 * share - 1.0)
+    }
+}
+
 /// Tint of the thumbnails in the queue: dark enough not to compete with the film.
 pub const THUMBNAIL_TINT: Color32 = hex(0x0080_8080);
 /// Opacity of a confidence band, 0..=255.
@@ -192,6 +224,10 @@ pub const MARK: f32 = 16.0;
 pub const FLASH_WIDTH: f32 = 2.0;
 /// Distances across and down from which ticks of a plot are labelled, in points.
 pub const TICKS: [f32; 2] = [60.0, 20.0];
+/// Films picked on the map.
+pub const PICKED: Color32 = hex(0x00F0_E442);
+/// Side of a film on the map, in points: one that has no colour of its own, and one that has.
+pub const MAP_DOT: [f32; 2] = [3.0, 5.0];
 /// Width of a curve in a plot.
 pub const CURVE: f32 = 1.5;
 /// How long a label flashes, and the longest that anything fades.

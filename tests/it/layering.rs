@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 /// Rooms and their layers, as in the crate's docs.
-const LAYERS: [(&str, u32); 16] = [
+const LAYERS: [(&str, u32); 17] = [
+    ("chart", 0),
     ("fsutil", 0),
     ("rng", 0),
     ("config", 0),

@@ -136,13 +136,13 @@ impl Worker {
     }
 
     /// Returns an observer that shows films done of how many, and waits while paused.
-    fn showing(&self, stage: Stage) -> impl FnMut(usize, usize) -> Flow {
+    pub(super) fn showing(&self, stage: Stage) -> impl FnMut(usize, usize) -> Flow {
         let (mut pace, mut before) = (Pace::new(0), 0);
         move |done: usize, total: usize| {
             let (step, steps) = (done as u64, total as u64);
             let speed = pace.after(done - before, step, steps);
             before = done;
-            self.show(stage, (step, steps), speed);
+            self.show(stage, (step, steps), speed, None);
             pace.ask(|| self.shared.flags.check())
         }
     }

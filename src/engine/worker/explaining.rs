@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow, bail};
 
 use super::{Worker, panic_text};
-use crate::engine::Question;
+use crate::engine::ToExplain;
 use crate::engine::message::{Event, Explanation};
 use crate::model::{Classifier, Encoder};
 use crate::predict::{Model, Predictor};
@@ -14,7 +14,7 @@ use crate::predict::{Model, Predictor};
 impl Worker {
     /// Answers the question that waits, if there is one.
     pub(super) fn explain(&self) {
-        let Some(question) = self.shared.question.lock().take() else { return };
+        let Some(question) = self.shared.to_explain.lock().take() else { return };
         let answered = catch_unwind(AssertUnwindSafe(|| self.answer(question)))
             .unwrap_or_else(|panic| Err(anyhow!("{}", panic_text(panic.as_ref()))));
         match answered {
@@ -26,7 +26,7 @@ impl Worker {
         }
     }
 
-    fn answer(&self, Question { row, model, head }: Question) -> anyhow::Result<Explanation> {
+    fn answer(&self, ToExplain { row, model, head }: ToExplain) -> anyhow::Result<Explanation> {
         let card = self.base_card.clone();
         let device = self.options.compute.device.clone().inner();
         if row >= self.pool.len()

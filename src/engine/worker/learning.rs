@@ -57,7 +57,7 @@ impl Worker {
         earlier: Option<&FineTuned>,
     ) -> anyhow::Result<FineTuned> {
         // The penalty may be paused over too, and then something is to be seen.
-        self.show(Stage::FineTuning, (0, 1), (0.0, 0.0));
+        self.show(Stage::FineTuning, (0, 1), (0.0, 0.0), None);
         let l2 = self.head_penalty(&self.labelled())?;
         let fit = |labelled: &Labelled| self.fit_head(labelled, l2);
         let setting = self.setting(&fit);

@@ -7,6 +7,7 @@ use crate::engine::{Command, Explanation};
 use crate::ui::aside::Aside;
 use crate::ui::command::View;
 use crate::ui::equalised::Equalised;
+use crate::ui::gallery::filter::Filter;
 use crate::ui::heat_map::HeatMap;
 
 impl Reading {
@@ -55,6 +56,24 @@ impl Reading {
         if let Some(Aside::HeatMap(map)) = &mut self.aside {
             map.take(ctx, explanation, &classes);
         }
+    }
+
+    /// Puts films without an answer in front of the queue, the first of them first. They were chosen, whatever the ranking
+    /// says of them; those of the random stream stay its own.
+    pub fn read_next(&mut self, rows: &[usize]) {
+        for &row in rows.iter().rev() {
+            let film = self.queue.chosen(row);
+            self.queue.remember(film);
+            self.queue.show(row);
+        }
+        self.queue_changed();
+    }
+
+    /// Shows a film that was pointed at on the map, among all films.
+    pub fn open_from_map(&mut self, row: usize) {
+        self.gallery.choose(Filter::All);
+        self.gallery.select(row);
+        self.view = View::Films;
     }
 
     /// Shows the film after the one on screen, which stays unread; what it is in the queue for stays what it was.

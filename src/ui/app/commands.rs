@@ -75,6 +75,8 @@ impl App {
                             reading.choose(strategy);
                         }
                     }
+                    UiCommand::UseModel(index) => reading.use_model(index),
+                    UiCommand::OpenFilm(row) => reading.open_from_map(row),
                     command if reading.shows_film() => {
                         let film = reading.film().and_then(Result::ok);
                         reading.film_view.execute(command, film.as_deref(), now);

@@ -102,6 +102,7 @@ fn reading_news(ctx: &egui::Context, reading: &mut Reading) {
             Event::Foreseen(foreseen) => reading.foresee(&foreseen),
             Event::Opinions(opinions) => reading.gallery.take_opinions(opinions),
             Event::Explained(explanation) => reading.take_explanation(ctx, &explanation),
+            Event::Insight(insight) => reading.take_insight(insight),
             event => {
                 if let Event::LearningEnded { model: Some(model), accepted, outcome, labels } =
                     &event

@@ -24,6 +24,7 @@ use crate::ui::film_view::{Displayed, FilmView};
 use crate::ui::gallery::Gallery;
 use crate::ui::keymap::Keymap;
 use crate::ui::latency::{Latency, Pace, Sight};
+use crate::ui::learn::Desk;
 use crate::ui::learning::Learning;
 use crate::ui::theme;
 use crate::ui::why::Why;
@@ -74,6 +75,8 @@ pub struct Reading {
     pub latency: Latency,
     /// The Films view.
     pub gallery: Gallery,
+    /// The Learn view.
+    pub desk: Desk,
     /// Films after which one that was put off comes back; `None` for when all others are read.
     pub return_after: Option<usize>,
     pub(super) reader: String,
@@ -136,10 +139,12 @@ impl Reading {
             Background::Off => None,
         };
         let gallery = Gallery::new(workspace.films.iter().map(|film| film.file.clone()));
+        let desk = Desk::new(workspace.session.folder().join("plots"));
         let mut reading = Self {
             workspace,
             engine,
             gallery,
+            desk,
             return_after: Some(RETURN_AFTER),
             browsing: None,
             foreseen: Vec::new(),

@@ -23,12 +23,18 @@ pub struct Known {
     pub status: Vec<Status>,
     /// Whether there is a note.
     pub noted: Vec<bool>,
+    /// Rows that were picked on the map, ascending.
+    pub picked: Vec<usize>,
 }
 
 impl Known {
     /// Collects what is known of `films` films; `noted` are the rows with a note.
     pub fn new(films: usize, labels: &LabelSet, noted: impl Iterator<Item = usize>) -> Self {
-        let mut known = Self { status: vec![Status::Unread; films], noted: vec![false; films] };
+        let mut known = Self {
+            status: vec![Status::Unread; films],
+            noted: vec![false; films],
+            picked: Vec::new(),
+        };
         let mut set = |row: usize, status| {
             if let Some(of_row) = known.status.get_mut(row) {
                 *of_row = status;
@@ -67,6 +73,8 @@ pub enum Filter {
     Later,
     /// Those with a note.
     Noted,
+    /// Those that were picked on the map.
+    Picked,
     /// Labelled ones of which the model, not knowing the label, holds another class more likely.
     Disagreed,
     /// Labelled ones whose label is probably wrong by confident learning, the most suspect first.
@@ -77,8 +85,14 @@ impl Filter {
     /// Returns the filters for so many classes, in the order of their chips.
     pub fn all(classes: usize) -> Vec<Self> {
         let first = [Self::All, Self::Unread, Self::Labelled];
-        let last =
-            [Self::Uninterpretable, Self::Later, Self::Noted, Self::Disagreed, Self::Suspected];
+        let last = [
+            Self::Uninterpretable,
+            Self::Later,
+            Self::Noted,
+            Self::Picked,
+            Self::Disagreed,
+            Self::Suspected,
+        ];
         first.into_iter().chain((0..classes).map(Self::Class)).chain(last).collect()
     }
 
@@ -104,6 +118,7 @@ impl Filter {
             }
             Self::Later => all.filter(|&row| known.status[row] == Status::Later).collect(),
             Self::Noted => all.filter(|&row| known.noted[row]).collect(),
+            Self::Picked => known.picked.clone(),
             Self::Disagreed => {
                 let Some(opinions) = opinions else { return Vec::new() };
                 let held = opinions.rows.iter().zip(&opinions.likeliest);
@@ -225,7 +240,7 @@ mod tests {
                     class => Status::Class(class - 3),
                 })
                 .collect();
-            let known = Known { noted: vec![false; status.len()], status };
+            let known = Known { noted: vec![false; status.len()], status, picked: Vec::new() };
             let opinions = Opinions {
                 version: 0,
                 rows: held.iter().map(|film| film.0).collect(),

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use egui::{
-    Align, CentralPanel, Context, Key, Layout, Margin, Panel, RichText, Slider, TextEdit, Ui,
+    Align, CentralPanel, Context, Key, Layout, Margin, Panel, RichText, Slider, TextEdit,
+    TextureHandle, Ui,
 };
 
 use self::filter::{Filter, Known, find};
@@ -50,6 +51,8 @@ pub struct Gallery {
     made_from: Option<Version>,
     opinions: Option<Arc<Opinions>>,
     opinions_taken: u64,
+    /// Rows picked on the map.
+    picked: Vec<usize>,
     /// Version of the labels that opinions were last asked for.
     asked: Option<u64>,
     /// Lower-case names of files.
@@ -73,6 +76,7 @@ impl Gallery {
             made_from: None,
             opinions: None,
             opinions_taken: 0,
+            picked: Vec::new(),
             asked: None,
             names: names.map(|name| name.to_lowercase()).collect(),
             thumbnails: None,
@@ -100,6 +104,13 @@ impl Gallery {
     pub fn choose(&mut self, filter: Filter) {
         self.filter = filter;
         self.grid.reveal();
+    }
+
+    /// Shows films that were picked on the map.
+    pub fn pick(&mut self, rows: Vec<usize>) {
+        self.picked = rows;
+        self.made_from = None;
+        self.choose(Filter::Picked);
     }
 
     /// Has opinions asked for again, as of a new model.
@@ -149,6 +160,7 @@ impl Gallery {
             (before.filter, &before.search) == (version.filter, &version.search)
         });
         self.known = Known::new(self.names.len(), labels, noted);
+        self.known.picked.clone_from(&self.picked);
         let opinions = self.opinions.as_deref();
         let classes = labels.classes.iter().max().map_or(0, |most| most + 1);
         self.counts = Filter::all(classes)
@@ -244,6 +256,20 @@ pub fn ui(
     open
 }
 
+impl Reading {
+    /// Returns the textures of small films that are there by now; the others are decoded meanwhile.
+    pub fn small_films(&mut self, ctx: &Context, rows: &[usize]) -> Vec<Option<TextureHandle>> {
+        if self.gallery.thumbnails.is_none() {
+            let workspace = &self.workspace;
+            self.gallery.thumbnails =
+                Thumbnails::new(ctx, &workspace.films, &workspace.images).ok();
+        }
+        let Some(thumbnails) = &mut self.gallery.thumbnails else { return vec![None; rows.len()] };
+        thumbnails.show(ctx, rows);
+        rows.iter().map(|&row| thumbnails.texture(row).cloned()).collect()
+    }
+}
+
 fn films(ui: &mut Ui, reading: &mut Reading) -> Option<usize> {
     if reading.gallery.thumbnails.is_none() {
         let workspace = &reading.workspace;
@@ -293,6 +319,7 @@ fn words(filter: Filter, reading: &Reading) -> String {
         Filter::Uninterpretable => UiCommand::Uninterpretable.text(&[]),
         Filter::Later => UiCommand::Later.text(&[]),
         Filter::Noted => "With a note".to_owned(),
+        Filter::Picked => "From the map".to_owned(),
         Filter::Disagreed => "Model disagrees".to_owned(),
         Filter::Suspected => "Perhaps wrong".to_owned(),
     }
@@ -302,6 +329,9 @@ fn filters(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
     ui.horizontal_wrapped(|ui| {
         for filter in Filter::all(reading.classes().len()) {
             if filter.is_opinion() && reading.engine.is_none() {
+                continue;
+            }
+            if filter == Filter::Picked && reading.gallery.picked.is_empty() {
                 continue;
             }
             let gallery = &reading.gallery;

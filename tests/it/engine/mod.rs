@@ -1,5 +1,6 @@
 //! The engine on small films: ranks after each label, learns in the background, can be paused and cancelled.
 
+mod analysis;
 mod explaining;
 mod learning;
 

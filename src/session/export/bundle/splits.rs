@@ -125,7 +125,8 @@ mod tests {
         }
         // Five standard deviations of a binomial with 10,000 draws.
         for (count, share) in counts.into_iter().zip([0.70, 0.15, 0.15]) {
-            let (mean, deviation) = (10_000.0 * share, (10_000.0 * share * (1.0 - share)).sqrt());
+            let (mean, deviation) =
+                (10_000.0 * share, (10_000.0 * share * (1.0_f64 - share)).sqrt());
             assert!((f64::from(count) - mean).abs() < 5.0 * deviation, "{counts:?}");
         }
     }

@@ -1,0 +1,445 @@
+//! The map of the films: those that the model finds alike lie together. What it holds of a film colours only films that
+//! have an answer.
+
+use std::sync::Arc;
+
+use egui::{Color32, Mesh, Pos2, Rect, RichText, Sense, Shape, Stroke, Ui, pos2, vec2};
+
+use super::Desk;
+use crate::engine::analysis::{Analysis, FilmMap};
+use crate::query::entropy;
+use crate::ui::app::reading::Reading;
+use crate::ui::app::record::Reply;
+use crate::ui::command::UiCommand;
+use crate::ui::{figures, theme};
+
+/// What places films.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Layout {
+    #[default]
+    Components,
+    Neighbours,
+}
+
+/// What colours them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Colour {
+    #[default]
+    Label,
+    Prediction,
+    Uncertainty,
+    Group,
+}
+
+impl Colour {
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::Label, "Label"),
+        (Self::Prediction, "Model, cross-validated"),
+        (Self::Uncertainty, "Uncertainty"),
+        (Self::Group, "Group"),
+    ];
+}
+
+/// The map, and what is marked on it.
+#[derive(Default)]
+pub struct MapTab {
+    map: Option<Arc<FilmMap>>,
+    layout: Layout,
+    colour: Colour,
+    /// The line that is being drawn, in points of the plane.
+    lasso: Vec<Pos2>,
+    /// Rows that the last line went around.
+    picked: Vec<usize>,
+}
+
+impl MapTab {
+    /// Takes the map in; the neighbour embedding is shown once it is there.
+    pub fn take(&mut self, map: Arc<FilmMap>) {
+        let first = self.map.as_ref().is_none_or(|before| before.neighbours.is_none());
+        if map.neighbours.is_some() && first {
+            self.layout = Layout::Neighbours;
+        }
+        self.map = Some(map);
+    }
+
+    /// Returns where the films lie, in points of a plane that all of them fill, 0 to 1 either way.
+    fn places(&self) -> Option<Vec<Pos2>> {
+        let map = self.map.as_ref()?;
+        let places = match (self.layout, &map.neighbours) {
+            (Layout::Neighbours, Some(places)) => places,
+            _ => &map.components,
+        };
+        Some(normalised(places))
+    }
+}
+
+/// Fits places into the unit square, keeping their proportions.
+fn normalised(places: &[[f32; 2]]) -> Vec<Pos2> {
+    let ends = |axis: usize| {
+        let values = places.iter().map(|place| place[axis]).filter(|value| value.is_finite());
+        values.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), value| {
+            (low.min(value), high.max(value))
+        })
+    };
+    let ((left, right), (low, high)) = (ends(0), ends(1));
+    let span = (right - left).max(high - low).max(f32::MIN_POSITIVE);
+    let centre = [f32::midpoint(left, right), f32::midpoint(low, high)];
+    let at = |value: f32, axis: usize| {
+        let placed = 0.5 + (value - centre[axis]) / span;
+        if placed.is_finite() { placed } else { 0.5 }
+    };
+    places.iter().map(|place| pos2(at(place[0], 0), 1.0 - at(place[1], 1))).collect()
+}
+
+/// Returns whether a place lies within a closed line: a ray from it crosses the line an odd number of times.
+fn within(line: &[Pos2], place: Pos2) -> bool {
+    let mut inside = false;
+    for (one, other) in line.iter().zip(line.iter().cycle().skip(1)) {
+        if (one.y > place.y) != (other.y > place.y) {
+            let x = one.x + (place.y - one.y) / (other.y - one.y) * (other.x - one.x);
+            if place.x < x {
+                inside = !inside;
+            }
+        }
+    }
+    inside
+}
+
+/// Draws the tab.
+pub fn ui(ui: &mut Ui, desk: &mut Desk, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
+    let Some(map) = desk.map.map.clone() else {
+        super::waiting(ui, reading);
+        return;
+    };
+    choices(ui, &mut desk.map, &map);
+    picked(ui, &mut desk.map, reading, commands);
+    let Some(places) = desk.map.places() else { return };
+    let note = 1.5 * ui.spacing().interact_size.y;
+    let size = ui.available_size() - vec2(0.0, note);
+    let (area, response) =
+        ui.allocate_exact_size(size.max(vec2(100.0, 100.0)), Sense::click_and_drag());
+    let label = format!("Map of {}", figures::count(places.len(), "film"));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &label));
+    let side = area.width().min(area.height()) - theme::SPACE[3];
+    let plane = Rect::from_center_size(area.center(), vec2(side, side));
+    let on_screen = |place: Pos2| plane.min + place.to_vec2() * side;
+    let colours = colours(&desk.map, &map, desk.analysis.as_deref(), reading);
+    ui.painter().add(Shape::mesh(mesh(&places, &colours, on_screen)));
+    lasso(ui, &mut desk.map, &places, &response, (plane, side));
+    let hovered = response.hover_pos().filter(|_| !response.dragged());
+    if let Some(row) = hovered.and_then(|pointer| nearest(&places, pointer, on_screen)) {
+        hover(ui, &map, row, reading, &places, on_screen);
+        if response.double_clicked() {
+            commands.push(UiCommand::OpenFilm(row));
+        }
+    }
+    super::plot::note(ui, &note_of(&desk.map, &map));
+}
+
+fn note_of(tab: &MapTab, map: &FilmMap) -> String {
+    let n = map.components.len();
+    let layout = match (tab.layout, map.neighbours.is_some()) {
+        (Layout::Neighbours, true) => {
+            "UMAP of 15 neighbours: distances between groups mean little".to_owned()
+        }
+        _ => format!(
+            "First two principal components, {:.0} % of the variance",
+            100.0 * map.explained
+        ),
+    };
+    format!(
+        "{n} films by the features of {}. {layout}. Drag around films to pick them; point at one to see it. What the model \
+         holds is shown of films with an answer only.",
+        map.model
+    )
+}
+
+fn choices(ui: &mut Ui, tab: &mut MapTab, map: &FilmMap) {
+    ui.horizontal_wrapped(|ui| {
+        ui.selectable_value(&mut tab.layout, Layout::Components, "Principal components");
+        let ready = map.neighbours.is_some();
+        ui.add_enabled_ui(ready, |ui| {
+            ui.selectable_value(&mut tab.layout, Layout::Neighbours, "Neighbours");
+        });
+        if !ready {
+            ui.weak("placing films by their neighbours…");
+        }
+        ui.separator();
+        ui.label(RichText::new("Colour").weak());
+        for (colour, name) in Colour::ALL {
+            ui.selectable_value(&mut tab.colour, colour, name);
+        }
+    });
+}
+
+/// What can be done with the films that the line went around.
+fn picked(ui: &mut Ui, tab: &mut MapTab, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
+    ui.horizontal(|ui| {
+        let n = tab.picked.len();
+        let unread: Vec<usize> =
+            tab.picked.iter().copied().filter(|&row| reading.answer_of(row).is_none()).collect();
+        ui.add_enabled_ui(n > 0, |ui| {
+            if ui.button("Show in Films").clicked() {
+                reading.gallery.pick(tab.picked.clone());
+                commands.push(UiCommand::View(crate::ui::command::View::Films));
+            }
+        });
+        ui.add_enabled_ui(!unread.is_empty(), |ui| {
+            let button = ui.button("Read next").on_hover_text(
+                "Puts those without an answer in front of the queue; they count as chosen by you, not as drawn",
+            );
+            if button.clicked() {
+                reading.read_next(&unread);
+                tab.picked.clear();
+                commands.push(UiCommand::BackToQueue);
+            }
+        });
+        ui.weak(if n == 0 {
+            "Drag around films to pick them".to_owned()
+        } else {
+            format!("{} picked, {} without an answer", figures::count(n, "film"), unread.len())
+        });
+    });
+}
+
+/// Returns the colour of each film.
+fn colours(
+    tab: &MapTab,
+    map: &FilmMap,
+    analysis: Option<&Analysis>,
+    reading: &Reading,
+) -> Vec<Color32> {
+    let n = map.components.len();
+    let mut colours = vec![theme::LATER; n];
+    let mut set = |row: usize, colour: Color32| {
+        if let Some(place) = colours.get_mut(row) {
+            *place = colour;
+        }
+    };
+    let classes = reading.classes().len();
+    let held = analysis.map(|analysis| &analysis.held_out_of_fold);
+    match tab.colour {
+        Colour::Label => {
+            let labels = &reading.labels;
+            for (&row, &class) in labels.rows.iter().zip(&labels.classes) {
+                set(row, reading.colour(Reply::Class(class)));
+            }
+            labels
+                .excluded
+                .iter()
+                .for_each(|&row| set(row, reading.colour(Reply::Uninterpretable)));
+        }
+        // Cross-validated, and of labelled films only: no opinion comes before an answer.
+        Colour::Prediction => {
+            for (&row, p) in
+                held.into_iter().flat_map(|h| h.rows.iter().zip(h.probabilities.chunks(classes)))
+            {
+                if reading.answer_of(row).is_some() {
+                    let class = crate::query::confident_learning::likeliest(p);
+                    set(row, reading.colour(Reply::Class(class)));
+                }
+            }
+        }
+        Colour::Uncertainty => {
+            let most = (classes as f32).ln();
+            for (&row, p) in
+                held.into_iter().flat_map(|h| h.rows.iter().zip(h.probabilities.chunks(classes)))
+            {
+                if reading.answer_of(row).is_some() {
+                    set(row, theme::scale(entropy(p) / most));
+                }
+            }
+        }
+        Colour::Group => {
+            let groups = map.clusters.iter().max().map_or(1, |most| most + 1);
+            map.clusters.iter().enumerate().for_each(|(row, &g)| set(row, theme::group(g, groups)));
+        }
+    }
+    for &row in &tab.picked {
+        set(row, theme::PICKED);
+    }
+    colours
+}
+
+/// All films as one mesh of squares, those that have a colour of their own on top.
+fn mesh(places: &[Pos2], colours: &[Color32], on_screen: impl Fn(Pos2) -> Pos2) -> Mesh {
+    let mut mesh = Mesh::default();
+    mesh.reserve_vertices(4 * places.len());
+    mesh.reserve_triangles(2 * places.len());
+    for plain in [true, false] {
+        for (&place, &colour) in places.iter().zip(colours) {
+            if (colour == theme::LATER) == plain {
+                let side = if plain { theme::MAP_DOT[0] } else { theme::MAP_DOT[1] };
+                mesh.add_colored_rect(
+                    Rect::from_center_size(on_screen(place), vec2(side, side)),
+                    colour,
+                );
+            }
+        }
+    }
+    mesh
+}
+
+/// Returns the film that the pointer is at.
+fn nearest(places: &[Pos2], pointer: Pos2, on_screen: impl Fn(Pos2) -> Pos2) -> Option<usize> {
+    let distance = |place: &Pos2| on_screen(*place).distance_sq(pointer);
+    let (row, place) =
+        places.iter().enumerate().min_by(|a, b| distance(a.1).total_cmp(&distance(b.1)))?;
+    (distance(place) < theme::SPACE[1].powi(2)).then_some(row)
+}
+
+fn lasso(
+    ui: &Ui,
+    tab: &mut MapTab,
+    places: &[Pos2],
+    response: &egui::Response,
+    (plane, side): (Rect, f32),
+) {
+    if response.drag_started() {
+        tab.lasso.clear();
+    }
+    if response.dragged()
+        && let Some(pointer) = response.interact_pointer_pos()
+    {
+        let place = ((pointer - plane.min) / side).to_pos2();
+        if tab.lasso.last().is_none_or(|last| last.distance(place) * side > 2.0) {
+            tab.lasso.push(place);
+        }
+        let line: Vec<Pos2> = tab.lasso.iter().map(|p| plane.min + p.to_vec2() * side).collect();
+        let stroke = Stroke::new(theme::CURVE, theme::palette(ui).accent);
+        ui.painter().add(Shape::closed_line(line, stroke));
+    }
+    if response.drag_stopped() {
+        let line = std::mem::take(&mut tab.lasso);
+        tab.picked = (0..places.len()).filter(|&row| within(&line, places[row])).collect();
+    } else if response.clicked() {
+        tab.picked.clear();
+    }
+}
+
+/// Shows the film under the pointer and the labelled films that are most like it.
+fn hover(
+    ui: &Ui,
+    map: &FilmMap,
+    row: usize,
+    reading: &mut Reading,
+    places: &[Pos2],
+    on_screen: impl Fn(Pos2) -> Pos2,
+) {
+    let near = map.nearest(row, &reading.labels.rows, 3);
+    let stroke = Stroke::new(1.0, theme::palette(ui).text);
+    for (other, _) in &near {
+        ui.painter().line_segment([on_screen(places[row]), on_screen(places[*other])], stroke);
+    }
+    let rows: Vec<usize> =
+        std::iter::once(row).chain(near.iter().map(|(other, _)| *other)).collect();
+    let textures = reading.small_films(ui.ctx(), &rows);
+    egui::Tooltip::always_open(
+        ui.ctx().clone(),
+        ui.layer_id(),
+        egui::Id::unique("film on the map"),
+        egui::PopupAnchor::Pointer,
+    )
+    .gap(theme::SPACE[2])
+    .show(|ui| {
+        ui.set_max_width(theme::CELL[2]);
+        let words = reading.answer_in_words(row);
+        let answer = words.first().cloned().unwrap_or_else(|| "no answer yet".to_owned());
+        ui.label(format!("Film {} · {answer}", row + 1));
+        picture(ui, textures.first().and_then(Option::as_ref), theme::CELL[1]);
+        if near.is_empty() {
+            return;
+        }
+        ui.label(RichText::new("Most alike with an answer").small().weak());
+        ui.horizontal(|ui| {
+            for ((other, cosine), texture) in near.iter().zip(textures.iter().skip(1)) {
+                ui.vertical(|ui| {
+                    picture(ui, texture.as_ref(), theme::CELL[0]);
+                    let words = reading.answer_in_words(*other);
+                    let answer = words.first().cloned().unwrap_or_default();
+                    ui.label(RichText::new(answer).small());
+                    ui.label(RichText::new(format!("cosine {cosine:.2}")).small().weak());
+                });
+            }
+        });
+    });
+}
+
+/// Draws a small film on black, or its place while it is being decoded.
+fn picture(ui: &mut Ui, texture: Option<&egui::TextureHandle>, side: f32) {
+    let (rect, _) = ui.allocate_exact_size(vec2(side, side), Sense::hover());
+    ui.painter().rect_filled(rect, 0.0, theme::FILM);
+    if let Some(texture) = texture {
+        let size = texture.size_vec2();
+        let size = size * (side / size.max_elem());
+        let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+        let place = Rect::from_center_size(rect.center(), size);
+        ui.painter().image(texture.id(), place, uv, Color32::WHITE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::Embeddings;
+
+    #[test]
+    fn a_line_holds_what_lies_within_it_though_it_bends() {
+        // A horseshoe.
+        let line = [
+            (0.0, 0.0),
+            (3.0, 0.0),
+            (3.0, 3.0),
+            (2.0, 3.0),
+            (2.0, 1.0),
+            (1.0, 1.0),
+            (1.0, 3.0),
+            (0.0, 3.0),
+        ];
+        let line = line.map(|(x, y)| pos2(x, y));
+        assert!(within(&line, pos2(0.5, 2.0)) && within(&line, pos2(2.5, 2.0)));
+        assert!(!within(&line, pos2(1.5, 2.0)), "the gap is outside");
+        assert!(!within(&line, pos2(-1.0, 0.5)) && !within(&line, pos2(4.0, 0.5)));
+        assert!(!within(&[], pos2(0.0, 0.0)) && !within(&line[..1], pos2(0.0, 0.0)));
+    }
+
+    #[test]
+    fn places_fill_the_square_in_their_proportions() {
+        let placed = normalised(&[[0.0, 0.0], [10.0, 5.0], [f32::NAN, 1.0]]);
+        assert_eq!((placed[0].x, placed[1].x), (0.0, 1.0));
+        assert_eq!((placed[0].y, placed[1].y), (0.75, 0.25), "upwards is up");
+        assert!(placed.iter().all(|place| place.x.is_finite() && place.y.is_finite()));
+        assert!(normalised(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_line_around_films_picks_them_in_one_mesh() {
+        let places = normalised(&[[0.0, 0.0], [1.0, 1.0], [0.5, 0.5]]);
+        let drawn = mesh(&places, &[theme::LATER; 3], |place| place);
+        assert_eq!((drawn.vertices.len(), drawn.indices.len()), (12, 18));
+        assert_eq!(nearest(&places, places[1], |place| place * 500.0), None);
+        assert_eq!(nearest(&places, places[1] * 500.0, |place| place * 500.0), Some(1));
+    }
+
+    #[test]
+    fn the_neighbour_embedding_is_shown_when_it_comes_but_not_against_a_choice() {
+        let map = |neighbours: Option<Vec<[f32; 2]>>| {
+            Arc::new(FilmMap {
+                model: "demo".to_owned(),
+                components: vec![[0.0, 0.0]],
+                explained: 0.3,
+                neighbours,
+                clusters: vec![0],
+                directions: Embeddings::new(1, vec![1.0]).unwrap(),
+            })
+        };
+        let mut tab = MapTab::default();
+        tab.take(map(None));
+        assert_eq!(tab.layout, Layout::Components);
+        tab.take(map(Some(vec![[1.0, 1.0]])));
+        assert_eq!(tab.layout, Layout::Neighbours);
+        tab.layout = Layout::Components;
+        tab.take(map(Some(vec![[2.0, 1.0]])));
+        assert_eq!(tab.layout, Layout::Components);
+    }
+}

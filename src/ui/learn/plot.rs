@@ -1,0 +1,194 @@
+//! A chart in the window: the pointer reads it, a menu saves it.
+
+use egui::{Color32, Rangef, Rect, Ui};
+use egui_plot::{
+    AxisHints, Corner, FilledArea, HoverPosition, Legend, Line, LineStyle, Plot, PlotBounds,
+    PlotPoints, Points, VLine,
+};
+
+use super::saving::{SavedAs, Saving};
+use crate::chart::{Chart, Series, Shape};
+use crate::ui::{figures, theme};
+
+/// Draws a chart of a height, in points, with its heading and a menu that saves it.
+pub fn show(ui: &mut Ui, chart: &Chart, height: f32, legend: Option<Corner>, saving: &mut Saving) {
+    let mut save = None;
+    ui.horizontal(|ui| {
+        ui.label(&chart.title).on_hover_text(&chart.note);
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            let menu = ui.menu_button("Save", |ui| save = formats(ui));
+            menu.response.accessible_name(format!("Save {}", chart.title));
+        });
+    });
+    let height = (height - ui.spacing().interact_size.y - ui.spacing().item_spacing.y).max(60.0);
+    let mut plot = still(ui, &chart.title)
+        .height(height)
+        .x_axis_label(chart.x.title.clone())
+        .y_axis_label(chart.y.title.clone())
+        .label_formatter(|hover| read_value(hover, chart))
+        .show_crosshair(false);
+    if let Some(corner) = legend {
+        plot = plot.legend(Legend::default().position(corner));
+    }
+    let drawn = plot.show(ui, |plot| {
+        let (low, high) = ([chart.x.low, chart.y.low], [chart.x.high, chart.y.high]);
+        plot.set_plot_bounds(PlotBounds::from_min_max(low, high));
+        for series in &chart.series {
+            draw(plot, series, theme::tint(plot.ctx(), series.tint));
+        }
+    });
+    drawn.response.context_menu(|ui| save = save.or(formats(ui)));
+    if let Some(format) = save {
+        // The menu lies over the plot until the next pass.
+        saving.ask(ui.ctx(), chart.clone(), format, drawn.response.rect);
+    }
+}
+
+/// Draws a note under a plot, in small print.
+pub fn note(ui: &mut Ui, text: &str) {
+    ui.add(egui::Label::new(egui::RichText::new(text).small().weak()).wrap());
+}
+
+fn formats(ui: &mut Ui) -> Option<SavedAs> {
+    let mut chosen = None;
+    for format in [SavedAs::Svg, SavedAs::Png, SavedAs::Csv] {
+        if ui.button(format.words()).clicked() {
+            chosen = Some(format);
+            ui.close();
+        }
+    }
+    chosen
+}
+
+/// Begins a plot that the pointer reads but does not move.
+pub fn still<'a>(ui: &Ui, name: &str) -> Plot<'a> {
+    let plot = Plot::new(name).grid_color(theme::palette(ui).hairline).show_background(false);
+    // Left to itself a plot fades the labels of close ticks until they cannot be read.
+    let [across, down] = theme::TICKS.map(Rangef::point);
+    let plot = plot.custom_x_axes(vec![AxisHints::new_x().label_spacing(across)]);
+    let plot = plot.custom_y_axes(vec![AxisHints::new_y().label_spacing(down)]);
+    plot.allow_drag(false).allow_zoom(false).allow_scroll(false).allow_boxed_zoom(false)
+}
+
+fn draw(plot: &mut egui_plot::PlotUi<'_>, series: &Series, colour: Color32) {
+    let places: Vec<[f64; 2]> = series.points.iter().map(|point| [point.x, point.y]).collect();
+    let line = |places: Vec<[f64; 2]>| {
+        Line::new(series.name.clone(), PlotPoints::from(places)).color(colour).width(theme::CURVE)
+    };
+    match series.shape {
+        Shape::Line | Shape::Dashed => {
+            band(plot, series, colour);
+            if places.len() == 1 || series.shape == Shape::Line && places.len() <= DOTTED {
+                dots(plot, series, places.clone(), colour);
+            }
+            let drawn = line(places);
+            plot.line(match series.shape {
+                Shape::Dashed => drawn.style(LineStyle::dashed_dense()),
+                _ => drawn,
+            });
+        }
+        Shape::Dots => {
+            for point in &series.points {
+                if let Some((low, high)) = point.interval {
+                    let ends = vec![[point.x, low], [point.x, high]];
+                    plot.line(line(ends).width(1.0).allow_hover(false));
+                }
+            }
+            dots(plot, series, places, colour);
+        }
+        Shape::Rules => {
+            for [x, _] in places {
+                plot.vline(VLine::new(series.name.clone(), x).color(colour).width(1.0));
+            }
+        }
+    }
+}
+
+/// Points up to which a line shows each of them.
+const DOTTED: usize = 40;
+
+fn dots(plot: &mut egui_plot::PlotUi<'_>, series: &Series, places: Vec<[f64; 2]>, colour: Color32) {
+    let points = Points::new(series.name.clone(), PlotPoints::from(places));
+    plot.points(points.color(colour).radius(theme::CURVE));
+}
+
+fn band(plot: &mut egui_plot::PlotUi<'_>, series: &Series, colour: Color32) {
+    let ends: Vec<(f64, f64, f64)> = series
+        .points
+        .iter()
+        .filter_map(|point| point.interval.map(|(low, high)| (point.x, low, high)))
+        .collect();
+    if ends.len() > 1 {
+        let pick = |end: fn(&(f64, f64, f64)) -> f64| ends.iter().map(end).collect::<Vec<f64>>();
+        let (xs, low, high) = (pick(|e| e.0), pick(|e| e.1), pick(|e| e.2));
+        let area = FilledArea::new(series.name.clone(), &xs, &low, &high);
+        plot.add(area.fill_color(theme::band(colour)).allow_hover(false));
+    }
+}
+
+/// Reads the value of a point that the pointer is near, with its interval; where there is no point, there is no value.
+fn read_value(hover: &HoverPosition<'_>, chart: &Chart) -> Option<String> {
+    let HoverPosition::NearDataPoint { plot_name, position, .. } = hover else { return None };
+    let series = chart.series.iter().find(|series| series.name == *plot_name)?;
+    if series.shape == Shape::Rules {
+        return Some(series.name.clone());
+    }
+    let at =
+        |point: &&crate::chart::Point| (point.x - position.x).abs() + (point.y - position.y).abs();
+    let point = series.points.iter().min_by(|a, b| at(a).total_cmp(&at(b)))?;
+    let n = if series.n == 0 { 100 } else { series.n };
+    let share = |value: f64| figures::share(value, n.max(30));
+    let interval = point.interval.map(|(low, high)| format!(" ({}–{})", share(low), share(high)));
+    let across = if chart.x.high > 5.0 { format!("{:.0}", point.x) } else { share(point.x) };
+    let value = figures::share(point.y, n);
+    Some(format!(
+        "{plot_name}\n{value}{} at {} {across}",
+        interval.unwrap_or_default(),
+        chart.x.title.to_lowercase()
+    ))
+}
+
+/// Returns where a part of the window lies in a picture of it.
+pub fn pixels(rect: Rect, scale: f32, size: [usize; 2]) -> ([usize; 2], [usize; 2]) {
+    let at = |value: f32, most: usize| ((value * scale).round().max(0.0) as usize).min(most);
+    let (left, top) = (at(rect.left(), size[0]), at(rect.top(), size[1]));
+    let (right, bottom) = (at(rect.right(), size[0]), at(rect.bottom(), size[1]));
+    ([left, top], [right - left, bottom - top])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chart::{Axis, Point, Tint};
+
+    #[test]
+    fn only_points_have_values_to_be_read() {
+        let series = Series {
+            name: "Accuracy".to_owned(),
+            tint: Tint::Blue,
+            shape: Shape::Line,
+            n: 200,
+            points: vec![Point::new(5.0, 0.8), Point::within(12.0, 0.934, 0.891, 0.961)],
+        };
+        let chart =
+            Chart { x: Axis::new("Labels", 0.0, 20.0), series: vec![series], ..Chart::default() };
+        let position = egui_plot::PlotPoint::new(12.0, 0.934);
+        assert_eq!(read_value(&HoverPosition::Elsewhere { position }, &chart), None);
+        let near = HoverPosition::NearDataPoint { plot_name: "Accuracy", position, index: 0 };
+        assert_eq!(
+            read_value(&near, &chart).as_deref(),
+            Some("Accuracy\n.93 (.89–.96) at labels 12")
+        );
+    }
+
+    #[test]
+    fn a_plot_is_cut_out_where_it_lies() {
+        let rect = Rect::from_min_max(egui::pos2(10.0, 20.0), egui::pos2(110.0, 70.0));
+        assert_eq!(pixels(rect, 2.0, [400, 400]), ([20, 40], [200, 100]));
+        assert_eq!(
+            pixels(rect, 2.0, [100, 50]),
+            ([20, 40], [80, 10]),
+            "beyond the picture is nothing"
+        );
+    }
+}

@@ -1,0 +1,216 @@
+//! Runs: every model that was made in the session, with its parent, data and figures; going back to one; the losses.
+
+use std::collections::BTreeMap;
+
+use egui::{Grid, RichText, ScrollArea, Ui};
+
+use super::{Desk, plot};
+use crate::chart::{Axis, Chart, Point, Series, Shape, Tint};
+use crate::engine::Engine;
+use crate::model::folder::ModelCard;
+use crate::session::{Entry, Event, Time};
+use crate::ui::app::reading::Reading;
+use crate::ui::command::{UiCommand, sentence};
+use crate::ui::{figures, theme};
+
+/// What the cards of models say, or why they cannot be read, by name.
+pub type Cards = BTreeMap<String, Result<Box<ModelCard>, String>>;
+
+/// A model that was weighed against the one in use, or taken back into use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// When.
+    pub time: Time,
+    /// Name of the model.
+    pub model: String,
+    /// Whether it was taken into use.
+    pub accepted: bool,
+    /// Figures that decided it, or who went back to it.
+    pub reason: String,
+    /// Labels that it had learnt from.
+    pub labels: usize,
+}
+
+/// Returns the session's runs, oldest first.
+pub fn runs(entries: &[Entry]) -> Vec<Run> {
+    let run = |entry: &Entry| match &entry.event {
+        Event::ModelSwap { model, accepted, reason, labels } => Some(Run {
+            time: entry.time,
+            model: model.clone(),
+            accepted: *accepted,
+            reason: reason.clone(),
+            labels: *labels,
+        }),
+        _ => None,
+    };
+    entries.iter().filter_map(run).collect()
+}
+
+/// Returns the models whose cards are worth reading: the pretrained one, and those that were taken into use.
+pub fn names(base: Option<&str>, runs: &[Run]) -> Vec<String> {
+    let kept = runs.iter().filter(|run| run.accepted).map(|run| run.model.clone());
+    let mut names: Vec<String> = base.map(str::to_owned).into_iter().chain(kept).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Draws the tab.
+pub fn ui(ui: &mut Ui, desk: &mut Desk, reading: &Reading, commands: &mut Vec<UiCommand>) {
+    let height = ui.available_height() * 0.55;
+    ScrollArea::vertical().id_salt("runs").max_height(height).auto_shrink([false, true]).show(
+        ui,
+        |ui| {
+            table(ui, desk, reading, commands);
+        },
+    );
+    ui.add_space(theme::SPACE[2]);
+    losses(ui, desk, reading);
+}
+
+fn table(ui: &mut Ui, desk: &Desk, reading: &Reading, commands: &mut Vec<UiCommand>) {
+    let runs = runs(reading.workspace.session.entries());
+    let in_use = reading.learning.model.as_deref();
+    let base = desk.base.as_deref();
+    if base.is_none() && runs.is_empty() {
+        ui.weak("No model has been made in this session");
+        return;
+    }
+    Grid::new("runs")
+        .num_columns(6)
+        .striped(true)
+        .spacing([theme::SPACE[3], theme::SPACE[1]])
+        .show(ui, |ui| {
+            for heading in ["Model", "Labels", "Parent", "When", "Figures", ""] {
+                ui.label(RichText::new(heading).small().weak());
+            }
+            ui.end_row();
+            if let Some(base) = base {
+                let words = "Pretrained without labels".to_owned();
+                row(ui, desk, (base, 0, None, &words, true), in_use, commands);
+            }
+            for run in &runs {
+                let when = Some(run.time);
+                row(
+                    ui,
+                    desk,
+                    (&run.model, run.labels, when, &run.reason, run.accepted),
+                    in_use,
+                    commands,
+                );
+            }
+        });
+}
+
+fn row(
+    ui: &mut Ui,
+    desk: &Desk,
+    (model, labels, when, reason, kept): (&str, usize, Option<Time>, &String, bool),
+    in_use: Option<&str>,
+    commands: &mut Vec<UiCommand>,
+) {
+    let card = desk.cards.get(model);
+    let is_in_use = in_use == Some(model);
+    let name = RichText::new(model);
+    ui.label(if kept { name } else { name.weak() });
+    ui.label(labels.to_string());
+    let parent = card.and_then(|card| card.as_ref().ok()).and_then(|card| card.parent.clone());
+    ui.label(RichText::new(parent.unwrap_or_else(|| "–".to_owned())).weak());
+    let when =
+        when.map_or_else(|| "–".to_owned(), |time| time.to_string().chars().take(16).collect());
+    ui.label(RichText::new(when.replace('T', " ")).weak());
+    let text = egui::Label::new(RichText::new(sentence(reason)).small()).truncate();
+    let width = (ui.available_width() - 2.0 * theme::FIELD).max(theme::FIELD);
+    let response = ui.scope(|ui| {
+        ui.set_max_width(width);
+        ui.add(text)
+    });
+    response.inner.on_hover_text(described(reason, card));
+    let known = matches!(card, Some(Ok(_)));
+    if is_in_use {
+        ui.label(RichText::new("in use").color(theme::palette(ui).accent));
+    } else if kept && known {
+        let button = ui.button("Use again").accessible_name(format!("Use {model} again"));
+        if button.clicked() {
+            commands.push(UiCommand::UseModel(model_index(desk, model)));
+        }
+    } else if kept {
+        ui.label(RichText::new(if card.is_some() { "gone" } else { "" }).weak());
+    } else {
+        ui.label(RichText::new("not taken").weak());
+    }
+    ui.end_row();
+}
+
+/// Place of a model among the cards, which a command carries in place of its name.
+fn model_index(desk: &Desk, model: &str) -> usize {
+    desk.cards.keys().position(|name| name == model).unwrap_or(usize::MAX)
+}
+
+/// All that is known of a model.
+fn described(reason: &str, card: Option<&Result<Box<ModelCard>, String>>) -> String {
+    match card {
+        Some(Ok(card)) => {
+            let hash: String = card.weights_hash.chars().take(12).collect();
+            let pretty =
+                |value: &serde_json::Value| serde_json::to_string_pretty(value).unwrap_or_default();
+            format!(
+                "{reason}\nFilms of {} pixels, seed {}, weights {hash}…\nMetrics {}",
+                card.preprocess.size,
+                card.seed,
+                pretty(&card.metrics)
+            )
+        }
+        Some(Err(error)) => format!("{reason}\n{error}"),
+        None => reason.to_owned(),
+    }
+}
+
+fn losses(ui: &mut Ui, desk: &mut Desk, reading: &Reading) {
+    let points = reading.engine.as_ref().map(Engine::losses).unwrap_or_default();
+    if points.is_empty() {
+        ui.weak("Losses appear here while background learning runs");
+        return;
+    }
+    let n = points.len();
+    let last = points.last().map_or(1.0, |&(step, _)| step as f64);
+    let points: Vec<Point> =
+        points.iter().map(|&(step, loss)| Point::new(step as f64, f64::from(loss))).collect();
+    let most = points.iter().map(|point| point.y).filter(|y| y.is_finite()).fold(0.1, f64::max);
+    let chart = Chart {
+        title: "Loss".to_owned(),
+        x: Axis::new(format!("Step (n = {n})"), 0.0, last),
+        y: Axis::new("Loss", 0.0, 1.05 * most),
+        series: vec![Series {
+            name: "Loss".to_owned(),
+            tint: Tint::Blue,
+            shape: Shape::Line,
+            n: 0,
+            points,
+        }],
+        note: format!(
+            "Of the job that runs or ran last, stage after stage; {}",
+            figures::count(n, "step")
+        ),
+    };
+    plot::show(ui, &chart, ui.available_height(), None, &mut desk.saving);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cards_are_read_of_models_that_can_be_used_again() {
+        let run = |model: &str, accepted| Run {
+            time: Time::now(),
+            model: model.to_owned(),
+            accepted,
+            reason: String::new(),
+            labels: 1,
+        };
+        let runs =
+            [run("ward-20", true), run("ward-30", false), run("demo", true), run("ward-20", true)];
+        assert_eq!(names(Some("demo"), &runs), ["demo", "ward-20"]);
+    }
+}
