@@ -9,11 +9,14 @@ pub mod flags;
 pub mod message;
 pub mod queue;
 pub mod ranking;
+mod readers;
 pub mod worker;
 pub mod workspace;
 
 pub use flags::Flags;
-pub use message::{Command, Event, Foreseen, LabelSet, Opinions, Progress, Ranking, Stage};
+pub use message::{
+    Assigned, Command, Event, Foreseen, LabelSet, Opinions, Progress, Ranking, Stage,
+};
 pub use queue::{QueuedFilm, QueuedSource, ReadingQueue};
 pub use workspace::Workspace;
 

@@ -1,6 +1,7 @@
 //! The time of an event as the log writes it.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,12 @@ impl Time {
     /// Makes the moment that lies `milliseconds` after 1970-01-01T00:00:00Z; the year 1970 if no calendar reaches it.
     pub fn from_milliseconds(milliseconds: i64) -> Self {
         Self(jiff::Timestamp::from_millisecond(milliseconds).unwrap_or_default())
+    }
+
+    /// Returns how long ago an earlier moment was; nothing if the clock was set back since.
+    pub fn since(self, earlier: Self) -> Duration {
+        let milliseconds = self.0.as_millisecond().saturating_sub(earlier.0.as_millisecond());
+        Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
     }
 }
 

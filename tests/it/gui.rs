@@ -5,6 +5,7 @@
 mod classes;
 mod films;
 mod flow;
+mod readers;
 mod reading;
 mod start;
 mod viewer;

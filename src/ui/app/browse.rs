@@ -9,7 +9,7 @@ use crate::ui::equalised::Equalised;
 impl Reading {
     /// Returns whether the film on screen is what is shown.
     pub fn shows_film(&self) -> bool {
-        self.view == View::Read && self.equalised.is_none()
+        self.view.shows_film() && self.equalised.is_none()
     }
 
     /// Returns whether a film is in sight that keys can answer for.
@@ -21,7 +21,7 @@ impl Reading {
     pub fn toggle_equalised(&mut self, ctx: &egui::Context) {
         let film = self.last.as_ref().and_then(|last| last.film.as_ref());
         self.equalised = match (self.equalised.take(), film) {
-            (None, Some(film)) if self.view == View::Read => {
+            (None, Some(film)) if self.view.shows_film() => {
                 let started = Equalised::new(ctx, Arc::clone(film));
                 started.inspect_err(|error| tracing::warn!("no equalised film: {error}")).ok()
             }
