@@ -1,7 +1,9 @@
 //! Where Penumbra keeps its sessions, models and settings.
 
+pub mod readers;
 mod settings;
 
+pub use self::readers::Readers;
 pub use self::settings::{DragDown, NextFilm, Profile, Settings, Theme, Wheel};
 
 use std::env;
@@ -52,6 +54,11 @@ impl Home {
     /// Returns the file of the reader's settings.
     pub fn settings(&self) -> PathBuf {
         self.root.join("settings.json")
+    }
+
+    /// Returns the file of the readers' names.
+    pub fn readers(&self) -> PathBuf {
+        self.root.join("readers.json")
     }
 
     /// Returns the folder of labelling sessions.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::readers_args::{AgreementArgs, MergeArgs, ProtocolArgs};
 use super::recipe_args::RecipeArgs;
 use super::report_args::ReportArgs;
 use super::serve_args::ServeArgs;
@@ -88,6 +89,12 @@ pub enum Command {
     Report(ReportArgs),
     /// List, show, import or export models
     Model(ModelArgs),
+    /// Say or show how several readers work on a session: second readings, consensus, when the model's opinion is shown
+    Protocol(ProtocolArgs),
+    /// Join copies of a session that were read apart
+    Merge(MergeArgs),
+    /// Measure how far readers agree with each other, with themselves and with the model
+    Agreement(AgreementArgs),
     /// Check that a session's log, or a release bundle, is whole and unaltered
     Verify(VerifyArgs),
     /// Measure how fast this machine trains or runs an encoder
@@ -130,6 +137,9 @@ pub struct LabelArgs {
     /// NAME=KEY[:#RRGGBB],…; uninterpretable is an answer beside them
     #[arg(long, default_value = "binary", value_parser = classes)]
     pub classes: ClassSet,
+    /// Who reads [default: who read last on this machine; where several have, the window asks]
+    #[arg(long, value_name = "NAME", value_parser = reader)]
+    pub reader: Option<String>,
     /// Films after which one that was put off comes back; 0 for when all others are read
     #[arg(long, value_name = "N", default_value_t = RETURN_AFTER)]
     pub later_after: usize,
@@ -461,6 +471,10 @@ pub struct ClassSet(pub Vec<Class>);
 
 fn classes(text: &str) -> Result<ClassSet, String> {
     Class::parse_set(text).map(ClassSet)
+}
+
+fn reader(text: &str) -> Result<String, String> {
+    crate::config::readers::check(text).map(str::to_owned)
 }
 
 pub(super) fn share(text: &str) -> Result<f32, String> {

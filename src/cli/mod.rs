@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 ran but the answer is no, 2 usage, 3 failed.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
+mod agreement;
 mod args;
 mod bench;
 mod doctor;
@@ -14,9 +15,12 @@ mod import;
 mod import_labels;
 mod interrupt;
 mod learn;
+mod merge;
 mod model;
 mod predict;
 mod pretrain;
+mod protocol;
+mod readers_args;
 mod recipe_args;
 mod render;
 mod report;
@@ -133,6 +137,9 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Some(Command::Export(export)) => export::run(&home, &export),
         Some(Command::Report(report)) => report::run(&home, &report),
         Some(Command::Model(model)) => model::run(&home, &model),
+        Some(Command::Agreement(agreement)) => agreement::run(&home, &agreement),
+        Some(Command::Merge(merge)) => merge::run(&home, &merge),
+        Some(Command::Protocol(protocol)) => protocol::run(&home, &protocol),
         Some(Command::Verify(verify)) => verify::run(&home, &verify),
         Some(Command::Bench(bench)) => {
             compute(args.device, args.threads, move |compute, threads| {

@@ -5,7 +5,7 @@ use anyhow::bail;
 use super::Answer;
 use super::args::{Args, LabelArgs, RendererChoice};
 use super::films::{bar, progress};
-use crate::config::Home;
+use crate::config::{Home, Readers};
 use crate::device;
 use crate::engine::workspace::{self, DEMO, LABELS_PER_LEARNING, NewSession, RETURN_AFTER};
 use crate::session::Session;
@@ -33,7 +33,14 @@ pub fn run(home: &Home, label: Option<&LabelArgs>, args: &Args) -> anyhow::Resul
     };
     let background = Background::Learning { compute, base_model, learn_every };
     let return_after = label.map_or(RETURN_AFTER, |label| label.later_after);
-    ui::run(home, &start, renderer, &background, Some(return_after).filter(|&films| films > 0))?;
+    let reader = label.and_then(|label| label.reader.as_deref());
+    if let Some(reader) = reader {
+        let mut readers = Readers::load(home);
+        readers.choose(reader).map_err(anyhow::Error::msg)?;
+        readers.save(home)?;
+    }
+    let return_after = Some(return_after).filter(|&films| films > 0);
+    ui::run(home, &start, renderer, &background, return_after, reader)?;
     Ok(Answer::Yes)
 }
 

@@ -11,12 +11,14 @@ pub mod flags;
 pub mod message;
 pub mod queue;
 pub mod ranking;
+mod readers;
 pub mod worker;
 pub mod workspace;
 
 pub use flags::Flags;
 pub use message::{
-    Command, Event, Explanation, Foreseen, LabelSet, Opinions, Progress, Ranking, Stage, Training,
+    Assigned, Command, Event, Explanation, Foreseen, LabelSet, Opinions, Progress, Ranking, Stage,
+    Training,
 };
 pub use queue::{QueuedFilm, QueuedSource, ReadingQueue};
 pub use workspace::Workspace;

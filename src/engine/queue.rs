@@ -3,11 +3,14 @@
 //! A fixed share of the films that are read is drawn at random from the whole unlabelled pool, whatever the ranking says.
 //! The model's opinion of these films is noted *before* they are labelled, so that its accuracy on them is an unbiased
 //! estimate of its accuracy on the pool; actively chosen films are the hard ones and would give a biased one.
+//!
+//! Where several readers share a session, the queue is one reader's. Films that others have answered do not come, but for
+//! those assigned to the reader, which are scattered among the new ones like films that the reader is given once more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::message::{LabelSet, Ranking};
+use super::message::{Assigned, LabelSet, Ranking};
 use crate::query::{Reason, Strategy};
 use crate::rng;
 
@@ -30,6 +33,13 @@ pub enum QueuedSource {
     },
     /// The reader chose it.
     Chosen,
+    /// Others have read it, and it is assigned to this reader too.
+    Second {
+        /// Whether because the model doubts the others' answer; otherwise by chance.
+        doubted: bool,
+    },
+    /// The reader has answered it before and is not told so.
+    Reread,
 }
 
 /// A film to be read.
@@ -48,7 +58,20 @@ impl QueuedFilm {
     const fn is_audit(&self) -> bool {
         matches!(self.source, QueuedSource::Audit { .. })
     }
+
+    /// Returns whether the reader has answered it before and is not told so.
+    pub const fn is_reread(&self) -> bool {
+        matches!(self.source, QueuedSource::Reread)
+    }
+
+    /// Returns whether it comes although it has an answer.
+    const fn is_assigned(&self) -> bool {
+        matches!(self.source, QueuedSource::Second { .. } | QueuedSource::Reread)
+    }
 }
+
+/// Share of places in the queue that go to assigned films as long as there are any.
+const ASSIGNED_SHARE: f32 = 0.25;
 
 /// The reading order.
 #[derive(Clone, Debug)]
@@ -101,8 +124,11 @@ impl ReadingQueue {
     pub fn labels_changed(&mut self, labels: &LabelSet) {
         self.labels = labels.clone();
         let taken = self.taken();
-        self.front.retain(|row| !taken.contains(row));
-        if self.current.as_ref().is_none_or(|film| taken.contains(&film.row)) {
+        let given = &self.labels.assigned;
+        let comes =
+            |row: usize| !taken.contains(&row) || given.iter().any(|assigned| assigned.row == row);
+        self.front.retain(|&row| comes(row));
+        if self.current.as_ref().is_none_or(|film| !comes(film.row)) {
             self.current = self.sequence(1).into_iter().next();
         }
     }
@@ -142,33 +168,35 @@ impl ReadingQueue {
         }
     }
 
-    /// Returns a film as one that the reader chose; one of the audit stream stays one, wherever it is read.
+    /// Returns a film as one that the reader chose; one of the audit stream, or that was put off as a second reading, stays
+    /// one, wherever it is read.
     pub fn chosen(&self, row: usize) -> QueuedFilm {
-        let drawn = self.drawn.get(&row).filter(|film| film.is_audit()).cloned();
+        let kept = |film: &&QueuedFilm| {
+            film.is_audit() || (film.is_assigned() && self.labels.deferred.contains(&row))
+        };
+        let drawn = self.drawn.get(&row).filter(kept).cloned();
         drawn.unwrap_or(QueuedFilm { row, source: QueuedSource::Chosen, reason: None })
     }
 
     fn taken(&self) -> BTreeSet<usize> {
-        self.labels.rows.iter().chain(&self.labels.excluded).copied().collect()
+        let LabelSet { rows, excluded, elsewhere, deferred, .. } = &self.labels;
+        let answered = rows.iter().chain(excluded).chain(elsewhere).copied();
+        // A film that is to be read once more and was put off has an answer and comes back all the same.
+        answered.filter(|row| !deferred.contains(row)).collect()
     }
 
     /// The next `n` films as they would be read from here.
     fn sequence(&self, n: usize) -> Vec<QueuedFilm> {
         let mut taken = self.taken();
-        let read = taken.len() as u64;
+        let read = (taken.len() + self.labels.shared + self.labels.rereads) as u64;
         let never = std::iter::repeat(&usize::MAX);
-        let (deferred, returns): (Vec<usize>, Vec<usize>) = self
-            .labels
-            .deferred
-            .iter()
-            .zip(self.labels.returns.iter().chain(never))
-            .filter(|(row, _)| !taken.contains(row))
-            .unzip();
+        let (deferred, returns): (Vec<usize>, Vec<usize>) =
+            self.labels.deferred.iter().zip(self.labels.returns.iter().chain(never)).unzip();
         taken.extend(&deferred);
         let open: Vec<usize> = (0..self.films).filter(|row| !taken.contains(row)).collect();
         let mut used = BTreeSet::new();
         let mut films = Vec::new();
-        for place in 0..n.min(open.len() + deferred.len()) {
+        for place in 0..n.min(open.len() + deferred.len() + self.labels.assigned.len()) {
             let put_back = self.front.iter().rev().find(|row| !used.contains(*row)).copied();
             // Each place in the sequence is one film passed.
             let due = || {
@@ -179,9 +207,11 @@ impl ReadingQueue {
             let film = put_back
                 .or_else(due)
                 .map(|row| self.again(row))
+                .or_else(|| self.assigned(Some(read + place as u64), &used))
                 .or_else(|| self.audit(read + place as u64, &open, &used))
                 .or_else(|| self.next_ranked(&taken, &used))
                 .or_else(|| self.next_random(&open, &used))
+                .or_else(|| self.assigned(None, &used))
                 .or_else(|| {
                     deferred.iter().find(|row| !used.contains(*row)).map(|&row| self.again(row))
                 });
@@ -190,6 +220,16 @@ impl ReadingQueue {
             films.push(film);
         }
         films
+    }
+
+    /// The next assigned film, if the `place`-th reading is one for them, or, for `None`, in any case.
+    fn assigned(&self, place: Option<u64>, used: &BTreeSet<usize>) -> Option<QueuedFilm> {
+        let next = self.labels.assigned.iter().find(|film| !used.contains(&film.row))?;
+        let mut random = rng::stream(self.seed, "assigned place", &[place.unwrap_or(0)]);
+        if place.is_some() && rng::unit(&mut random) >= ASSIGNED_SHARE {
+            return None;
+        }
+        Some(QueuedFilm { row: next.row, source: next.source.clone(), reason: None })
     }
 
     /// The audit film of the `place`-th reading, if that reading is one of the audit stream's.
@@ -213,7 +253,13 @@ impl ReadingQueue {
     /// A film that comes again keeps why it came first, and what the model held of it then: hard films are put off more
     /// often, and an audit stream that lost them would flatter the model.
     fn again(&self, row: usize) -> QueuedFilm {
-        self.drawn.get(&row).cloned().unwrap_or_else(|| self.ranked(row))
+        let assigned = self.labels.assigned.iter().find(|film| film.row == row);
+        let assigned = assigned.map(|Assigned { row, source }| QueuedFilm {
+            row: *row,
+            source: source.clone(),
+            reason: None,
+        });
+        assigned.or_else(|| self.drawn.get(&row).cloned()).unwrap_or_else(|| self.ranked(row))
     }
 
     fn ranked(&self, row: usize) -> QueuedFilm {
@@ -413,6 +459,58 @@ mod tests {
             queue.advance(&labelled(&read));
             assert_eq!(queue.upcoming(1)[0].row, ahead[1].row);
         }
+    }
+
+    fn assigned(rows: &[usize], source: &QueuedSource) -> Vec<Assigned> {
+        rows.iter().map(|&row| Assigned { row, source: source.clone() }).collect()
+    }
+
+    #[test]
+    fn films_of_others_come_only_where_assigned_and_are_scattered() {
+        let films = 100;
+        let mut queue = ReadingQueue::new(films, 0.0, 4);
+        let elsewhere: Vec<usize> = (0..40).collect();
+        let second = QueuedSource::Second { doubted: false };
+        let mut labels = LabelSet {
+            elsewhere,
+            assigned: assigned(&[3, 14, 27], &second),
+            ..LabelSet::default()
+        };
+        queue.update(ranking(films, &(40..100).collect::<Vec<_>>()), &labels);
+        let mut read = Vec::new();
+        while let [film, ..] = &queue.upcoming(2)[..] {
+            read.push(film.clone());
+            labels.assigned.retain(|assigned| assigned.row != film.row);
+            labels.shared += usize::from(labels.elsewhere.contains(&film.row));
+            labels.elsewhere.retain(|&row| row != film.row);
+            labels.rows.push(film.row);
+            labels.classes.push(0);
+            queue.advance(&labels);
+        }
+        assert_eq!(read.len(), 63);
+        let places: Vec<usize> = (0..63).filter(|&place| read[place].source == second).collect();
+        assert_eq!(places.iter().map(|&place| read[place].row).collect::<Vec<_>>(), [3, 14, 27]);
+        assert!(places[2] < 40 && places[2] - places[0] > 2, "{places:?}");
+    }
+
+    #[test]
+    fn a_film_to_be_read_again_stays_on_screen_goes_and_comes_back_when_put_off() {
+        let mut queue = ReadingQueue::new(3, 0.0, 1);
+        let before =
+            LabelSet { assigned: assigned(&[1], &QueuedSource::Reread), ..labelled(&[0, 1, 2]) };
+        queue.update(ranking(3, &[]), &before);
+        let film = queue.upcoming(3);
+        assert_eq!((film.len(), film[0].row, &film[0].source), (1, 1, &QueuedSource::Reread));
+        queue.update(ranking(3, &[]), &before);
+        assert_eq!(queue.upcoming(3), film, "a ranking leaves it on screen");
+        let put_off = LabelSet { deferred: vec![1], ..labelled(&[0, 1, 2]) };
+        queue.advance(&put_off);
+        assert_eq!(queue.upcoming(3), film, "it comes back as what it was");
+        queue.advance(&LabelSet { rereads: 1, ..labelled(&[0, 1, 2]) });
+        assert!(queue.upcoming(3).is_empty());
+        queue.labels_changed(&before);
+        queue.show(1);
+        assert_eq!(queue.upcoming(3), film, "taken back, it is read again");
     }
 
     #[test]

@@ -15,7 +15,9 @@ use crate::device::Compute;
 use crate::learn::metrics::positive_class;
 use crate::query::Strategy;
 use crate::session::export::ExportFilm;
-use crate::session::{self, Answer, Class, Event, Header, OpenReport, Reference, Session};
+use crate::session::{
+    self, Class, Event, Header, OpenReport, Reference, Rule, Session, Verdict, View,
+};
 
 /// Name of the demo's session and model.
 pub const DEMO: &str = "demo";
@@ -229,32 +231,29 @@ impl Workspace {
         class_names(self.session.header())
     }
 
-    /// Returns the labels as they stand; a film put off comes back after `return_after` others, or, for `None`, when all
-    /// others are read.
+    /// Returns what all readers together say, by the session's rule of consensus: the labels to learn from. A film on which
+    /// readers disagree is left out. A film put off comes back after `return_after` others, or, for `None`, when all others
+    /// are read.
     pub fn label_set(&self, return_after: Option<usize>) -> LabelSet {
+        self.consensus_set(self.session.state().all(), return_after)
+    }
+
+    /// Returns what [`Self::label_set`] does, but with the films that `reader` has put off.
+    pub fn label_set_for(&self, reader: &str, return_after: Option<usize>) -> LabelSet {
+        self.consensus_set(self.session.state().of(reader), return_after)
+    }
+
+    fn consensus_set(&self, view: View<'_>, return_after: Option<usize>) -> LabelSet {
         let state = self.session.state();
-        let classes = self.class_names();
+        let rule = state.protocol().map_or_else(Rule::default, |protocol| protocol.consensus);
         let mut labels = LabelSet { version: self.session.entered(), ..LabelSet::default() };
-        for (film, labelled) in state.in_order() {
-            let Some(row) = self.row(film) else { continue };
-            let class = match &labelled.answer {
-                Answer::Class(name) => classes.iter().position(|class| class == name),
-                Answer::Uninterpretable => None,
-            };
-            match class {
-                Some(class) => {
-                    labels.rows.push(row);
-                    labels.classes.push(class);
-                }
-                None => labels.excluded.push(row),
+        for (film, _) in state.in_order() {
+            match state.consensus(film, rule) {
+                Verdict::Answer(answer) => self.put(&mut labels, film, answer),
+                Verdict::Disputed | Verdict::Unread => labels.excluded.extend(self.row(film)),
             }
         }
-        for (film, passed) in state.passed_since_skipped() {
-            let Some(row) = self.row(film) else { continue };
-            labels.deferred.push(row);
-            let left = return_after.map(|after| after.saturating_sub(passed));
-            labels.returns.push(left.unwrap_or(usize::MAX));
-        }
+        self.put_off(&mut labels, view, return_after);
         labels
     }
 
@@ -268,25 +267,31 @@ impl Workspace {
         self.session.entries().iter().filter_map(|entry| of_event(&entry.event)).max().unwrap_or(0)
     }
 
-    /// Returns the films that were drawn at random so far, as they were queued then; those taken back are among them.
-    pub fn drawn(&self) -> Vec<QueuedFilm> {
+    /// Returns the films that were drawn for `reader` at random so far, or for a second reading, as they were queued then;
+    /// those taken back are among them.
+    pub fn drawn(&self, reader: &str) -> Vec<QueuedFilm> {
+        let queued = |film: FilmId, source: &session::Source| {
+            let source = match source {
+                session::Source::Audit { predicted, probability } => {
+                    let (predicted, probability) = (predicted.clone(), *probability);
+                    QueuedSource::Audit { predicted, probability }
+                }
+                session::Source::Second { doubted } => QueuedSource::Second { doubted: *doubted },
+                session::Source::Reread => QueuedSource::Reread,
+                session::Source::Queue { .. }
+                | session::Source::Browse
+                | session::Source::Import { .. } => return None,
+            };
+            Some(QueuedFilm { row: self.row(film)?, source, reason: None })
+        };
         let drawn = |event: &Event| match event {
-            Event::Label {
-                film,
-                source: session::Source::Audit { predicted, probability },
-                ..
-            }
-            | Event::Skip {
-                film,
-                source: Some(session::Source::Audit { predicted, probability }),
-            } => {
-                let (predicted, probability) = (predicted.clone(), *probability);
-                let source = QueuedSource::Audit { predicted, probability };
-                Some(QueuedFilm { row: self.row(*film)?, source, reason: None })
+            Event::Label { film, source, .. } | Event::Skip { film, source: Some(source) } => {
+                queued(*film, source)
             }
             _ => None,
         };
-        self.session.entries().iter().filter_map(|entry| drawn(&entry.event)).collect()
+        let mine = self.session.entries().iter().filter(|entry| entry.reader == reader);
+        mine.filter_map(|entry| drawn(&entry.event)).collect()
     }
 
     /// Returns the films as an export needs them.

@@ -249,14 +249,16 @@ fn agreement(
         krippendorff: rated.estimate(krippendorff),
         pabak: rated.estimate(pabak),
         ac1: rated.estimate(ac1),
-        pairs: pairs.filter_map(|readers| pair(state, films, readers, answers, patients)).collect(),
+        pairs: pairs
+            .filter_map(|readers| pair(state, films, &readers, answers, patients))
+            .collect(),
     }
 }
 
 fn pair(
     state: &State,
     films: &[FilmId],
-    readers: [String; 2],
+    readers: &[String; 2],
     answers: &[Answer],
     patients: &BTreeMap<FilmId, String>,
 ) -> Option<Pair> {

@@ -1,6 +1,7 @@
 //! The time of an event as the log writes it.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,12 @@ impl Time {
     /// Returns the milliseconds after 1970-01-01T00:00:00Z.
     pub fn milliseconds(self) -> i64 {
         self.0.as_millisecond()
+    }
+
+    /// Returns how long ago an earlier moment was; nothing if the clock was set back since.
+    pub fn since(self, earlier: Self) -> Duration {
+        let milliseconds = self.0.as_millisecond().saturating_sub(earlier.0.as_millisecond());
+        Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
     }
 }
 

@@ -49,7 +49,7 @@ impl<'a> View<'a> {
 
     /// Returns the entry that put a film off, if it still is: a film that another reader has answered is so only for
     /// the one who put it off.
-    pub(super) fn put_off(self, film: FilmId) -> Option<u64> {
+    pub fn put_off(self, film: FilmId) -> Option<u64> {
         if self.reader.is_none() && self.label(film).is_some() {
             return None;
         }
@@ -88,7 +88,7 @@ impl<'a> View<'a> {
     }
 
     /// Returns the entries that passed a film, in order.
-    pub(super) fn passed(self) -> Vec<u64> {
+    pub fn passed(self) -> Vec<u64> {
         let passes = |seq: u64, film: FilmId| {
             let mut readings = self.tracks(film).flat_map(|track| &track.readings);
             readings.any(|reading| reading.seq() == seq && reading.passes())

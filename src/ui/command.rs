@@ -13,6 +13,15 @@ pub enum View {
     Learn,
     /// All films, small.
     Films,
+    /// Films on which readers disagree.
+    Review,
+}
+
+impl View {
+    /// Returns whether it shows one film after the other.
+    pub const fn shows_film(self) -> bool {
+        matches!(self, Self::Read | Self::Review)
+    }
 }
 
 /// What the reader can ask for.
@@ -72,6 +81,8 @@ pub enum UiCommand {
     ShowPanels,
     /// Goes to a view.
     View(View),
+    /// Asks who reads.
+    Reader,
     /// Opens the export dialog.
     Export,
     /// Opens or closes the settings.
@@ -134,6 +145,8 @@ impl UiCommand {
             Self::View(View::Read),
             Self::View(View::Learn),
             Self::View(View::Films),
+            Self::View(View::Review),
+            Self::Reader,
             Self::Export,
             Self::Settings,
             Self::Help,
@@ -186,6 +199,8 @@ impl UiCommand {
             Self::View(View::Read) => "Read",
             Self::View(View::Learn) => "Learn",
             Self::View(View::Films) => "Films",
+            Self::View(View::Review) => "Review",
+            Self::Reader => "Change reader…",
             Self::BackToQueue => "Back to the queue",
             Self::Note => "Note…",
             Self::AcceptChange => "Take the file as it is now",
@@ -254,6 +269,8 @@ impl UiCommand {
                 Self::View(View::Read) => "read",
                 Self::View(View::Learn) => "learn",
                 Self::View(View::Films) => "films",
+                Self::View(View::Review) => "review",
+                Self::Reader => "reader",
                 Self::BackToQueue => "queue",
                 Self::Note => "note",
                 Self::AcceptChange => "accept-change",

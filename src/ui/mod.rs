@@ -25,6 +25,7 @@ mod loader;
 mod opening;
 mod prompt;
 mod read;
+mod reader_dialog;
 mod settings;
 mod start;
 pub mod theme;
@@ -74,7 +75,7 @@ impl Renderer {
 }
 
 /// Opens the window and stays until it is closed; films put off come back after `return_after` others, or, for `None`,
-/// when all others are read.
+/// when all others are read. Without a `reader` the window asks who reads where several have.
 ///
 /// # Errors
 /// If the system gives no window, as without a display, or no graphics adapter; the message says what to try.
@@ -84,6 +85,7 @@ pub fn run(
     renderer: Renderer,
     background: &Background,
     return_after: Option<usize>,
+    reader: Option<&str>,
 ) -> anyhow::Result<()> {
     let mut reasons = Vec::new();
     for &way in renderer.ways() {
@@ -91,6 +93,7 @@ pub fn run(
         let create = |ctx: &egui::Context| {
             opened.set(true);
             App::new(ctx, home.clone(), start.clone(), background.clone(), return_after)
+                .read_by(reader)
         };
         match open(way, Box::new(create)) {
             Ok(()) => return Ok(()),

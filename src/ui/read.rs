@@ -7,7 +7,7 @@ use egui::{Align, CentralPanel, Layout, Margin, Panel, Rect, RichText, Sense, Ui
 
 use super::app::reading::Reading;
 use super::app::record::Reply;
-use super::command::{UiCommand, sentence};
+use super::command::{UiCommand, View, sentence};
 use super::film_loader::LoadedFilm;
 use super::film_view::Corners;
 use super::keymap::Keymap;
@@ -41,7 +41,6 @@ pub fn fault_bar(ui: &mut Ui, reading: &Reading) {
 }
 
 fn film(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
-    let total = reading.workspace.films.len();
     if reading.row().is_none() {
         finished(ui, reading, commands);
         return;
@@ -52,11 +51,7 @@ fn film(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
         }
         return;
     }
-    let read = reading.labels.rows.len() + reading.labels.excluded.len();
-    let place = reading.browsed().map_or_else(
-        || format!("{} of {total}", read + 1),
-        |row| format!("Film {} of {total} · {}", row + 1, browsing(reading, row).to_lowercase()),
-    );
+    let place = place(reading);
     let film = reading.film();
     let shown: Option<&Arc<LoadedFilm>> = film.as_ref().and_then(|film| film.as_ref().ok());
     let corners = Corners { place: &place };
@@ -70,6 +65,18 @@ fn film(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
         Some(Ok(_)) => {}
         None => waiting(ui, response.rect, reading),
     }
+}
+
+/// Says where the reader is.
+fn place(reading: &Reading) -> String {
+    if reading.view == View::Review {
+        return format!("{} to settle", figures::count(reading.disputed().len(), "disagreement"));
+    }
+    let ((read, all), films) = (reading.place(), reading.workspace.films.len());
+    reading.browsed().map_or_else(
+        || format!("{} of {}", read + 1, all.max(read + 1)),
+        |row| format!("Film {} of {films} · {}", row + 1, browsing(reading, row).to_lowercase()),
+    )
 }
 
 /// Says why a film is on screen that is not the queue's.
@@ -142,12 +149,28 @@ fn finished(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
     ui.painter().rect_filled(rect, 0.0, theme::FILM);
     ui.add_space(rect.height() / 3.0);
     ui.vertical_centered(|ui| {
+        if reading.view == View::Review {
+            ui.heading("Nothing to settle");
+            ui.weak(left_to_others(reading));
+            return;
+        }
         ui.heading("Every film has been read");
         ui.weak(figures::count(reading.counts().0, "film") + " labelled");
         if ui.button(UiCommand::Export.text(&[])).clicked() {
             commands.push(UiCommand::Export);
         }
     });
+}
+
+/// Says what of the disagreements somebody else has to settle.
+fn left_to_others(reading: &Reading) -> String {
+    match reading.left_to_others() {
+        0 => "The readers of this session agree on every film, or it has been settled".to_owned(),
+        n => format!(
+            "You have read {} on which readers disagree; someone who has not can settle them",
+            figures::count(n, "film")
+        ),
+    }
 }
 
 fn queue_strip(ui: &mut Ui, reading: &mut Reading) {
@@ -160,7 +183,11 @@ fn queue_strip(ui: &mut Ui, reading: &mut Reading) {
     strip.show(ui, |ui| {
         theme::on_film(ui);
         ui.label(RichText::new("Next").small().weak());
-        let rows: Vec<usize> = reading.upcoming.iter().skip(1).map(|film| film.row).collect();
+        let rows: Vec<usize> = if reading.view == View::Review {
+            reading.disputed().iter().skip(1).take(Reading::AHEAD).copied().collect()
+        } else {
+            reading.upcoming.iter().skip(1).map(|film| film.row).collect()
+        };
         for row in rows {
             if ui.available_height() < theme::THUMBNAIL {
                 break;
@@ -199,10 +226,28 @@ fn card(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
             push_if_clicked(ui, UiCommand::Uninterpretable, reading, grey, commands);
             push_if_clicked(ui, UiCommand::Later, reading, None, commands);
         });
-        put_off(ui, reading, commands);
-        this_film(ui, reading, commands);
+        if reading.view == View::Review {
+            ui.add_space(theme::SPACE[1]);
+            ui.label(RichText::new(REVIEW).small().weak());
+        } else {
+            put_off(ui, reading, commands);
+            opinion(ui, reading);
+            this_film(ui, reading, commands);
+        }
         last_film(ui, reading, commands);
     });
+}
+
+/// What whoever settles a film is told.
+const REVIEW: &str =
+    "Readers disagree on this film. What they said is shown after your answer, who said it is not";
+
+/// Shows the model's opinion of the film on screen, where the session's protocol has it shown before the answer.
+fn opinion(ui: &mut Ui, reading: &Reading) {
+    let Some((class, probability)) = reading.opinion_before() else { return };
+    widgets::section(ui, "This film");
+    let share = figures::share(f64::from(probability), 100);
+    widgets::fact(ui, "Model", &format!("{} {share}", reading.class_name(class)));
 }
 
 /// Says how many films are put off and when they come back.

@@ -5,6 +5,7 @@ use egui::{Align, Layout, Margin, Panel, RichText, Ui};
 use super::app::reading::Reading;
 use super::command::{UiCommand, View};
 use super::{theme, widgets};
+use crate::config::readers::initials;
 
 /// Draws the bar.
 pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
@@ -17,7 +18,7 @@ pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
                 let menu = ui.menu_button(
                     format!("{}      ", reading.workspace.session.header().name),
                     |ui| {
-                        for command in [UiCommand::Export, UiCommand::Close] {
+                        for command in [UiCommand::Reader, UiCommand::Export, UiCommand::Close] {
                             if ui.button(command.text(&[])).clicked() {
                                 commands.push(command);
                                 ui.close();
@@ -26,7 +27,8 @@ pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
                     },
                 );
                 widgets::menu_triangle(ui, menu.response.rect);
-                for view in [View::Read, View::Learn, View::Films] {
+                let review = reading.has_review().then_some(View::Review);
+                for view in [View::Read, View::Learn, View::Films].into_iter().chain(review) {
                     let command = UiCommand::View(view);
                     if ui.selectable_label(reading.view == view, command.text(&[])).clicked() {
                         commands.push(command);
@@ -43,6 +45,12 @@ pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
                     }
                     if ui.button("Settings").clicked() {
                         commands.push(UiCommand::Settings);
+                    }
+                    let reader = reading.reader();
+                    let button = egui::Button::new(initials(reader)).frame(false);
+                    let button = ui.add(button).on_hover_text(format!("Read by {reader}"));
+                    if button.accessible_name(format!("Reader {reader}")).clicked() {
+                        commands.push(UiCommand::Reader);
                     }
                     chip(ui, reading);
                 });

@@ -19,7 +19,12 @@ impl Why {
         match (&film.source, &film.reason) {
             (QueuedSource::Chosen, _) => Self { phrase: "You chose it".to_owned(), figure: None },
             (QueuedSource::Ranked { .. }, Some(reason)) => Self::of_reason(reason),
-            (QueuedSource::Audit { .. }, _) | (QueuedSource::Ranked { .. }, None) => Self::drawn(),
+            // A film that the reader is given once more must not be told from others that chance drew.
+            (
+                QueuedSource::Audit { .. } | QueuedSource::Second { .. } | QueuedSource::Reread,
+                _,
+            )
+            | (QueuedSource::Ranked { .. }, None) => Self::drawn(),
         }
     }
 

@@ -6,6 +6,7 @@ mod classes;
 mod films;
 mod flow;
 mod learn;
+mod readers;
 mod reading;
 mod start;
 mod viewer;

@@ -7,7 +7,7 @@ use super::record::{self, Reply};
 use crate::dataset::FilmId;
 use crate::engine::{QueuedFilm, QueuedSource};
 use crate::imaging::Window;
-use crate::session::Event;
+use crate::session::{Entry, Event, Exposure, Opinion, Source};
 use crate::ui::command::View;
 use crate::ui::film_loader::Loaded;
 use crate::ui::film_view::{Displayed, Orientation};
@@ -31,9 +31,14 @@ impl Reading {
         if !self.can_write() {
             return false;
         }
+        if self.view == View::Review {
+            return self.settle(film.row, reply, (display, time), now, started);
+        }
         let Some(record) = self.workspace.films.get(film.row) else { return false };
         let model = self.ranking.as_ref().map(|ranking| ranking.model.as_str());
-        let seen = record::Seen { display, time, model, opinion: self.opinion_seen(record.id) };
+        let opinion = self.opinion_seen(record.id) || self.opinion_before().is_some();
+        let seen =
+            record::Seen { display, time, model, opinion, held: self.held_for_record(film.row) };
         let Some(event) = record::answered(record.id, reply, self.classes(), &film, seen) else {
             return false;
         };
@@ -52,8 +57,12 @@ impl Reading {
     }
 
     /// Returns the film that an answer is for, and why it is read.
-    fn subject(&self) -> Option<QueuedFilm> {
+    pub(super) fn subject(&self) -> Option<QueuedFilm> {
         match (self.view, self.browsed()) {
+            (View::Review, _) => {
+                let row = *self.disputed().first()?;
+                Some(QueuedFilm { row, source: QueuedSource::Chosen, reason: None })
+            }
             (View::Films, _) => Some(self.queue.chosen(self.gallery.selected()?)),
             (_, Some(row)) => Some(self.queue.chosen(row)),
             (_, None) => self.upcoming.first().cloned(),
@@ -131,9 +140,8 @@ impl Reading {
     ) -> bool {
         let Some(film) = self.workspace.films.get(row).map(|film| film.id) else { return false };
         let Some(to_answer) = record::answer(to, self.classes()) else { return false };
-        let label = self.workspace.session.state().label(film);
-        let Some(from) = label.map(|label| label.answer.clone()).filter(|from| *from != to_answer)
-        else {
+        let answer = self.workspace.session.state().of(&self.reader).answer(film);
+        let Some(from) = answer.cloned().filter(|from| *from != to_answer) else {
             return false;
         };
         let looked = self.on_screen.filter(|(shown, _)| *shown == row);
@@ -159,11 +167,12 @@ impl Reading {
 
     /// Returns the reasons that were given for changes, the last one first, and some to begin with.
     pub fn reasons(&self) -> Vec<String> {
-        let given =
-            self.workspace.session.entries().iter().rev().filter_map(|entry| match &entry.event {
-                Event::Relabel { reason, .. } if !reason.is_empty() => Some(reason.clone()),
-                _ => None,
-            });
+        let entries = self.workspace.session.entries().iter().rev();
+        let own = entries.filter(|entry| entry.reader == self.reader);
+        let given = own.filter_map(|entry| match &entry.event {
+            Event::Relabel { reason, .. } if !reason.is_empty() => Some(reason.clone()),
+            _ => None,
+        });
         let mut reasons: Vec<String> = Vec::new();
         for reason in given.chain(REASONS.map(str::to_owned)) {
             if !reasons.contains(&reason) {
@@ -179,13 +188,15 @@ impl Reading {
     /// Returns the note on a film.
     pub fn note(&self, row: usize) -> Option<&str> {
         let film = self.workspace.films.get(row)?;
-        self.workspace.session.state().note(film.id).map(|note| note.text.as_str())
+        let note = self.workspace.session.state().note_of(film.id, &self.reader);
+        note.map(|note| note.text.as_str())
     }
 
     /// Returns the rows of films with a note.
     pub fn noted(&self) -> impl Iterator<Item = usize> {
         let notes = self.workspace.session.state().notes();
-        notes.filter_map(|(film, _)| self.workspace.row(film))
+        let own = notes.filter(|(_, note)| note.reader == self.reader);
+        own.filter_map(|(film, _)| self.workspace.row(film))
     }
 
     /// Puts a note on a film; an empty one removes it.
@@ -197,9 +208,13 @@ impl Reading {
 
     /// Takes the last answer back and shows its film again.
     pub fn undo(&mut self, started: Instant) {
+        if self.view == View::Review {
+            return self.unsettle(started);
+        }
         let Some((seq, film)) = self.workspace.session.state().last_undoable(&self.reader) else {
             return;
         };
+        let again = self.is_reread(seq);
         if !self.can_write() || !self.enter(Event::Undo { seq }) {
             return;
         }
@@ -209,7 +224,7 @@ impl Reading {
         self.queue.labels_changed(&self.labels);
         if let Some(row) = self.workspace.row(film) {
             self.gallery.select(row);
-            if self.answer_of(row).is_some() {
+            if self.answer_of(row).is_some() && !again {
                 // A change was taken back: the film has the answer from before it, and the queue stays where it is.
                 if self.view == View::Read {
                     self.look_at_answered(row);
@@ -222,8 +237,20 @@ impl Reading {
         self.queue_changed();
     }
 
+    /// Returns whether an entry answered a film once more, or put it off then.
+    fn is_reread(&self, seq: u64) -> bool {
+        let entry =
+            usize::try_from(seq).ok().and_then(|seq| self.workspace.session.entries().get(seq));
+        entry.is_some_and(|entry| match &entry.event {
+            Event::Label { source, .. } | Event::Skip { source: Some(source), .. } => {
+                *source == Source::Reread
+            }
+            _ => false,
+        })
+    }
+
     /// Enters an event; says so if it cannot be.
-    fn enter(&mut self, event: Event) -> bool {
+    pub(super) fn enter(&mut self, event: Event) -> bool {
         if let Err(error) = self.workspace.session.append(&self.reader, event) {
             self.learning.take(crate::engine::Event::Warning(error.to_string()));
             return false;
@@ -232,7 +259,7 @@ impl Reading {
         true
     }
 
-    fn can_write(&self) -> bool {
+    pub(super) fn can_write(&self) -> bool {
         let session = &self.workspace.session;
         session.fault().is_none() && session.durable() >= self.last_label
     }
@@ -261,21 +288,27 @@ impl Reading {
     /// Returns whether the reader may know the model's opinion of a film: it is shown after a first label, and an undo
     /// does not unsee it.
     fn opinion_seen(&self, id: FilmId) -> bool {
+        let shown = self.workspace.row(id).map(|row| self.exposure(row));
         let labels = |event: &Event| matches!(event, Event::Label { film, .. } if *film == id);
-        self.workspace.session.entries().iter().any(|entry| labels(&entry.event))
+        let mine = |entry: &&Entry| entry.reader == self.reader;
+        let mut entries = self.workspace.session.entries().iter().filter(mine);
+        shown != Some(Exposure::Never) && entries.any(|entry| labels(&entry.event))
+    }
+
+    /// Returns what the log is to hold of the model's opinion of a film: nothing where the session has no protocol.
+    fn held_for_record(&self, row: usize) -> Option<Opinion> {
+        self.workspace.session.state().protocol()?;
+        let (class, probability) = self.held(row)?;
+        let class = self.classes().get(class)?.name.clone();
+        Some(Opinion { exposure: self.exposure(row), class, probability })
     }
 
     fn describe(&self, film: &QueuedFilm, reply: Reply) -> LastFilm {
-        let classes = self.classes().len();
-        let ranked = self
-            .ranking
-            .as_ref()
-            .and_then(|r| r.probabilities.get(film.row * classes..)?.get(..classes));
         let opinion = match &film.source {
-            QueuedSource::Audit { predicted, .. } => Some(predicted.as_slice()),
-            QueuedSource::Ranked { .. } | QueuedSource::Chosen => ranked,
+            QueuedSource::Audit { predicted, .. } => super::course::most_likely(predicted),
+            _ => self.held(film.row),
         };
-        let opinion = opinion.and_then(super::course::most_likely);
+        let opinion = opinion.filter(|_| self.exposure(film.row) != Exposure::Never);
         let picture = self.loader.get(film.row).and_then(Result::ok);
         LastFilm { row: film.row, reply, opinion, why: Why::of(film), film: picture }
     }

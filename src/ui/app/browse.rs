@@ -13,7 +13,7 @@ use crate::ui::heat_map::HeatMap;
 impl Reading {
     /// Returns whether the film on screen is what is shown.
     pub fn shows_film(&self) -> bool {
-        self.view == View::Read && self.aside.is_none()
+        self.view.shows_film() && self.aside.is_none()
     }
 
     /// Returns whether a film is in sight that keys can answer for.
@@ -26,7 +26,7 @@ impl Reading {
         let film = self.last.as_ref().and_then(|last| last.film.as_ref());
         self.aside = match (self.aside.take(), film) {
             (Some(Aside::Equalised(_)), _) => None,
-            (_, Some(film)) if self.view == View::Read => {
+            (_, Some(film)) if self.view.shows_film() => {
                 let started = Equalised::new(ctx, Arc::clone(film)).map(Aside::Equalised);
                 started.inspect_err(|error| tracing::warn!("no equalised film: {error}")).ok()
             }
@@ -41,7 +41,7 @@ impl Reading {
         let last = self.last.as_ref().and_then(|last| Some((last.row, last.film.as_ref()?)));
         self.aside = match (self.aside.take(), last) {
             (Some(Aside::HeatMap(_)), _) => None,
-            (_, Some((row, film))) if self.view == View::Read => {
+            (_, Some((row, film))) if self.view.shows_film() => {
                 engine.send(Command::Explain(row));
                 let started = HeatMap::new(ctx, row, Arc::clone(film)).map(Aside::HeatMap);
                 started.inspect_err(|error| tracing::warn!("no heat map: {error}")).ok()

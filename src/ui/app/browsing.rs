@@ -20,8 +20,24 @@ impl Reading {
         self.browsing.as_ref().and_then(|browsing| browsing.rows.get(browsing.place).copied())
     }
 
+    /// Goes to a view; films that were looked back at stay behind when films are to be settled.
+    pub fn go_to(&mut self, view: View) {
+        if view == View::Review && !self.has_review() {
+            return;
+        }
+        if (view == View::Review) != (self.view == View::Review) {
+            (self.last, self.aside, self.browsing) = (None, None, None);
+            self.disputes_changed();
+        }
+        self.view = view;
+        self.queue_changed();
+    }
+
     /// Goes back to the film that was passed, else to the one read before, or, in the gallery's list, to the one before.
     pub fn previous_film(&mut self) {
+        if self.view == View::Review {
+            return;
+        }
         match &mut self.browsing {
             Some(browsing) => browsing.place = browsing.place.saturating_sub(1),
             None if !self.passed.is_empty() => return self.back_to_passed(),
@@ -32,6 +48,9 @@ impl Reading {
 
     /// Goes to the film read after the one on screen; after the last one comes the queue, in which films can be passed.
     pub fn next_film(&mut self) {
+        if self.view == View::Review {
+            return;
+        }
         if self.browsing.is_none() {
             return self.look_at_next();
         }
@@ -108,6 +127,7 @@ impl Reading {
         let queued = self.upcoming.first().map(|film| film.row);
         let state = self.workspace.session.state();
         let rows: Vec<usize> = state
+            .of(&self.reader)
             .read_order()
             .filter_map(|film| self.workspace.row(film))
             .filter(|&row| Some(row) != queued)
@@ -128,19 +148,20 @@ impl Reading {
     /// Returns the reader's answer to a film.
     pub fn answer_of(&self, row: usize) -> Option<Reply> {
         let film = self.workspace.films.get(row)?;
-        let label = self.workspace.session.state().label(film.id)?;
-        record::reply(&label.answer, self.classes())
+        let answer = self.workspace.session.state().of(&self.reader).answer(film.id)?;
+        record::reply(answer, self.classes())
     }
 
     /// Says what the reader said of a film: the answer, the reason where it was changed, the time for which it was read.
     pub fn answer_in_words(&self, row: usize) -> Vec<String> {
         let Some(film) = self.workspace.films.get(row) else { return Vec::new() };
-        let Some(label) = self.workspace.session.state().label(film.id) else {
+        let own = self.workspace.session.state().of(&self.reader);
+        let Some(label) = own.label(film.id) else {
             let later = self.labels.deferred.contains(&row);
             return later.then(|| "Put off".to_owned()).into_iter().collect();
         };
-        let answer = record::reply(&label.answer, self.classes());
-        let mut words: Vec<String> = answer.map(|reply| self.words(reply)).into_iter().collect();
+        let mut words: Vec<String> =
+            self.answer_of(row).map(|reply| self.words(reply)).into_iter().collect();
         if let Some(reason) = label.reason.as_ref().filter(|reason| !reason.is_empty()) {
             words.push(format!("changed: {reason}"));
         }

@@ -22,6 +22,7 @@ impl App {
                 self.controls.sheet = open.then(SettingsSheet::default);
             }
             UiCommand::Close => self.close(ctx),
+            UiCommand::Reader => self.open_reader_dialog(true),
             command => {
                 let Phase::Reading(reading) = &mut self.phase else { return };
                 let now = ctx.input(|input| input.time);
@@ -56,7 +57,7 @@ impl App {
                     UiCommand::Clear | UiCommand::ResetView if reading.aside.is_some() => {
                         reading.aside = None;
                     }
-                    UiCommand::HidePanels => reading.film_only = reading.view == View::Read,
+                    UiCommand::HidePanels => reading.film_only = reading.view.shows_film(),
                     UiCommand::ShowPanels => reading.film_only = false,
                     UiCommand::View(view) => {
                         if view == View::Films
@@ -64,7 +65,7 @@ impl App {
                         {
                             reading.gallery.select(row);
                         }
-                        reading.view = view;
+                        reading.go_to(view);
                     }
                     UiCommand::Export => self.export = Some(ExportDialog::new(reading)),
                     UiCommand::Pause(on) => _ = engine.map(|engine| engine.pause(on)),
@@ -91,7 +92,7 @@ impl App {
 /// Answers for the film on screen; for one that has another answer, asks why first.
 fn reply(reading: &mut Reading, reply: Reply, now: f64, started: Instant) -> Option<Prompt> {
     let row = reading.subject_row()?;
-    let Some(from) = reading.answer_of(row) else {
+    let Some(from) = reading.answer_of(row).filter(|_| !reading.answers_afresh()) else {
         reading.answer(reply, now, started);
         return None;
     };

@@ -4,7 +4,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::reading::Reading;
-use super::{App, Phase, attended};
+use super::{App, Phase, attended, readers};
 use crate::engine::{Engine, Event};
 use crate::ui::start::StartScreen;
 
@@ -14,7 +14,11 @@ impl App {
         match &mut self.phase {
             Phase::Start(screen) => {
                 if let Some(workspace) = screen.take_news() {
-                    let opened = Reading::new(ctx, workspace, &self.background);
+                    let known = self.readers.names.len();
+                    let asks = self.reader.is_none() && known > 1;
+                    let reader = self.reader.clone();
+                    let reader = reader.unwrap_or_else(|| readers::usual(&self.readers));
+                    let opened = Reading::new(ctx, workspace, &self.background, &reader);
                     match opened {
                         Ok(mut reading) => {
                             reading.return_after(self.return_after);
@@ -23,6 +27,9 @@ impl App {
                             ctx.send_viewport_cmd(egui::ViewportCommand::Title(title));
                             self.phase = Phase::Reading(Box::new(reading));
                             self.bind();
+                            if asks {
+                                self.open_reader_dialog(false);
+                            }
                             ctx.request_repaint();
                         }
                         Err(error) => screen.fail(&error),
@@ -43,6 +50,7 @@ impl App {
     /// Makes the session durable before it is closed.
     pub(super) fn leave(&mut self) {
         self.export = None;
+        self.reader_dialog = None;
         self.controls.sheet = None;
         if let Phase::Reading(reading) = &mut self.phase {
             if let Some(engine) = &reading.engine {

@@ -6,8 +6,10 @@ mod browsing;
 mod commands;
 mod course;
 mod logic;
+mod readers;
 pub mod reading;
 pub mod record;
+mod review;
 mod settings;
 
 use std::sync::Arc;
@@ -22,10 +24,11 @@ use super::command::{UiCommand, View};
 use super::export::ExportDialog;
 use super::keymap::{HeldKeys, pressed};
 use super::prompt::{Outcome, Prompt, Question};
+use super::reader_dialog::{Chosen, ReaderDialog};
 use super::settings::SettingsSheet;
 use super::start::StartScreen;
 use super::{gallery, help, learn, read, theme, top_bar};
-use crate::config::{Home, Settings};
+use crate::config::{Home, Readers, Settings};
 use crate::device::Compute;
 
 /// What the window opens with.
@@ -71,6 +74,10 @@ pub struct App {
     controls: Controls,
     export: Option<ExportDialog>,
     prompt: Option<Prompt>,
+    readers: Readers,
+    /// Who reads, by the command line or by what the window was told.
+    reader: Option<String>,
+    reader_dialog: Option<ReaderDialog>,
     held: HeldKeys,
     /// Threads that wait for the engines of closed sessions to end.
     ending: Vec<JoinHandle<()>>,
@@ -92,6 +99,9 @@ impl App {
         let screen = StartScreen::new(&home, ctx, start);
         Self {
             controls: Controls::new(Settings::load(&home)),
+            readers: Readers::load(&home),
+            reader: None,
+            reader_dialog: None,
             home,
             background,
             return_after,
@@ -102,6 +112,12 @@ impl App {
             held: HeldKeys::default(),
             ending: Vec::new(),
         }
+    }
+
+    /// Has the sessions read by `reader`; without one, the window asks where several have read on this machine.
+    #[must_use]
+    pub fn read_by(self, reader: Option<&str>) -> Self {
+        Self { reader: reader.map(str::to_owned), ..self }
     }
 
     /// Returns the session being read.
@@ -123,7 +139,7 @@ impl App {
     fn keys(&self, ui: &Ui) -> Vec<UiCommand> {
         let Some(reading) = self.reading() else { return Vec::new() };
         let waits = self.controls.sheet.as_ref().is_some_and(SettingsSheet::waits);
-        let dialog = self.export.is_some() || self.prompt.is_some();
+        let dialog = self.export.is_some() || self.prompt.is_some() || self.reader_dialog.is_some();
         // What lies over the film has the keys, a menu too.
         if dialog || waits || egui::Popup::is_any_open(ui.ctx()) {
             return Vec::new();
@@ -142,7 +158,7 @@ impl App {
 
     /// Returns whether something lies over the view.
     const fn overlaid(&self) -> bool {
-        let dialog = self.export.is_some() || self.prompt.is_some();
+        let dialog = self.export.is_some() || self.prompt.is_some() || self.reader_dialog.is_some();
         self.help || dialog || self.controls.sheet.is_some()
     }
 
@@ -153,11 +169,11 @@ impl App {
             Phase::Start(screen) => screen.ui(ui, &self.home),
             Phase::Reading(reading) => {
                 read::fault_bar(ui, reading);
-                if !(reading.film_only && reading.view == View::Read) {
+                if !(reading.film_only && reading.view.shows_film()) {
                     top_bar::ui(ui, reading, commands);
                 }
                 match reading.view {
-                    View::Read => read::ui(ui, reading, commands),
+                    View::Read | View::Review => read::ui(ui, reading, commands),
                     View::Learn => learn::ui(ui, reading, commands),
                     View::Films => {
                         if let Some(row) = gallery::ui(ui, reading, !overlaid, commands) {
@@ -189,6 +205,7 @@ impl App {
 
     fn dialogs(&mut self, ui: &Ui) {
         self.ask(ui);
+        self.ask_reader(ui);
         let Phase::Reading(reading) = &self.phase else { return };
         let (classes, habits) = (reading.classes(), &reading.film_view.habits);
         if self.help && help::ui(ui.ctx(), classes, &reading.keymap, habits) {
@@ -241,9 +258,9 @@ impl eframe::App for App {
         let covered = self.covered(ui.ctx());
         if let Phase::Reading(reading) = &mut self.phase {
             match reading.view {
-                View::Read if reading.aside.is_none() => reading.drawn(ui.ctx()),
+                View::Read | View::Review if reading.aside.is_none() => reading.drawn(ui.ctx()),
                 View::Films => reading.gallery_drawn(ui.ctx()),
-                View::Read | View::Learn => {}
+                View::Read | View::Review | View::Learn => {}
             }
             reading.in_sight(reading.view != View::Learn && !covered);
         }

@@ -80,6 +80,10 @@ pub struct Reading {
     /// Films after which one that was put off comes back; `None` for when all others are read.
     pub return_after: Option<usize>,
     pub(super) reader: String,
+    /// Rows on which readers disagree and that the reader can settle, the next first.
+    pub(super) disputed: Vec<usize>,
+    /// Those of them that the reader has put behind the others.
+    pub(super) disputes_put_off: Vec<usize>,
     pub(super) queue: ReadingQueue,
     /// Films that were passed without an answer since the last one.
     pub(super) passed: Vec<usize>,
@@ -114,7 +118,7 @@ impl Reading {
     /// Films whose textures wait on the graphics card, the one on screen included.
     const UPLOADED: usize = 4;
 
-    /// Starts to read a session.
+    /// Starts to read a session as `reader`.
     ///
     /// # Errors
     /// If the system refuses a thread.
@@ -122,6 +126,7 @@ impl Reading {
         ctx: &Context,
         workspace: Workspace,
         background: &Background,
+        reader: &str,
     ) -> anyhow::Result<Self> {
         let waker = ctx.clone();
         let wake = move || waker.request_repaint();
@@ -129,7 +134,7 @@ impl Reading {
             film_loader::start(&workspace.films, &workspace.images, film_loader::BUDGET, wake)?;
         let header = workspace.session.header();
         let mut queue = ReadingQueue::new(workspace.films.len(), header.audit_share, header.seed);
-        workspace.drawn().into_iter().for_each(|film| queue.remember(film));
+        workspace.drawn(reader).into_iter().for_each(|film| queue.remember(film));
         let waker = ctx.clone();
         let engine = match background {
             Background::Learning { compute, base_model, learn_every } => {
@@ -164,7 +169,9 @@ impl Reading {
             learning: Learning::default(),
             pace: Pace::default(),
             latency: Latency::default(),
-            reader: record::reader(),
+            reader: reader.to_owned(),
+            disputed: Vec::new(),
+            disputes_put_off: Vec::new(),
             queue,
             passed: Vec::new(),
             ranking: None,
@@ -189,6 +196,9 @@ impl Reading {
     /// Returns the row on screen: the one that the reader looks back at, else the queue's; `None` when every film has
     /// been read.
     pub fn row(&self) -> Option<usize> {
+        if self.view == View::Review {
+            return self.disputed.first().copied();
+        }
         self.browsed().or_else(|| self.upcoming.first().map(|film| film.row))
     }
 
@@ -209,7 +219,7 @@ impl Reading {
 
     /// Returns films labelled and, of these, films whose label is safe on disk.
     pub fn counts(&self) -> (usize, usize) {
-        let labelled = self.labels.rows.len();
+        let labelled = self.labels.rows.len() + self.labels.rereads;
         let unsaved = usize::from(self.workspace.session.durable() < self.last_label);
         (labelled, labelled.saturating_sub(unsaved))
     }
@@ -243,11 +253,15 @@ impl Reading {
             // A failed append shows as the session's fault.
             self.workspace.session.append(&self.reader, event).ok();
         }
-        self.queue.update(Arc::clone(&ranking), &self.labels);
-        if self.ranking.as_ref().is_some_and(|before| before.model != ranking.model) {
+        let before = self.ranking.replace(Arc::clone(&ranking));
+        if before.is_some_and(|before| before.model != ranking.model) {
             self.gallery.ask_again();
         }
-        self.ranking = Some(ranking);
+        // The model's doubt of others' answers goes by the ranking.
+        if self.workspace.session.state().protocol().is_some_and(|p| p.doubt_share > 0.0) {
+            self.reader_set_changed();
+        }
+        self.queue.update(ranking, &self.labels);
         self.queue_changed();
         if let (Some(engine), Some(film)) = (&self.engine, self.upcoming.first()) {
             engine.send(Command::Foresee(film.row));
@@ -401,11 +415,20 @@ impl Reading {
     }
 
     pub(super) fn labels_changed(&mut self) {
-        self.labels = Arc::new(self.workspace.label_set(self.return_after));
+        self.reader_set_changed();
         self.audit_course = audit_course(self.workspace.session.state());
+        self.disputes_changed();
         if let Some(engine) = &self.engine {
-            engine.send(Command::Labels(Arc::clone(&self.labels)));
+            let labels = self.workspace.label_set_for(&self.reader, self.return_after);
+            engine.send(Command::Labels(Arc::new(labels)));
         }
+    }
+
+    /// Collects what the reader has answered and is to read.
+    fn reader_set_changed(&mut self) {
+        let ranking = self.ranking.as_deref();
+        let labels = self.workspace.reader_set(&self.reader, self.return_after, ranking);
+        self.labels = Arc::new(labels);
     }
 
     pub(super) fn queue_changed(&mut self) {
@@ -424,7 +447,9 @@ impl Reading {
     /// Has the films decoded that are on screen or come next: those of the queue, those beside the one that the reader
     /// looks back at, and those that may come first after the film on screen.
     fn read_ahead(&mut self) {
-        let on_screen = self.row().into_iter().chain(self.browsing_neighbours());
+        let disputed = if self.view == View::Review { &self.disputed[..] } else { &[] };
+        let disputed = disputed.iter().copied().take(Self::AHEAD);
+        let on_screen = self.row().into_iter().chain(disputed).chain(self.browsing_neighbours());
         let queued = self.upcoming.iter().map(|film| film.row);
         let mut near: Vec<usize> = Vec::new();
         for row in on_screen.chain(queued).chain(self.foreseen.iter().copied()) {
@@ -441,7 +466,11 @@ impl Reading {
 
     /// Returns whether there is an answer that can be taken back.
     pub fn can_undo(&self) -> bool {
-        self.workspace.session.state().last_undoable(&self.reader).is_some()
+        let state = self.workspace.session.state();
+        if self.view == View::Review {
+            return state.last_adjudication(&self.reader).is_some();
+        }
+        state.last_undoable(&self.reader).is_some()
     }
 }
 

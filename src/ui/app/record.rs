@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::dataset::FilmId;
 use crate::engine::{QueuedFilm, QueuedSource, Ranking};
-use crate::session::{Answer, Class, Event, Shown, Source};
+use crate::session::{Answer, Class, Event, Opinion, Shown, Source};
 use crate::ui::film_view::Displayed;
 
 /// What the reader does with the film on screen.
@@ -26,7 +26,7 @@ pub fn reader() -> String {
 }
 
 /// What was before the reader at the moment of the answer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Seen<'a> {
     /// How the film was drawn.
     pub display: Displayed,
@@ -36,6 +36,8 @@ pub struct Seen<'a> {
     pub model: Option<&'a str>,
     /// Whether the model's opinion of it had been shown before.
     pub opinion: bool,
+    /// What the model holds of it, where that is to be recorded.
+    pub held: Option<Opinion>,
 }
 
 /// Returns the event of a reply, `None` for a class that the session has not.
@@ -50,6 +52,12 @@ pub fn answered(
         return Some(Event::Skip { film, source: Some(source(queued)) });
     }
     let answer = answer(reply, classes)?;
+    let (shown, ms) = shown(seen);
+    Some(Event::Label { film, answer, ms, source: source(queued), shown })
+}
+
+/// Returns what was on screen and for how many milliseconds.
+pub fn shown(seen: Seen<'_>) -> (Shown, u64) {
     let Displayed { window, zoom, inverted, orientation } = seen.display;
     let shown = Shown {
         model: seen.model.unwrap_or_default().to_owned(),
@@ -60,10 +68,9 @@ pub fn answered(
         mirrored: orientation.mirrored,
         quarter_turns: orientation.quarters,
         opinion_visible: seen.opinion,
-        opinion: None,
+        opinion: seen.held,
     };
-    let ms = u64::try_from(seen.time.as_millis()).unwrap_or(u64::MAX);
-    Some(Event::Label { film, answer, ms, source: source(queued), shown })
+    (shown, u64::try_from(seen.time.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Returns the answer that a reply gives, `None` for a class that the session has not and for a film put off.
@@ -94,6 +101,8 @@ fn source(film: &QueuedFilm) -> Source {
             Source::Queue { strategy: strategy.to_string(), rank: *rank }
         }
         QueuedSource::Chosen => Source::Browse,
+        QueuedSource::Second { doubted } => Source::Second { doubted: *doubted },
+        QueuedSource::Reread => Source::Reread,
         QueuedSource::Ranked { .. } | QueuedSource::Audit { .. } => {
             Source::Queue { strategy: "random".to_owned(), rank: 0 }
         }

@@ -6,7 +6,6 @@ use egui::{Panel, Ui};
 
 use super::{App, Phase};
 use crate::config::{Settings, Theme};
-use crate::ui::command::View;
 use crate::ui::film_view::Habits;
 use crate::ui::keymap::Keymap;
 use crate::ui::settings::SettingsSheet;
@@ -33,7 +32,7 @@ impl App {
     /// Returns whether the panels on screen are bright. What opens over the Read view goes with it: a bright sheet would
     /// blind a reader in a dark room.
     pub(super) fn light(&self) -> bool {
-        let reads = self.reading().is_some_and(|reading| reading.view == View::Read);
+        let reads = self.reading().is_some_and(|reading| reading.view.shows_film());
         match self.controls.settings.theme {
             Theme::Dark => false,
             Theme::Light => !reads,

@@ -144,6 +144,13 @@ impl Gallery {
         self.step(1);
     }
 
+    /// Forgets what is known of films, as when someone else reads.
+    pub fn forget(&mut self) {
+        self.made_from = None;
+        self.filter = Filter::default();
+        self.search.clear();
+    }
+
     /// Brings the list of films up to date; the selection stays at its place when its film no longer passes.
     fn refresh(&mut self, entries: u64, labels: &LabelSet, noted: impl Iterator<Item = usize>) {
         let version = Version {

@@ -59,6 +59,7 @@ pub const PENUMBRA: &[Row] = &[
     (UiCommand::View(View::Read), &["F1"]),
     (UiCommand::View(View::Learn), &["F2"]),
     (UiCommand::View(View::Films), &["G", "F3"]),
+    (UiCommand::View(View::Review), &["F4"]),
     (UiCommand::BackToQueue, &["Q"]),
     (UiCommand::Note, &["T"]),
     (UiCommand::AcceptChange, &["Enter"]),

@@ -115,40 +115,44 @@ struct SlowTrack {
     rereads: Vec<(u64, Answer, Answer)>,
 }
 
+/// What each reader did with each film.
+type SlowTracks = BTreeMap<(FilmId, String), SlowTrack>;
+
 /// Sorts what each reader did with each film, after what was taken back is dropped; the last value are the entries that
 /// passed a film, with whose they were.
-fn tracks(entries: &[Entry]) -> (BTreeMap<(FilmId, String), SlowTrack>, Vec<(u64, String)>) {
+fn tracks(entries: &[Entry]) -> (SlowTracks, Vec<(u64, String)>) {
     let undone: Vec<u64> = entries
         .iter()
         .filter_map(|e| if let Event::Undo { seq } = e.event { Some(seq) } else { None })
         .collect();
     let (mut tracks, mut passed) = (BTreeMap::<_, SlowTrack>::new(), Vec::new());
     for Entry { seq, reader, event, .. } in entries.iter().filter(|e| !undone.contains(&e.seq)) {
-        let mut own = |film: FilmId| tracks.entry((film, reader.clone())).or_default();
         match event {
             Event::Label { film, answer, source: Source::Reread, .. } => {
-                let track = own(*film);
+                let track = tracks.entry((*film, reader.clone())).or_default();
                 let (_, before, _) = track.label.clone().unwrap();
                 track.rereads.push((*seq, before, answer.clone()));
                 track.put_off = None;
                 passed.push((*seq, reader.clone()));
             }
             Event::Label { film, answer, .. } => {
-                let track = own(*film);
+                let track = tracks.entry((*film, reader.clone())).or_default();
                 track.label = Some((*seq, answer.clone(), reader.clone()));
                 track.put_off = None;
                 passed.push((*seq, reader.clone()));
             }
             Event::Relabel { film, to, .. } => {
                 let other = if reader == READER { "R2" } else { READER };
-                let owner = if own(*film).label.is_some() { reader } else { other };
+                let own = tracks.get(&(*film, reader.clone()));
+                let has_own = own.is_some_and(|own| own.label.is_some());
+                let owner = if has_own { reader } else { other };
                 let track = tracks.get_mut(&(*film, owner.to_owned())).unwrap();
                 let (first, ..) = track.label.clone().unwrap();
                 track.label = Some((first, to.clone(), reader.clone()));
                 track.put_off = None;
             }
             Event::Skip { film, .. } => {
-                own(*film).put_off = Some(*seq);
+                tracks.entry((*film, reader.clone())).or_default().put_off = Some(*seq);
                 passed.push((*seq, reader.clone()));
             }
             _ => {}
@@ -186,7 +190,9 @@ impl Slow {
                 slow.answers.insert(film, (answer, reader));
             }
         }
-        [&mut order, &mut read, &mut put_off].into_iter().for_each(|list| list.sort_unstable());
+        for list in [&mut order, &mut read, &mut put_off] {
+            list.sort_unstable();
+        }
         rereads.sort();
         let films = |list: Vec<(u64, FilmId)>| list.into_iter().map(|(_, film)| film).collect();
         let since = |seq: u64| passed.iter().filter(|&&other| other > seq).count();

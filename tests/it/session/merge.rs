@@ -204,7 +204,7 @@ fn two_readers_of_copies_are_joined_compared_and_settled() {
     assert_eq!(state.to_adjudicate("C").count(), 0);
     let counts = |rule| {
         let answers = (0..60).map(|number| state.consensus(film(number), rule).answer());
-        let of = |name: &str| answers.clone().filter(|a| **a == Some(&class(name))).count();
+        let of = |name: &str| answers.clone().filter(|a| *a == Some(&class(name))).count();
         (of("normal"), of("pneumonia"), answers.filter(Option::is_none).count())
     };
     assert_eq!(counts(Rule::Adjudicator), (54, 6, 0));
@@ -248,7 +248,7 @@ fn sessions_of_other_classes_and_unfinished_ones_are_not_joined() {
     let error = merge(&[one.clone(), other.clone()], "joined").unwrap_err();
     assert!(matches!(error, MergeError::Different { what: "classes", .. }), "{error}");
     assert!(error.to_string().ends_with("other"), "the path comes last: {error}");
-    assert!(matches!(merge(&[one.clone()], "joined"), Err(MergeError::TooFew)));
+    assert!(matches!(merge(std::slice::from_ref(&one), "joined"), Err(MergeError::TooFew)));
     // Sessions made apart on the same films have different identities and no entry in common.
     let apart = write(&scratch.path().join("apart"), &Header::new("ward", "/films"), &[]);
     let [there, back] = [[&one, &apart], [&apart, &one]]
