@@ -32,8 +32,20 @@ fn main() {
     if wanted("append") {
         bench_append();
     }
+    if wanted("scale-session") {
+        scale::bench_session();
+    }
+    if wanted("scale-rank") {
+        scale::bench_rank();
+    }
+    if wanted("scale-million") {
+        scale::bench_million();
+    }
     #[cfg(feature = "gui")]
     {
+        if wanted("scale-gallery") {
+            scale::bench_gallery();
+        }
         if wanted("paint") {
             paint::bench_paint(paint::Films::Demo);
         }
@@ -196,3 +208,5 @@ fn bench_append() {
 #[cfg(feature = "gui")]
 #[path = "paint.rs"]
 mod paint;
+#[path = "scale.rs"]
+mod scale;

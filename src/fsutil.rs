@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum FsError {
     /// The operating system refused an operation.
-    #[error("could not {action} ({source}): {}", path.display())]
+    #[error("could not {action} ({source}{}): {}", remedy(source), path.display())]
     Io {
         /// What was being done, as it follows "could not".
         action: &'static str,
@@ -23,6 +23,18 @@ pub enum FsError {
         /// The path as given.
         path: PathBuf,
     },
+}
+
+/// Says what can be done about an error of the operating system, to stand after it; nothing where that is plain.
+pub fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; get the right to write and read there, or use another folder"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make room on the disk",
+        io::ErrorKind::FileTooLarge => "; the system allows no file of that size there",
+        _ => "",
+    }
 }
 
 /// Builds the closure that turns an [`io::Error`] into an [`FsError`] which says what was done to which path.

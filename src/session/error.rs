@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::header::HeaderError;
 use super::state::FoldError;
-use crate::fsutil::FsError;
+use crate::fsutil::{FsError, remedy};
 
 /// What is wrong with a line of the log.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +71,7 @@ pub enum SessionError {
     #[error(transparent)]
     Fs(#[from] FsError),
     /// A step on a file of the session failed.
-    #[error("cannot {what}: {source}: {}", path.display())]
+    #[error("cannot {what}: {source}{}: {}", remedy(source), path.display())]
     Io {
         /// Step that failed.
         what: &'static str,

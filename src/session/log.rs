@@ -72,9 +72,15 @@ impl Snapshot {
 
 /// Looks for a line that is missing at its place, number `seq`, among the lines after it.
 fn look_further(fault: LineFault, seq: u64, rest: &[u8]) -> LineFault {
-    let LineFault::Misnumbered { expected, found, .. } = fault else { return fault };
-    let place = rest.split(|&byte| byte == b'\n').position(|line| line::number(line) == Some(seq));
-    LineFault::Misnumbered { expected, found, elsewhere: place.map(|place| seq + 2 + place as u64) }
+    match fault {
+        LineFault::Misnumbered { expected, found, .. } if found > expected => {
+            let mut lines = rest.split(|&byte| byte == b'\n');
+            let place = lines.position(|line| line::number(line) == Some(seq));
+            let elsewhere = place.map(|place| seq + 2 + place as u64);
+            LineFault::Misnumbered { expected, found, elsewhere }
+        }
+        fault => fault,
+    }
 }
 
 /// Returns how many lines a log has up to the one whose hash is `head`; none if there is no such line.

@@ -5,6 +5,7 @@ mod cli;
 mod comparison;
 mod dicom;
 mod engine;
+mod exports;
 mod films;
 #[cfg(feature = "gpu")]
 mod gpu;

@@ -332,6 +332,39 @@ fn a_log_of_the_first_version_is_read() {
     assert_eq!(again, events[1], "a film that lies as stored is written as it was");
 }
 
+#[test]
+fn a_clock_that_was_set_back_changes_nothing_but_the_times() {
+    let scratch = scratch();
+    let folder = scratch.path().join("session");
+    drop(write(&folder, &events()));
+    // The same events, each a day before the one before it.
+    let mut head = blake3_of(&fs::read(folder.join("session.json")).unwrap());
+    let mut log = String::new();
+    for (seq, event) in events().iter().enumerate() {
+        let time =
+            penumbra::session::Time::from_milliseconds(1_795_488_060_120 - 86_400_000 * seq as i64);
+        let event = serde_json::to_string(event).unwrap();
+        let body = format!(
+            r#"{{"v":1,"seq":{seq},"time":"{time}","reader":"R1","event":{event},"prev":"{head}""#
+        );
+        head = blake3_of(body.as_bytes());
+        log = format!("{log}{body},\"hash\":\"{head}\"}}\n");
+    }
+    let order = |folder: &Path| -> Vec<_> {
+        let state = Snapshot::read(folder).unwrap().state;
+        state.in_order().map(|(film, label)| (film, label.answer.clone(), label.seq)).collect()
+    };
+    let forwards = order(&folder);
+    fs::write(folder.join("events.jsonl"), log).unwrap();
+    assert_eq!(order(&folder), forwards);
+    let (mut session, _) = Session::open(&folder).unwrap();
+    let undoable = session.state().last_undoable(READER).unwrap();
+    assert_eq!(undoable.0, 22, "the last is the last that was entered");
+    session.append(READER, Event::Undo { seq: 22 }).unwrap();
+    drop(session);
+    assert_eq!(verify(&folder).unwrap().lines, 24);
+}
+
 fn blake3_of(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_string()
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::ExportReport;
 use crate::dataset::index::IndexError;
-use crate::fsutil::FsError;
+use crate::fsutil::{FsError, remedy};
 use crate::session::SessionError;
 
 /// Why a labelled set could not be exported, or not wholly.
@@ -32,7 +32,7 @@ pub enum ExportError {
         path: PathBuf,
     },
     /// A step on a file or folder failed; nothing is exported.
-    #[error("cannot {what}: {source}: {}", path.display())]
+    #[error("cannot {what}: {source}{}: {}", remedy(source), path.display())]
     Io {
         /// Step that failed.
         what: &'static str,

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use penumbra::session::export::{Shares, write_bundle};
 use penumbra::session::{Event, Header, Session, SessionError, verify};
 
 use super::{READER, class, film, label};
@@ -15,7 +16,13 @@ const CHILD_FOLDER: &str = "PENUMBRA_TEST_SESSION";
 /// Starts this program again to run one of the tests below on the session in `folder`; `shell` goes before it.
 fn child(test: &str, folder: &Path, shell: &str) -> std::process::Child {
     Command::new("sh")
-        .args(["-c", &format!("{shell} exec \"$0\" \"$@\"")])
+        .args([
+            "-c",
+            &format!(
+                "{} \"$0\" \"$@\"",
+                if shell.starts_with("exec") { shell.to_owned() } else { format!("{shell} exec") }
+            ),
+        ])
         .arg(std::env::current_exe().unwrap())
         .args([
             &format!("{}::{test}", module_path!().split_once("::").unwrap().1),
@@ -47,12 +54,17 @@ fn child_that_labels_without_end() {
     }
 }
 
+/// Moments at which a program is killed: `PENUMBRA_TEST_KILLS`, else few enough for every run of the tests.
+fn kills() -> u64 {
+    std::env::var("PENUMBRA_TEST_KILLS").map_or(20, |kills| kills.parse().unwrap())
+}
+
 #[test]
 fn a_killed_program_loses_no_acknowledged_label() {
     let folder = tempfile::tempdir().unwrap();
     drop(Session::create(folder.path(), Header::new("test", "/films")).unwrap());
     let mut acknowledged = 0;
-    for round in 0_u64..20 {
+    for round in 0..kills() {
         let mut child = child("child_that_labels_without_end", folder.path(), "");
         let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let mut saved = lines.filter_map(|line| line.strip_prefix("saved ")?.parse::<u64>().ok());
@@ -116,4 +128,74 @@ fn a_line_that_does_not_fit_on_the_disk_leaves_the_log_sound() {
     let verified = verify(folder.path()).expect("the part of a line was taken back");
     assert_eq!(verified.lines, lines.parse::<u64>().unwrap());
     assert!(verified.lines > 3, "the limit came before the first lines: {said}");
+}
+
+/// Not a test of its own: exports a session to a disk that takes little.
+#[test]
+fn child_that_exports_until_the_disk_is_full() {
+    let Some(folder) = std::env::var_os(CHILD_FOLDER) else { return };
+    let folder = Path::new(&folder);
+    let out = folder.with_extension("export");
+    let error = write_bundle(folder, None, Shares::default(), &out).unwrap_err();
+    assert!(!out.exists());
+    println!("\nfailed {error}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_export_that_does_not_fit_on_the_disk_leaves_nothing() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("session");
+    let mut session = Session::create(&folder, Header::new("test", "/films")).unwrap();
+    penumbra::dataset::index::save_index(&folder.join("films.jsonl"), &[]).unwrap();
+    for number in 0..30 {
+        session.append(READER, label(film(number), class("normal"))).unwrap();
+    }
+    drop(session);
+    let test = "child_that_exports_until_the_disk_is_full";
+    let output = child(test, &folder, "trap '' XFSZ; ulimit -f 8;").wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let failed = said.lines().find_map(|line| line.strip_prefix("failed ")).unwrap_or_default();
+    assert!(failed.contains("events.jsonl") && failed.contains("no file of that size"), "{said}");
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 1, "something is left");
+    assert_eq!(verify(&folder).unwrap().lines, 30);
+}
+
+/// Not a test of its own: opens a session that it may not write to.
+#[test]
+fn child_that_may_not_write() {
+    let Some(folder) = std::env::var_os(CHILD_FOLDER) else { return };
+    let folder = Path::new(&folder);
+    assert_eq!(verify(folder).unwrap().lines, 1, "checking needs no right to write");
+    println!("\nopen {}", Session::open(folder).unwrap_err());
+    let create = Session::create(&folder.join("more"), Header::new("test", "/films"));
+    println!("create {}", create.unwrap_err());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_may_not_be_written_to_is_named_with_a_remedy() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("session");
+    let mut session = Session::create(&folder, Header::new("test", "/films")).unwrap();
+    session.append(READER, label(film(1), class("normal"))).unwrap();
+    drop(session);
+    let allow = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    allow(scratch.path(), 0o755);
+    allow(&folder.join("lock"), 0o444);
+    allow(&folder, 0o555);
+    // The superuser may write anywhere, and becomes nobody.
+    let root = rustix::process::geteuid().is_root();
+    let shell = if root { "exec setpriv --reuid=65534 --clear-groups --" } else { "" };
+    let output = child("child_that_may_not_write", &folder, shell).wait_with_output().unwrap();
+    allow(&folder, 0o755);
+    let said = String::from_utf8(output.stdout).unwrap();
+    for (what, file) in [("open ", "lock"), ("create ", "more")] {
+        let error = said.lines().find_map(|line| line.strip_prefix(what)).unwrap_or_default();
+        assert!(error.contains("get the right to write") && error.ends_with(file), "{said}");
+    }
 }

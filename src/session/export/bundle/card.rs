@@ -81,15 +81,20 @@ fn classes(facts: &Facts<'_>, read: &[Read<'_>], line: &mut dyn FnMut(String)) {
 
 /// Films and median reading time of each reader.
 fn readers(read: &[Read<'_>], line: &mut dyn FnMut(String)) {
-    let mut times = BTreeMap::<&str, Vec<u64>>::new();
+    let mut readers = BTreeMap::<&str, (usize, Vec<u64>)>::new();
     for reading in read.iter().flat_map(|read| &read.readings) {
-        times.entry(reading.reader).or_default().push(reading.ms);
+        let (films, times) = readers.entry(reading.reader).or_default();
+        *films += 1;
+        // How long others took is not known.
+        if !matches!(reading.source, Some(Source::Import { .. })) {
+            times.push(reading.ms);
+        }
     }
     line("## Readers\n\n| reader | films | median reading time |\n|---|---|---|".to_owned());
-    for (reader, mut ms) in times {
-        ms.sort_unstable();
-        let median = ms[ms.len() / 2] as f64 / 1e3;
-        line(format!("| {reader} | {} | {median:.1} s |", ms.len()));
+    for (reader, (films, mut times)) in readers {
+        times.sort_unstable();
+        let median = times.get(times.len() / 2).map(|&ms| format!("{:.1} s", ms as f64 / 1e3));
+        line(format!("| {reader} | {films} | {} |", median.unwrap_or_default()));
     }
     let twice = read.iter().filter(|read| read.readings.len() > 1).count();
     line(format!("\n{twice} films were read by more than one reader.\n"));
