@@ -173,6 +173,8 @@ struct Ranker {
     on_screen: Option<usize>,
     /// Whether opinions are asked for.
     review: bool,
+    /// Questions that wait for the films to be embedded and ranked.
+    questions: Vec<Question>,
 }
 
 /// What a ranking is made from beside features: labels that can be learnt from, and rows that are no candidates.
@@ -233,6 +235,7 @@ fn serve(
         took: 0.0,
         on_screen: None,
         review: false,
+        questions: Vec::new(),
     };
     while let Ok(message) = inbox.recv() {
         // Only the newest labels matter: several that wait are ranked once.
@@ -246,6 +249,11 @@ fn serve(
             ranker.rank();
             ranker.ask_for_views();
             ranker.learn_if_due();
+        }
+        if ranker.space.is_some() {
+            for question in std::mem::take(&mut ranker.questions) {
+                ranker.pass_on(question);
+            }
         }
         // A label that comes meanwhile goes first.
         ranker.foresee(&|| !inbox.is_empty());
@@ -277,7 +285,7 @@ impl Ranker {
             ToRanking::TrainNow => self.ask("asked for".to_owned(), true),
             ToRanking::Foresee(row) => self.on_screen = Some(row),
             ToRanking::Review => self.review = true,
-            ToRanking::Ask(question) => self.pass_on(question),
+            ToRanking::Ask(question) => self.questions.push(question),
             ToRanking::Close => {}
         }
     }
@@ -296,8 +304,8 @@ impl Ranker {
             }
             (Question::Analyse(audit), Some(base), Some(space)) => Task::Analyse {
                 audit,
-                base: base.clone(),
-                in_use: (space.basis(), space.head.clone()),
+                base: Box::new(base.clone()),
+                in_use: Box::new((space.basis(), space.head.clone())),
                 labels,
             },
             (Question::Counterfactual, Some(base), _) => {
