@@ -4,6 +4,8 @@ mod svg;
 
 pub use svg::svg;
 
+use std::fmt::Write as _;
+
 /// A figure over another, of one or several sources.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chart {
@@ -114,7 +116,7 @@ impl Chart {
             for Point { x, y, interval } in &series.points {
                 let ends =
                     interval.map_or_else(|| ",".to_owned(), |(low, high)| format!("{low},{high}"));
-                text.push_str(&format!("{name},{x},{y},{ends}\n"));
+                _ = writeln!(text, "{name},{x},{y},{ends}");
             }
         }
         text

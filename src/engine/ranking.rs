@@ -177,6 +177,8 @@ struct Ranker {
     review: bool,
     /// The row to be explained, until there is a head to explain.
     explain: Option<usize>,
+    /// Questions that wait for the films to be embedded and ranked.
+    questions: Vec<Question>,
 }
 
 /// What a ranking is made from beside features: labels that can be learnt from, and rows that are no candidates.
@@ -238,6 +240,7 @@ fn serve(
         on_screen: None,
         review: false,
         explain: None,
+        questions: Vec::new(),
     };
     while let Ok(message) = inbox.recv() {
         // Only the newest labels matter: several that wait are ranked once.
@@ -253,6 +256,11 @@ fn serve(
             ranker.learn_if_due();
         }
         ranker.pass_question_on();
+        if ranker.space.is_some() {
+            for question in std::mem::take(&mut ranker.questions) {
+                ranker.pass_on(question);
+            }
+        }
         // A label that comes meanwhile goes first.
         ranker.foresee(&|| !inbox.is_empty());
         if inbox.is_empty() {
@@ -287,7 +295,7 @@ impl Ranker {
             ToRanking::Foresee(row) => self.on_screen = Some(row),
             ToRanking::Review => self.review = true,
             ToRanking::Explain(row) => self.explain = Some(row),
-            ToRanking::Ask(question) => self.pass_on(question),
+            ToRanking::Ask(question) => self.questions.push(question),
             ToRanking::Close => {}
         }
     }
@@ -306,8 +314,8 @@ impl Ranker {
             }
             (Question::Analyse(audit), Some(base), Some(space)) => Task::Analyse {
                 audit,
-                base: base.clone(),
-                in_use: (space.basis(), space.head.clone()),
+                base: Box::new(base.clone()),
+                in_use: Box::new((space.basis(), space.head.clone())),
                 labels,
             },
             (Question::Counterfactual, Some(base), _) => {

@@ -1,5 +1,5 @@
-//! Reliability diagrams: of the films that were given a probability, how many are what was said (DeGroot and Fienberg
-//! 1983; Guo et al., ICML 2017), and the calibration error with its interval.
+//! Reliability diagrams: of the films that were given a probability, how many are what was said (Guo et al., ICML 2017),
+//! and the calibration error with its interval.
 
 use super::metrics::likeliest;
 use super::metrics::{
@@ -46,7 +46,7 @@ pub fn reliability(scores: &[f32], positive: &[bool], bins: usize) -> Vec<Reliab
 /// Returns the expected calibration error over 15 bins with a bootstrap interval over films.
 ///
 /// The error is a sum of absolute gaps, which chance alone makes positive: on few films it is too high, and so is its
-/// interval (Kumar, Liang and Ma, NeurIPS 2019, section 4).
+/// interval (Kumar, Liang and Ma, 2019, <https://arxiv.org/abs/1909.10155>, section 4).
 pub fn calibration_error(probabilities: &[f32], truth: &[usize], class_count: usize) -> Estimate {
     let value = expected_calibration_error(probabilities, truth, class_count, BINS);
     let films: Vec<(usize, f64)> = probabilities

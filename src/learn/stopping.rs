@@ -1,4 +1,4 @@
-//! When to stop labelling: stabilising predictions (Bloodgood and Vijay-Shanker, CoNLL 2009). Once successive models agree on
+//! When to stop labelling: stabilising predictions (Bloodgood and Vijay-Shanker 2009). Once successive models agree on
 //! films that nobody labels, further labels of this kind change little.
 
 /// Agreement, averaged over the last models, from which stopping is suggested.

@@ -1,5 +1,5 @@
-//! Films on a plane by their nearest neighbours: UMAP (McInnes, Healy and Melville 2018,
-//! <https://arxiv.org/abs/1802.03426>).
+//! Films on a plane by their nearest neighbours: UMAP
+//! (<https://arxiv.org/abs/1802.03426>).
 //!
 //! Distances are those of directions, `sqrt(2 - 2 cos)`. Where umap-learn 0.5 differs: neighbours are exact, the layout
 //! starts from principal components and not from the spectrum of the graph, and each pair of neighbours is drawn once, not

@@ -224,8 +224,6 @@ pub const MARK: f32 = 16.0;
 pub const FLASH_WIDTH: f32 = 2.0;
 /// Distances across and down from which ticks of a plot are labelled, in points.
 pub const TICKS: [f32; 2] = [60.0, 20.0];
-/// Films picked on the map.
-pub const PICKED: Color32 = hex(0x00F0_E442);
 /// Side of a film on the map, in points: one that has no colour of its own, and one that has.
 pub const MAP_DOT: [f32; 2] = [3.0, 5.0];
 /// Width of a curve in a plot.

@@ -77,15 +77,20 @@ fn escaped(text: &str) -> String {
 fn table(page: &mut String, headings: &[&str], rows: &[Vec<String>]) {
     page.push_str("<table>");
     if !headings.is_empty() {
-        let cells: String =
-            headings.iter().map(|text| format!("<th>{}</th>", escaped(text))).collect();
-        _ = write!(page, "<tr>{cells}</tr>");
+        line(page, "th", headings.iter().copied());
     }
     for row in rows {
-        let cells: String = row.iter().map(|text| format!("<td>{}</td>", escaped(text))).collect();
-        _ = writeln!(page, "<tr>{cells}</tr>");
+        line(page, "td", row.iter().map(String::as_str));
     }
     page.push_str("</table>\n");
+}
+
+fn line<'a>(page: &mut String, tag: &str, cells: impl Iterator<Item = &'a str>) {
+    page.push_str("<tr>");
+    for cell in cells {
+        _ = write!(page, "<{tag}>{}</{tag}>", escaped(cell));
+    }
+    page.push_str("</tr>\n");
 }
 
 fn share(n: usize, of: usize) -> String {

@@ -72,8 +72,8 @@ pub struct Basis {
 #[derive(Debug)]
 pub(super) enum Task {
     Analyse {
-        base: Basis,
-        in_use: (Basis, Option<Head>),
+        base: Box<Basis>,
+        in_use: Box<(Basis, Option<Head>)>,
         labels: Arc<LabelSet>,
         audit: AuditStream,
     },

@@ -1,6 +1,7 @@
 //! Curves: a figure over labels or minutes of reading, from each source apart, and what other orders would have come to.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use egui::{Grid, RichText, Ui};
 
@@ -92,7 +93,7 @@ impl Sources<'_> {
         let mut series = Vec::new();
         match self.counterfactual {
             Some(found) => series.extend(found.arms.iter().map(|arm| self.arm(arm))),
-            None => series.extend(self.from_each_source()),
+            None => series.extend(self.of_each_source()),
         }
         series.retain(|series| !series.points.is_empty());
         let ends = series.iter().flat_map(|s| s.points.iter().map(|p| p.x));
@@ -129,7 +130,7 @@ impl Sources<'_> {
         }
     }
 
-    fn from_each_source(&self) -> Vec<Series> {
+    fn of_each_source(&self) -> Vec<Series> {
         let mut series = Vec::new();
         if let Some(analysis) = self.analysis {
             let n = analysis.labels;
@@ -203,10 +204,11 @@ impl Sources<'_> {
         let base = self.analysis.map_or("", |analysis| &analysis.base);
         let mut note = format!("95 % intervals: {}.", self.figure.interval());
         if !base.is_empty() {
-            note.push_str(&format!(
+            _ = write!(
+                note,
                 " Random films: each by the model in use before its label, all so far. Cross-validated and replayed: head on \
                  the features of {base}, which no label has touched; films that a strategy chose are harder than most."
-            ));
+            );
         }
         if self.figure == Figure::CalibrationError {
             note.push_str(" On few films the calibration error is too high by chance.");
@@ -248,7 +250,8 @@ pub fn ui(ui: &mut Ui, desk: &mut Desk, reading: &Reading) {
         classes: reading.classes().len(),
     };
     let chart = sources.chart();
-    let table = 6.5 * ui.spacing().interact_size.y;
+    let lines = if desk.analysis.is_some() { 6.5 } else { 1.0 };
+    let table = lines * ui.spacing().interact_size.y;
     let height = ui.available_height() - table - theme::SPACE[4];
     if chart.series.is_empty() {
         nothing_yet(ui, reading, height);
@@ -397,7 +400,7 @@ mod tests {
         Checkpoint { labels, figures }
     }
 
-    fn sources<'a>(analysis: Option<&'a Analysis>, figure: Figure) -> Sources<'a> {
+    fn sources(analysis: Option<&Analysis>, figure: Figure) -> Sources<'_> {
         Sources {
             figure,
             measured: &[],

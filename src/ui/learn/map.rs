@@ -6,6 +6,9 @@ use std::sync::Arc;
 use egui::{Color32, Mesh, Pos2, Rect, RichText, Sense, Shape, Stroke, Ui, pos2, vec2};
 
 use super::Desk;
+use super::plot::save_menu;
+use super::saving::SavedAs;
+use crate::chart::{Axis, Chart, Point, Series, Tint};
 use crate::engine::analysis::{Analysis, FilmMap};
 use crate::query::entropy;
 use crate::ui::app::reading::Reading;
@@ -112,7 +115,8 @@ pub fn ui(ui: &mut Ui, desk: &mut Desk, reading: &mut Reading, commands: &mut Ve
         return;
     };
     choices(ui, &mut desk.map, &map);
-    picked(ui, &mut desk.map, reading, commands);
+    legend(ui, &desk.map, &map, reading);
+    let save = picked(ui, &mut desk.map, reading, commands);
     let Some(places) = desk.map.places() else { return };
     let note = 1.5 * ui.spacing().interact_size.y;
     let size = ui.available_size() - vec2(0.0, note);
@@ -123,8 +127,13 @@ pub fn ui(ui: &mut Ui, desk: &mut Desk, reading: &mut Reading, commands: &mut Ve
     let side = area.width().min(area.height()) - theme::SPACE[3];
     let plane = Rect::from_center_size(area.center(), vec2(side, side));
     let on_screen = |place: Pos2| plane.min + place.to_vec2() * side;
-    let colours = colours(&desk.map, &map, desk.analysis.as_deref(), reading);
+    let colours =
+        colours(&desk.map, &map, desk.analysis.as_deref(), reading, theme::palette(ui).text);
     ui.painter().add(Shape::mesh(mesh(&places, &colours, on_screen)));
+    if let Some(format) = save {
+        let chart = chart(&desk.map, &map, &places, reading);
+        desk.saving.ask(ui.ctx(), chart, format, area);
+    }
     lasso(ui, &mut desk.map, &places, &response, (plane, side));
     let hovered = response.hover_pos().filter(|_| !response.dragged());
     if let Some(row) = hovered.and_then(|pointer| nearest(&places, pointer, on_screen)) {
@@ -172,8 +181,47 @@ fn choices(ui: &mut Ui, tab: &mut MapTab, map: &FilmMap) {
     });
 }
 
+/// Says what the colours mean: no colour stands alone.
+fn legend(ui: &mut Ui, tab: &MapTab, map: &FilmMap, reading: &Reading) {
+    let key = |ui: &mut Ui, colour: Color32, words: &str| {
+        let (rect, _) =
+            ui.allocate_exact_size(vec2(theme::SPACE[1], theme::SPACE[1]), Sense::hover());
+        ui.painter().rect_filled(rect, 0.0, colour);
+        ui.label(RichText::new(words).small().weak());
+    };
+    ui.horizontal_wrapped(|ui| {
+        match tab.colour {
+            Colour::Label | Colour::Prediction => {
+                for index in 0..reading.classes().len() {
+                    key(ui, reading.colour(Reply::Class(index)), &reading.class_name(index));
+                }
+            }
+            Colour::Uncertainty => {
+                for (share, words) in [(0.0, "Sure"), (0.5, "In between"), (1.0, "Even chances")] {
+                    key(ui, theme::scale(share), words);
+                }
+            }
+            Colour::Group => {
+                let groups = map.clusters.iter().max().map_or(1, |most| most + 1);
+                for group in 0..groups {
+                    let n = map.clusters.iter().filter(|&&of| of == group).count();
+                    key(ui, theme::group(group, groups), &format!("{} ({n})", group + 1));
+                }
+                return;
+            }
+        }
+        key(ui, theme::LATER, "No answer");
+        key(ui, theme::palette(ui).text, "Picked");
+    });
+}
+
 /// What can be done with the films that the line went around.
-fn picked(ui: &mut Ui, tab: &mut MapTab, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
+fn picked(
+    ui: &mut Ui,
+    tab: &mut MapTab,
+    reading: &mut Reading,
+    commands: &mut Vec<UiCommand>,
+) -> Option<SavedAs> {
     ui.horizontal(|ui| {
         let n = tab.picked.len();
         let unread: Vec<usize> =
@@ -199,7 +247,39 @@ fn picked(ui: &mut Ui, tab: &mut MapTab, reading: &mut Reading, commands: &mut V
         } else {
             format!("{} picked, {} without an answer", figures::count(n, "film"), unread.len())
         });
-    });
+        save_menu(ui, "map")
+    })
+    .inner
+}
+
+/// The map as a chart, films by their answer.
+fn chart(tab: &MapTab, map: &FilmMap, places: &[Pos2], reading: &Reading) -> Chart {
+    const TINTS: [Tint; 5] = [Tint::Blue, Tint::Orange, Tint::Pink, Tint::Green, Tint::Red];
+    let point = |row: usize| Point::new(f64::from(places[row].x), 1.0 - f64::from(places[row].y));
+    let known: Vec<usize> =
+        reading.labels.rows.iter().copied().filter(|&row| row < places.len()).collect();
+    let others = (0..places.len()).filter(|row| !known.contains(row)).map(point).collect();
+    let series = |name: String, tint: Tint, points: Vec<Point>| Series {
+        n: points.len(),
+        name,
+        tint,
+        shape: crate::chart::Shape::Dots,
+        points,
+    };
+    let mut all = vec![series("Without a class".to_owned(), Tint::Grey, others)];
+    for index in 0..reading.classes().len() {
+        let labels = reading.labels.rows.iter().zip(&reading.labels.classes);
+        let rows = labels.filter(|&(&row, &class)| class == index && row < places.len());
+        let points = rows.map(|(&row, _)| point(row)).collect();
+        all.push(series(reading.class_name(index), TINTS[index % TINTS.len()], points));
+    }
+    Chart {
+        title: "Map of the films".to_owned(),
+        x: Axis::new("", 0.0, 1.0),
+        y: Axis::new("", 0.0, 1.0),
+        series: all,
+        note: note_of(tab, map),
+    }
 }
 
 /// Returns the colour of each film.
@@ -208,6 +288,7 @@ fn colours(
     map: &FilmMap,
     analysis: Option<&Analysis>,
     reading: &Reading,
+    picked: Color32,
 ) -> Vec<Color32> {
     let n = map.components.len();
     let mut colours = vec![theme::LATER; n];
@@ -256,7 +337,7 @@ fn colours(
         }
     }
     for &row in &tab.picked {
-        set(row, theme::PICKED);
+        set(row, picked);
     }
     colours
 }
@@ -317,7 +398,7 @@ fn lasso(
     }
 }
 
-/// Shows the film under the pointer and the labelled films that are most like it.
+/// Shows the film under the pointer and, once it has an answer, the labelled films that are most like it.
 fn hover(
     ui: &Ui,
     map: &FilmMap,
@@ -326,7 +407,9 @@ fn hover(
     places: &[Pos2],
     on_screen: impl Fn(Pos2) -> Pos2,
 ) {
-    let near = map.nearest(row, &reading.labels.rows, 3);
+    // What is most alike would be a prediction of a film that nobody has read.
+    let read = reading.answer_of(row).is_some();
+    let near = if read { map.nearest(row, &reading.labels.rows, 3) } else { Vec::new() };
     let stroke = Stroke::new(1.0, theme::palette(ui).text);
     for (other, _) in &near {
         ui.painter().line_segment([on_screen(places[row]), on_screen(places[*other])], stroke);

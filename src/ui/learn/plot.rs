@@ -3,7 +3,7 @@
 use egui::{Color32, Rangef, Rect, Ui};
 use egui_plot::{
     AxisHints, Corner, FilledArea, HoverPosition, Legend, Line, LineStyle, Plot, PlotBounds,
-    PlotPoints, Points, VLine,
+    PlotPoints, Points, VLine, uniform_grid_spacer,
 };
 
 use super::saving::{SavedAs, Saving};
@@ -15,16 +15,15 @@ pub fn show(ui: &mut Ui, chart: &Chart, height: f32, legend: Option<Corner>, sav
     let mut save = None;
     ui.horizontal(|ui| {
         ui.label(&chart.title).on_hover_text(&chart.note);
-        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            let menu = ui.menu_button("Save", |ui| save = formats(ui));
-            menu.response.accessible_name(format!("Save {}", chart.title));
-        });
+        save = save_menu(ui, &chart.title);
     });
     let height = (height - ui.spacing().interact_size.y - ui.spacing().item_spacing.y).max(60.0);
+    let step = round_step(chart.x.high - chart.x.low, ui.available_width());
     let mut plot = still(ui, &chart.title)
         .height(height)
         .x_axis_label(chart.x.title.clone())
         .y_axis_label(chart.y.title.clone())
+        .x_grid_spacer(uniform_grid_spacer(move |_| [step, 5.0 * step, 10.0 * step]))
         .label_formatter(|hover| read_value(hover, chart))
         .show_crosshair(false);
     if let Some(corner) = legend {
@@ -44,9 +43,30 @@ pub fn show(ui: &mut Ui, chart: &Chart, height: f32, legend: Option<Corner>, sav
     }
 }
 
+/// Returns the distance of ticks on an axis of a span and a length in points: 1, 2 or 5 times a power of ten.
+fn round_step(span: f64, length: f32) -> f64 {
+    let ticks = f64::from(length / (1.5 * theme::TICKS[0])).max(2.0);
+    let least = (span / ticks).max(f64::MIN_POSITIVE);
+    let power = 10f64.powf(least.log10().floor());
+    let steps = [1.0, 2.0, 5.0].map(|times| times * power);
+    steps.into_iter().find(|step| *step >= least).unwrap_or(10.0 * power)
+}
+
 /// Draws a note under a plot, in small print.
 pub fn note(ui: &mut Ui, text: &str) {
     ui.add(egui::Label::new(egui::RichText::new(text).small().weak()).wrap());
+}
+
+/// Draws the menu that saves what is called so, at the right end of a line; returns what was chosen.
+pub fn save_menu(ui: &mut Ui, title: &str) -> Option<SavedAs> {
+    let at_the_end = egui::Layout::right_to_left(egui::Align::Center);
+    ui.with_layout(at_the_end, |ui| {
+        let mut chosen = None;
+        let menu = ui.menu_button("Save", |ui| chosen = formats(ui));
+        menu.response.accessible_name(format!("Save {title}"));
+        chosen
+    })
+    .inner
 }
 
 fn formats(ui: &mut Ui) -> Option<SavedAs> {
@@ -121,7 +141,8 @@ fn band(plot: &mut egui_plot::PlotUi<'_>, series: &Series, colour: Color32) {
     if ends.len() > 1 {
         let pick = |end: fn(&(f64, f64, f64)) -> f64| ends.iter().map(end).collect::<Vec<f64>>();
         let (xs, low, high) = (pick(|e| e.0), pick(|e| e.1), pick(|e| e.2));
-        let area = FilledArea::new(series.name.clone(), &xs, &low, &high);
+        // Without a name: two colours of one name have none in the legend.
+        let area = FilledArea::new("", &xs, &low, &high);
         plot.add(area.fill_color(theme::band(colour)).allow_hover(false));
     }
 }
@@ -179,6 +200,20 @@ mod tests {
             read_value(&near, &chart).as_deref(),
             Some("Accuracy\n.93 (.89–.96) at labels 12")
         );
+    }
+
+    #[test]
+    fn ticks_stand_at_round_numbers() {
+        for (span, length, step) in
+            [(170.0, 500.0, 50.0), (1.0, 380.0, 0.5), (17.0, 900.0, 2.0), (260.0, 900.0, 50.0)]
+        {
+            assert!(
+                (round_step(span, length) - step).abs() < 1e-9,
+                "{span}: {}",
+                round_step(span, length)
+            );
+        }
+        assert!(round_step(0.0, 500.0) > 0.0);
     }
 
     #[test]
