@@ -22,6 +22,7 @@ mod consensus;
 mod error;
 mod event;
 pub mod export;
+mod fold_error;
 mod header;
 mod line;
 mod log;

@@ -14,6 +14,7 @@ mod layering;
 mod learning;
 mod metrics;
 mod query;
+mod readers;
 mod serve;
 mod session;
 mod simulate;
