@@ -2,7 +2,7 @@
 
 use super::Answer;
 use super::readers_args::ProtocolArgs;
-use crate::config::{Home, Readers};
+use crate::config::{Home, Readers, readers};
 use crate::session::{Event, Protocol, Session, Snapshot};
 
 /// Shows the protocol of a session, after changing what is given.
@@ -24,7 +24,7 @@ pub fn run(home: &Home, args: &ProtocolArgs) -> anyhow::Result<Answer> {
     };
     if protocol != before {
         let (mut session, _) = Session::open(&folder)?;
-        let last = Readers::load(home).last.unwrap_or_else(|| "protocol".to_owned());
+        let last = Readers::load(home).last.unwrap_or_else(readers::account);
         session.append(&last, Event::Protocol(protocol.clone()))?;
         session.flush()?;
     }

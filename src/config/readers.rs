@@ -56,6 +56,13 @@ impl Readers {
     }
 }
 
+/// Returns who reads when nobody has said so: the account that the program runs under.
+pub fn account() -> String {
+    let account =
+        ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    account.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| "reader".to_owned())
+}
+
 /// Returns a name without space around it.
 ///
 /// # Errors

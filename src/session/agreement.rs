@@ -323,6 +323,10 @@ fn exposed(
     });
     Clusters::new(films.filter_map(|(film, reader, label)| {
         let opinion = label.shown.opinion.as_ref().filter(|held| held.exposure == exposure)?;
+        // Who took a first answer back has seen the opinion all the same.
+        if label.shown.opinion_visible != (exposure == Exposure::Before) {
+            return None;
+        }
         let held = |answer: &Answer| answer.class() == Some(opinion.class.as_str());
         let truth = known_otherwise(state, film, reader);
         let right = truth.map(|truth| (label.answer == *truth, held(truth)));

@@ -150,33 +150,53 @@ fn alike(one: &Header, other: &Header) -> bool {
     Header { name: other.name.clone(), ..one.clone() } == *other
 }
 
-fn join(copies: &[Snapshot], name: &str) -> Result<Merged, MergeError> {
+fn join(given: &[Snapshot], name: &str) -> Result<Merged, MergeError> {
+    let header = joined_header(given, name);
+    // In an order of their own, so that it does not matter in which they were given.
+    let mut places: Vec<usize> = (0..given.len()).collect();
+    places.sort_by_cached_key(|&place| source(&given[place]));
+    let copies: Vec<&Snapshot> = places.iter().map(|&place| &given[place]).collect();
     let keys: Vec<Vec<Key>> = copies.iter().map(|copy| keys(&copy.entries)).collect();
-    let order = order(copies, &keys)?;
+    let holders = holders(&keys);
+    let order = order(&copies, &keys, &holders)?;
     let shared = keys[0]
         .iter()
         .enumerate()
         .take_while(|(place, key)| keys.iter().all(|keys| keys.get(*place) == Some(*key)))
         .count();
-    let header = joined_header(copies, name);
     let complete = copies
         .iter()
         .find(|copy| alike(&copy.header, &header) && copy.entries.len() == order.len());
     let entries = match complete {
         Some(copy) => copy.entries.clone(),
-        None => renumbered(copies, &keys, &order, shared),
+        None => renumbered(&copies, &keys, &order, shared),
     };
     let mut state = State::new(&header);
     for entry in &entries {
         state.apply(entry).map_err(|fault| MergeError::Fold { seq: entry.seq, fault })?;
     }
-    let mut holders = BTreeMap::<Key, u32>::new();
+    let mut own = vec![0; given.len()];
+    for (keys, place) in keys.iter().zip(places) {
+        own[place] = keys.iter().filter(|key| holders.get(*key) == Some(&1)).count() as u64;
+    }
+    Ok(Merged { header, entries, state, shared: shared as u64, own })
+}
+
+/// Returns in how many copies each entry is.
+fn holders(keys: &[Vec<Key>]) -> BTreeMap<Key, usize> {
+    let mut holders = BTreeMap::new();
     for key in keys.iter().flatten() {
         *holders.entry(*key).or_default() += 1;
     }
-    let own = |keys: &Vec<Key>| keys.iter().filter(|key| holders.get(*key) == Some(&1)).count();
-    let own = keys.iter().map(|keys| own(keys) as u64).collect();
-    Ok(Merged { header, entries, state, shared: shared as u64, own })
+    holders
+}
+
+fn source(copy: &Snapshot) -> MergeSource {
+    MergeSource {
+        head: copy.head.to_string(),
+        id: copy.header.id.clone(),
+        lines: copy.entries.len() as u64,
+    }
 }
 
 /// Returns the header of copies of one session as it is; else one of the first session's films whose identity depends on
@@ -220,11 +240,11 @@ fn keys(entries: &[Entry]) -> Vec<Key> {
 }
 
 /// Returns every entry once, as copy and place there: each copy's own order kept, else the earliest first.
-fn order(copies: &[Snapshot], keys: &[Vec<Key>]) -> Result<Vec<(usize, usize)>, MergeError> {
-    let mut holders = BTreeMap::<Key, usize>::new();
-    for key in keys.iter().flatten() {
-        *holders.entry(*key).or_default() += 1;
-    }
+fn order(
+    copies: &[&Snapshot],
+    keys: &[Vec<Key>],
+    holders: &BTreeMap<Key, usize>,
+) -> Result<Vec<(usize, usize)>, MergeError> {
     let mut at = vec![0; copies.len()];
     let mut order = Vec::with_capacity(holders.len());
     while order.len() < holders.len() {
@@ -250,20 +270,11 @@ fn order(copies: &[Snapshot], keys: &[Vec<Key>]) -> Result<Vec<(usize, usize)>, 
 
 /// Returns the entries in their new places, with the entry that says where they come from after the first `shared`.
 fn renumbered(
-    copies: &[Snapshot],
+    copies: &[&Snapshot],
     keys: &[Vec<Key>],
     order: &[(usize, usize)],
     shared: usize,
 ) -> Vec<Entry> {
-    // The copies in an order of their own, so that it does not matter in which they were given.
-    let source = |copy: &Snapshot| MergeSource {
-        head: copy.head.to_string(),
-        id: copy.header.id.clone(),
-        lines: copy.entries.len() as u64,
-    };
-    let sources: BTreeSet<MergeSource> = copies.iter().map(source).collect();
-    let index = |copy: usize| sources.iter().position(|other| *other == source(&copies[copy]));
-    let index: Vec<u32> = (0..copies.len()).map(|copy| index(copy).unwrap_or(0) as u32).collect();
     let mut runs: Vec<MergeRun> = Vec::new();
     let mut places = BTreeMap::<Key, u64>::new();
     let mut entries: Vec<Entry> = Vec::with_capacity(order.len() + 1);
@@ -277,7 +288,7 @@ fn renumbered(
             *seq = new;
         }
         if place >= shared {
-            let (source, at) = (index[copy], at as u64);
+            let (source, at) = (copy as u32, at as u64);
             match runs.last_mut() {
                 Some(run) if run.source == source && run.first + run.lines == at => run.lines += 1,
                 _ => runs.push(MergeRun { source, first: at, lines: 1 }),
@@ -285,9 +296,9 @@ fn renumbered(
         }
         entries.push(entry);
     }
-    let last = |copy: &Snapshot| copy.entries.last().map_or(copy.header.created, |last| last.time);
+    let last = |copy: &&Snapshot| copy.entries.last().map_or(copy.header.created, |last| last.time);
     let time = copies.iter().map(last).max().unwrap_or_else(Time::now);
-    let event = Event::Merge { sources: sources.into_iter().collect(), runs };
+    let event = Event::Merge { sources: copies.iter().map(|copy| source(copy)).collect(), runs };
     let merge = Entry { seq: shared as u64, time, reader: String::new(), event };
     entries.insert(shared.min(entries.len()), merge);
     entries

@@ -23,6 +23,7 @@ mod consensus;
 mod error;
 mod event;
 pub mod export;
+mod fold_error;
 mod header;
 pub mod import;
 mod line;

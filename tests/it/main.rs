@@ -15,6 +15,7 @@ mod layering;
 mod learning;
 mod metrics;
 mod query;
+mod readers;
 mod report;
 mod serve;
 mod session;

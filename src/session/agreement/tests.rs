@@ -44,7 +44,8 @@ impl Log {
 
     fn exposed(&mut self, reader: &str, number: u64, name: &str, exposure: Exposure, held: &str) {
         let opinion = Opinion { exposure, class: held.to_owned(), probability: 0.8 };
-        let shown = Shown { opinion: Some(opinion), ..shown() };
+        let opinion_visible = exposure == Exposure::Before;
+        let shown = Shown { opinion: Some(opinion), opinion_visible, ..shown() };
         let (film, answer, source) = (film(number), class(name), Source::Browse);
         self.enter(reader, Event::Label { film, answer, ms: 1, source, shown });
     }

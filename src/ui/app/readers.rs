@@ -5,17 +5,16 @@ use std::sync::Arc;
 use egui::Ui;
 
 use super::reading::Reading;
-use super::record;
 use super::{App, Chosen, Phase, ReaderDialog};
-use crate::config::Readers;
+use crate::config::{Readers, readers};
 use crate::engine::ReadingQueue;
 use crate::session::Exposure;
 use crate::ui::latency::Pace;
 
 /// Returns who reads when nobody has said so: who read last, else the account that the program runs under.
-pub(super) fn usual(readers: &Readers) -> String {
-    let last = readers.last.clone().filter(|name| readers.names.contains(name));
-    last.or_else(|| readers.names.first().cloned()).unwrap_or_else(record::reader)
+pub(super) fn usual(known: &Readers) -> String {
+    let last = known.last.clone().filter(|name| known.names.contains(name));
+    last.or_else(|| known.names.first().cloned()).unwrap_or_else(readers::account)
 }
 
 impl App {

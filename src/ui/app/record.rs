@@ -18,13 +18,6 @@ pub enum Reply {
     Later,
 }
 
-/// Returns who reads: the account that the program runs under.
-pub fn reader() -> String {
-    let account =
-        ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-    account.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| "reader".to_owned())
-}
-
 /// What was before the reader at the moment of the answer.
 #[derive(Clone, Debug)]
 pub struct Seen<'a> {

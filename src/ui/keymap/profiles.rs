@@ -60,6 +60,7 @@ pub const PENUMBRA: &[Row] = &[
     (UiCommand::View(View::Learn), &["F2"]),
     (UiCommand::View(View::Films), &["G", "F3"]),
     (UiCommand::View(View::Review), &["F4"]),
+    (UiCommand::Reader, &["F5"]),
     (UiCommand::BackToQueue, &["Q"]),
     (UiCommand::Note, &["T"]),
     (UiCommand::AcceptChange, &["Enter"]),
