@@ -15,9 +15,7 @@ use crate::device::Compute;
 use crate::learn::metrics::positive_class;
 use crate::query::Strategy;
 use crate::session::export::ExportFilm;
-use crate::session::{
-    self, Class, Event, Header, OpenReport, Reference, Rule, Session, Verdict, View,
-};
+use crate::session::{self, Class, Event, Header, OpenReport, Reference, Session, Verdict, View};
 
 /// Name of the demo's session and model.
 pub const DEMO: &str = "demo";
@@ -245,7 +243,7 @@ impl Workspace {
 
     fn consensus_set(&self, view: View<'_>, return_after: Option<usize>) -> LabelSet {
         let state = self.session.state();
-        let rule = state.protocol().map_or_else(Rule::default, |protocol| protocol.consensus);
+        let rule = state.rule();
         let mut labels = LabelSet { version: self.session.entered(), ..LabelSet::default() };
         for (film, _) in state.in_order() {
             match state.consensus(film, rule) {

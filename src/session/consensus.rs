@@ -43,6 +43,11 @@ impl<'a> Verdict<'a> {
 }
 
 impl State {
+    /// Returns the rule that settles what a film shows: the protocol's, else the default.
+    pub fn rule(&self) -> Rule {
+        self.protocol().map_or_else(Rule::default, |protocol| protocol.consensus)
+    }
+
     /// Returns what a film is taken to show by a rule.
     pub fn consensus(&self, film: FilmId, rule: Rule) -> Verdict<'_> {
         let answers = || self.labels(film).map(|(_, label)| &label.answer);

@@ -21,8 +21,7 @@ use std::str::FromStr;
 use tempfile::TempDir;
 
 pub use self::bundle::{
-    BundleCheck, InvalidShares, Model, SPLITS, Sealed, Shares, Split, check_bundle, consensus,
-    write_bundle,
+    BundleCheck, InvalidShares, Model, SPLITS, Sealed, Shares, Split, check_bundle, write_bundle,
 };
 pub use self::error::ExportError;
 pub use self::npy::npy_header;

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use super::{ExportFilm, ExportReport};
 use crate::dataset::FilmId;
 use crate::fsutil;
+use crate::session::consensus::Adjudicated;
 use crate::session::event::{Answer, Shown, Source};
 use crate::session::state::{Labelled, Note, State};
 use crate::session::time::Time;
@@ -57,6 +58,24 @@ impl Record<'_> {
     }
 }
 
+/// What counts for a film.
+struct Agreed<'a> {
+    answer: &'a Answer,
+    /// The first label that says so; where an adjudicator said so alone, the first label.
+    label: &'a Labelled,
+    /// The adjudication, where it decided.
+    settled: Option<&'a Adjudicated>,
+}
+
+/// Returns what counts for a film by the session's rule; `first` is its first label. None if readers differ.
+fn agreed<'a>(state: &'a State, film: FilmId, first: &'a Labelled) -> Option<Agreed<'a>> {
+    let answer = state.consensus(film, state.rule()).answer()?;
+    let said = state.labels(film).map(|(_, label)| label).find(|label| label.answer == *answer);
+    let settled =
+        state.adjudicated(film).filter(|settled| said.is_none() && settled.answer == *answer);
+    Some(Agreed { answer, label: said.unwrap_or(first), settled })
+}
+
 /// Pairs labels with films in the order of labelling, and notes labels whose film is not known.
 pub(super) fn records<'a>(
     state: &'a State,
@@ -69,7 +88,15 @@ pub(super) fn records<'a>(
             report.miss(format!("film {id} is not among the session's films"));
             continue;
         };
-        let Labelled { answer, seq, first, reader, time, ms, source, shown, reason } = label;
+        let Some(label) = agreed(state, id, label) else {
+            report.miss(format!("readers differ on the film, which is left out: {}", of.relative));
+            continue;
+        };
+        let Agreed { answer, label, settled } = label;
+        let Labelled { seq, first, reader, time, ms, source, shown, reason, .. } = label;
+        let (reader, time, ms, seq) = settled.map_or((reader, time, ms, seq), |settled| {
+            (&settled.reader, &settled.time, &settled.ms, &settled.seq)
+        });
         records.push(Record {
             file: &of.relative,
             answer,

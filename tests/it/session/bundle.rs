@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use penumbra::dataset::FilmRecord;
 use penumbra::dataset::index::save_index;
 use penumbra::session::export::{
-    BundleCheck, ExportError, Model, Shares, check_bundle, consensus, write_bundle,
+    BundleCheck, ExportError, Model, Shares, check_bundle, write_bundle,
 };
-use penumbra::session::{Answer, Event, Header, Session, verify};
+use penumbra::session::{Answer, Event, Header, Session, Shown, verify};
 
 use super::{READER, blake3_of, class, film, label, reseal, scratch};
 
@@ -210,10 +210,24 @@ fn a_bundle_overwrites_nothing_and_needs_a_sound_session() {
 }
 
 #[test]
-fn readers_agree_or_they_do_not() {
-    let (a, b) = (class("normal"), class("pneumonia"));
-    assert_eq!(consensus(&[]), None);
-    assert_eq!(consensus(&[&a]), Some(&a));
-    assert_eq!(consensus(&[&a, &a, &a]), Some(&a));
-    assert_eq!(consensus(&[&a, &a, &b]), None);
+fn what_an_adjudicator_settles_is_released_with_every_readers_answer_beside_it() {
+    let folder = scratch();
+    let session_folder = session(folder.path());
+    let (mut session, _) = Session::open(&session_folder).unwrap();
+    let settled = Event::Adjudicate {
+        film: film(3),
+        answer: class("pneumonia"),
+        between: vec![class("normal"), class("pneumonia")],
+        ms: 5,
+        shown: Shown::NOTHING,
+    };
+    session.append("R3", settled).unwrap();
+    session.flush().unwrap();
+    drop(session);
+    let out = folder.path().join("bundle");
+    let sealed = write_bundle(&session_folder, None, Shares::default(), &out).unwrap();
+    assert_eq!((sealed.labelled, sealed.left_out), (3, 1));
+    let labels = rows(&out.join("labels.csv"));
+    assert_eq!((labels[2][0].as_str(), labels[2][1].as_str()), ("ward/3.png", "pneumonia"));
+    assert_eq!(rows(&out.join("readers.csv")).len(), 5, "the adjudicator is no reader");
 }

@@ -8,8 +8,9 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::tables::Read;
-use super::{Facts, Model, SPLITS, readings};
+use super::{Facts, Model, SPLITS};
 use crate::session::event::{Answer, Event, Source};
+use crate::session::protocol::Rule;
 
 /// Writes the card.
 pub(super) fn card(facts: &Facts<'_>, read: &[Read<'_>]) -> String {
@@ -60,10 +61,13 @@ pub(super) fn card(facts: &Facts<'_>, read: &[Read<'_>]) -> String {
 
 /// Answers by split.
 fn classes(facts: &Facts<'_>, read: &[Read<'_>], line: &mut dyn FnMut(String)) {
-    line(format!(
-        "## Labels\n\nConsensus: {} (all readers of a film give one answer).\n",
-        readings::RULE
-    ));
+    let rule = facts.snapshot.state.rule();
+    let meant = match rule {
+        Rule::Unanimous => "all readers of a film give one answer",
+        Rule::Majority => "more than half of a film's readers give one answer",
+        Rule::Adjudicator => "an adjudicator's answer; without one, all readers of a film give one",
+    };
+    line(format!("## Labels\n\nConsensus: {rule} ({meant}).\n"));
     line(format!("| answer | {} |\n|---|{}", SPLITS.join(" | "), "---|".repeat(SPLITS.len())));
     let count = |name: &str, holds: &dyn Fn(Option<&Answer>) -> bool| {
         let of = |split: &&str| {

@@ -27,7 +27,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use self::check::{BundleCheck, check_bundle};
-pub use self::readings::consensus;
 pub use self::splits::{InvalidShares, SPLITS, Shares, Split};
 use super::{ExportError, begin, finish};
 use crate::dataset::FilmRecord;
@@ -157,7 +156,7 @@ pub fn write_bundle(
         session: snapshot.header.id.clone(),
         lines,
         head: head.clone(),
-        consensus: readings::RULE.to_owned(),
+        consensus: snapshot.state.rule().to_string(),
         splits,
         model: model.map(|model| model.name.clone()),
         files: files.iter().map(sealed).collect(),

@@ -1,13 +1,9 @@
-//! What each reader says of each film, and what they say together.
-
-use std::collections::BTreeMap;
+//! What each reader says of each film.
 
 use crate::dataset::FilmId;
-use crate::session::event::{Answer, Entry, Event, Source};
+use crate::session::event::{Answer, Source};
+use crate::session::state::State;
 use crate::session::time::Time;
-
-/// Name of the rule by which [`consensus`] goes.
-pub(super) const RULE: &str = "unanimous";
 
 /// The answer of one reader on one film.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,35 +20,21 @@ pub(super) struct Reading<'a> {
     pub reason: &'a str,
 }
 
-/// Returns the last answer that stands of every reader on every film.
-pub(super) fn readings(entries: &[Entry]) -> BTreeMap<FilmId, BTreeMap<&str, Reading<'_>>> {
-    let mut standing = BTreeMap::new();
-    for Entry { seq, time, reader, event } in entries {
-        let (seq, time) = (*seq, *time);
-        match event {
-            Event::Label { film, answer, ms, source, .. } => {
-                let (film, ms, source) = (*film, *ms, Some(source));
-                let reading = Reading { film, reader, answer, seq, time, ms, source, reason: "" };
-                standing.insert(seq, reading);
-            }
-            Event::Relabel { film, to, reason, ms, .. } => {
-                let (film, answer, ms) = (*film, to, *ms);
-                let reading = Reading { film, reader, answer, seq, time, ms, source: None, reason };
-                standing.insert(seq, reading);
-            }
-            Event::Undo { seq } => _ = standing.remove(seq),
-            _ => {}
-        }
-    }
-    let mut films = BTreeMap::<_, BTreeMap<_, _>>::new();
-    for reading in standing.into_values() {
-        films.entry(reading.film).or_default().insert(reading.reader, reading);
-    }
-    films
-}
-
-/// Returns the answer that all readers of a film give; none if they differ, or if there are none.
-pub fn consensus<'a>(answers: &[&'a Answer]) -> Option<&'a Answer> {
-    let (first, others) = answers.split_first()?;
-    others.iter().all(|other| other == first).then_some(*first)
+/// Returns the answer that stands of every reader of a film, by their names.
+pub(super) fn readings(state: &State, film: FilmId) -> Vec<Reading<'_>> {
+    let mut readings: Vec<_> = state
+        .labels(film)
+        .map(|(reader, label)| Reading {
+            film,
+            reader,
+            answer: &label.answer,
+            seq: label.seq,
+            time: label.time,
+            ms: label.ms,
+            source: (label.seq == label.first).then_some(&label.source),
+            reason: label.reason.as_deref().unwrap_or_default(),
+        })
+        .collect();
+    readings.sort_by_key(|reading| reading.reader);
+    readings
 }

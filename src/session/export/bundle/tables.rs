@@ -1,6 +1,6 @@
 //! The files of a bundle that follow from the others.
 
-use super::readings::{self, Reading, consensus};
+use super::readings::{Reading, readings};
 use super::{Facts, card};
 use crate::dataset::FilmRecord;
 use crate::session::event::Answer;
@@ -24,15 +24,15 @@ pub(super) struct Read<'a> {
 
 /// Derives tables and card; rows come in the order of the index, readers in that of their names.
 pub(super) fn derive(facts: &Facts<'_>) -> Result<Derived, ExportError> {
-    let mut readings = readings::readings(&facts.snapshot.entries);
+    let state = &facts.snapshot.state;
     let split = |film: &FilmRecord| facts.splits.split(&film.patient).name();
     let read: Vec<Read<'_>> = facts
         .films
         .iter()
         .filter_map(|film| {
-            let readings: Vec<_> = readings.remove(&film.id)?.into_values().collect();
-            let answers: Vec<_> = readings.iter().map(|reading| reading.answer).collect();
-            Some(Read { film, split: split(film), agreed: consensus(&answers), readings })
+            let readings = readings(state, film.id);
+            let agreed = state.consensus(film.id, state.rule()).answer();
+            (!readings.is_empty()).then(|| Read { film, split: split(film), agreed, readings })
         })
         .collect();
     let readers = |read: &Read<'_>| {
