@@ -288,7 +288,10 @@ impl State {
 
     fn stand(&mut self, film: FilmId, reading: Reading) {
         self.standing.insert(reading.seq(), film);
-        self.films.entry(film).or_default().push(reading);
+        let readings = self.films.entry(film).or_default();
+        // Nearly every film has one: room for four would be most of the memory of a large session.
+        readings.reserve_exact(1);
+        readings.push(reading);
     }
 
     fn undo(&mut self, seq: u64) -> Result<(), FoldError> {
