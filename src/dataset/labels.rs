@@ -131,7 +131,7 @@ pub fn read_label_lines(path: &Path) -> Result<Vec<LabelLine>, LabelsError> {
         let record = record.map_err(|error| table.malformed(&error))?;
         let start = table.start(record.position());
         let passed = table.text.get(counted..start).unwrap_or_default();
-        line += passed.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        line += passed.split(|&byte| byte == b'\n').skip(1).count() as u64;
         counted = start;
         let (row, reader) = columns.row(&record).map_err(|column| LabelsError::Blank {
             line,

@@ -75,6 +75,12 @@ pub(super) fn number(line: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
+/// Returns the hash that a line without its newline ends with, if it looks like one; it is not checked.
+pub(super) fn claimed_hash(line: &[u8]) -> Option<Hash> {
+    let digits = line.strip_suffix(b"\"}")?.last_chunk::<64>()?;
+    Hash::from_hex(digits).ok()
+}
+
 /// Returns whether a line without its newline ends with the hash `head`.
 pub(super) fn ends_with(line: &[u8], head: &str) -> bool {
     line.ends_with(format!(",\"hash\":\"{head}\"}}").as_bytes())

@@ -2,7 +2,9 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread::{self, ScopedJoinHandle};
 
 use blake3::Hash;
 
@@ -51,31 +53,84 @@ impl Snapshot {
         let header =
             Header::from_bytes(&bytes).map_err(|fault| SessionError::Header { fault, path })?;
         let path = log_file(folder);
-        let mut rest = &*fsutil::read(&path)?;
-        let (mut entries, mut state) = (Vec::new(), State::new(&header));
-        let (mut head, mut length) = (blake3::hash(&bytes), 0);
-        while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+        let log = fsutil::read(&path)?;
+        let length = log.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+        let (whole, torn) = log.split_at(length);
+        let lines: Vec<&[u8]> = whole.split_inclusive(|&byte| byte == b'\n').collect();
+        let (mut entries, mut state) = (Vec::with_capacity(lines.len()), State::new(&header));
+        let mut head = blake3::hash(&bytes);
+        for decoded in decode(&lines, head).into_iter().flatten() {
             let seq = state.entries();
             let bad = |fault| SessionError::BadLine { line: seq + 1, fault, path: path.clone() };
-            let decoded = line::decode(&rest[..end], seq, head);
-            let (entry, hash) =
-                decoded.map_err(|fault| bad(look_further(fault, seq, &rest[end + 1..])))?;
+            let (entry, hash) = decoded
+                .map_err(|fault| bad(look_further(fault, seq, &lines[seq as usize + 1..])))?;
             state.apply(&entry).map_err(|fault| bad(fault.into()))?;
             entries.push(entry);
             head = hash;
-            length += end as u64 + 1;
-            rest = &rest[end + 1..];
         }
-        Ok(Self { header, entries, state, head, torn: rest.to_owned(), length })
+        let (torn, length) = (torn.to_owned(), length as u64);
+        Ok(Self { header, entries, state, head, torn, length })
     }
 }
 
+/// Lines for which a further thread is worth its while.
+const LINES_PER_THREAD: usize = 4096;
+
+type Decoded = Result<(Entry, Hash), LineFault>;
+
+/// Decodes lines with their newlines, the first of which follows the hash `root`, on as many threads as there are cores.
+///
+/// Every line says its own hash, so that each part of the log can be checked against the line before it at once; if that
+/// line says it wrongly, it is the first that is at fault. Each part ends at its first fault.
+fn decode(lines: &[&[u8]], root: Hash) -> Vec<Vec<Decoded>> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let threads = cores.min(lines.len() / LINES_PER_THREAD + 1);
+    let length = lines.len().div_ceil(threads).max(1);
+    let part = |number: usize| {
+        let first = number * length;
+        let part = &lines[first..(first + length).min(lines.len())];
+        let before = first.checked_sub(1).map(|before| lines[before].trim_ascii_end());
+        let previous = before.map_or(Some(root), line::claimed_hash).unwrap_or(root);
+        move || decode_part(part, first as u64, previous)
+    };
+    let parts = 0..lines.len().div_ceil(length);
+    thread::scope(|scope| {
+        let started: Vec<_> = parts
+            .map(|number| {
+                let thread = thread::Builder::new().name(format!("log-{number}"));
+                (number, thread.spawn_scoped(scope, part(number)))
+            })
+            .collect();
+        let finished = |(number, thread): (usize, io::Result<ScopedJoinHandle<'_, _>>)| match thread
+        {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            Err(_) => part(number)(),
+        };
+        started.into_iter().map(finished).collect()
+    })
+}
+
+/// Decodes lines one after the other until one is at fault.
+fn decode_part(lines: &[&[u8]], first: u64, mut previous: Hash) -> Vec<Decoded> {
+    let mut decoded = Vec::with_capacity(lines.len());
+    for (seq, line) in (first..).zip(lines) {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let outcome = line::decode(line, seq, previous);
+        previous = outcome.as_ref().map_or(previous, |(_, hash)| *hash);
+        let fault = outcome.is_err();
+        decoded.push(outcome);
+        if fault {
+            break;
+        }
+    }
+    decoded
+}
+
 /// Looks for a line that is missing at its place, number `seq`, among the lines after it.
-fn look_further(fault: LineFault, seq: u64, rest: &[u8]) -> LineFault {
+fn look_further(fault: LineFault, seq: u64, rest: &[&[u8]]) -> LineFault {
     match fault {
         LineFault::Misnumbered { expected, found, .. } if found > expected => {
-            let mut lines = rest.split(|&byte| byte == b'\n');
-            let place = lines.position(|line| line::number(line) == Some(seq));
+            let place = rest.iter().position(|line| line::number(line) == Some(seq));
             let elsewhere = place.map(|place| seq + 2 + place as u64);
             LineFault::Misnumbered { expected, found, elsewhere }
         }

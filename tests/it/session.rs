@@ -244,6 +244,44 @@ fn lines_moved_doubled_removed_or_of_another_session_are_found() {
     );
 }
 
+/// Logs of many lines are read in parts, side by side: the first fault is named wherever it is, and whatever follows it.
+#[test]
+fn a_long_log_is_read_in_parts_as_a_whole_is() {
+    const LINES: u64 = 20_000;
+    let scratch = scratch();
+    let folder = scratch.path().join("session");
+    drop(write(&folder, &[]));
+    let mut head = blake3_of(&fs::read(folder.join("session.json")).unwrap());
+    let mut lines = Vec::new();
+    for seq in 0..LINES {
+        let event = serde_json::to_string(&label(film(seq), class("normal"))).unwrap();
+        let body = format!(
+            r#"{{"v":1,"seq":{seq},"time":"2026-11-24T02:41:00.120Z","reader":"R1","event":{event},"prev":"{head}""#
+        );
+        head = blake3_of(body.as_bytes());
+        lines.push(format!("{body},\"hash\":\"{head}\"}}"));
+    }
+    let log = folder.join("events.jsonl");
+    fs::write(&log, lines.join("\n") + "\n").unwrap();
+    let verified = verify(&folder).unwrap();
+    assert_eq!((verified.lines, verified.head.to_string()), (LINES, head));
+    let entries = Snapshot::read(&folder).unwrap().entries;
+    assert!(entries.iter().map(|entry| entry.seq).eq(0..LINES));
+    for place in [0, 1, 4_095, 4_096, 9_999, 10_000, 10_001, 19_999] {
+        for garbled in [lines[place].replace("R1", "R2"), reseal(&lines[place].replace("R1", "R2"))]
+        {
+            let mut damaged = lines.clone();
+            // What follows the first fault is not named.
+            damaged[place] = garbled.clone();
+            damaged[19_999] = "{}".to_owned();
+            fs::write(&log, damaged.join("\n") + "\n").unwrap();
+            let resealed = garbled != lines[place].replace("R1", "R2");
+            let named = if resealed && place < 19_999 { place + 2 } else { place + 1 };
+            assert_eq!(verify(&folder).unwrap_err().line(), Some(named as u64), "line {place}");
+        }
+    }
+}
+
 /// Closes a line with the hash of what it says now, as a forger would.
 fn reseal(line: &str) -> String {
     let body = line.rsplit_once(",\"hash\":").unwrap().0;

@@ -4,9 +4,9 @@
 ///
 /// `descr` is NumPy's name of the type of a value, such as `<f4`.
 pub fn npy_header(descr: &str, shape: &[usize]) -> Vec<u8> {
-    let sides: String = shape.iter().map(|side| format!("{side}, ")).collect();
-    // A tuple of one has a comma, others end without one.
-    let sides = if shape.len() == 1 { sides.trim_end() } else { sides.trim_end_matches(", ") };
+    let sides: Vec<_> = shape.iter().map(usize::to_string).collect();
+    // A tuple of one has a comma.
+    let sides = if let [side] = &sides[..] { format!("{side},") } else { sides.join(", ") };
     let mut header =
         format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({sides}), }}");
     while !(10 + header.len() + 1).is_multiple_of(64) {

@@ -70,7 +70,7 @@ pub(super) fn write(
     let images = npy_header("|u1", &[taken.len(), side, side]);
     let mut add =
         |name: &str, header: &[u8], rest: &mut dyn io::Read| -> Result<(), rawzip::Error> {
-            let (mut entry, config) = archive.new_file(&format!("{name}.npy")).start()?;
+            let (mut entry, config) = archive.new_file(format!("{name}.npy")).start()?;
             let mut writer = config.wrap(&mut entry);
             writer.write_all(header)?;
             io::copy(rest, &mut writer)?;

@@ -191,7 +191,9 @@ fn footer(columns: &[Column], rows: usize, groups: &[Vec<Chunk>]) -> Vec<u8> {
     footer.text(4, "labels");
     footer.number(5, columns.len() as i32);
     footer.end();
-    columns.iter().for_each(|column| column.schema(&mut footer));
+    for column in columns {
+        column.schema(&mut footer);
+    }
     footer.long(3, rows);
     footer.list(4, STRUCT, groups.len());
     for chunks in groups {

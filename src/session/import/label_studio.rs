@@ -93,15 +93,12 @@ fn percent_decoded(text: &str) -> String {
     let mut place = 0;
     while let Some(&byte) = bytes.get(place) {
         let digit = |offset: usize| char::from(*bytes.get(place + offset)?).to_digit(16);
-        match digit(1).zip(digit(2)).filter(|_| byte == b'%') {
-            Some((high, low)) => {
-                decoded.push((16 * high + low) as u8);
-                place += 3;
-            }
-            None => {
-                decoded.push(byte);
-                place += 1;
-            }
+        if let Some((high, low)) = digit(1).zip(digit(2)).filter(|_| byte == b'%') {
+            decoded.push((16 * high + low) as u8);
+            place += 3;
+        } else {
+            decoded.push(byte);
+            place += 1;
         }
     }
     String::from_utf8_lossy(&decoded).into_owned()

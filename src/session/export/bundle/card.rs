@@ -108,9 +108,8 @@ fn readers(read: &[Read<'_>], line: &mut dyn FnMut(String)) {
 fn choice(read: &[Read<'_>], line: &mut dyn FnMut(String)) {
     let mut sources = BTreeMap::<String, usize>::new();
     for reading in read.iter().flat_map(|read| &read.readings) {
-        let source = reading
-            .source
-            .map_or_else(|| "change of an answer".to_owned(), |source| source.to_string());
+        let source =
+            reading.source.map_or_else(|| "change of an answer".to_owned(), ToString::to_string);
         *sources.entry(source).or_default() += 1;
     }
     line("## How films were chosen\n\n| source | readings |\n|---|---|".to_owned());

@@ -21,6 +21,7 @@ mod readings;
 mod splits;
 mod tables;
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -170,11 +171,15 @@ pub fn write_bundle(
 
 /// Lists hashes as `sha256sum` does.
 fn sums(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let line = |(name, bytes): &(&str, Vec<u8>)| {
-        let digest: String = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
-        format!("{digest}  {name}\n")
-    };
-    files.iter().map(line).collect::<String>().into_bytes()
+    let mut lines = String::new();
+    for (name, bytes) in files {
+        // Writing to a string cannot fail.
+        for byte in Sha256::digest(bytes) {
+            _ = write!(lines, "{byte:02x}");
+        }
+        _ = writeln!(lines, "  {name}");
+    }
+    lines.into_bytes()
 }
 
 impl Manifest {

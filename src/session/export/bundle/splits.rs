@@ -104,7 +104,7 @@ mod tests {
         }
     }
 
-    /// Parts by the words of the documentation, with the `blake3` package of PyPI (1.0.11).
+    /// Parts by the words of the documentation, with Python's package `blake3` 1.0.11.
     #[test]
     fn other_programs_can_draw_the_same() {
         let shares = Shares::default();
@@ -124,9 +124,8 @@ mod tests {
             counts[Shares::default().split(&patient.to_string()).0] += 1;
         }
         // Five standard deviations of a binomial with 10,000 draws.
-        for (count, share) in counts.into_iter().zip([0.70, 0.15, 0.15]) {
-            let (mean, deviation) =
-                (10_000.0 * share, (10_000.0 * share * (1.0_f64 - share)).sqrt());
+        for (count, share) in counts.into_iter().zip([0.70_f64, 0.15, 0.15]) {
+            let (mean, deviation) = (10_000.0 * share, (10_000.0 * share * (1.0 - share)).sqrt());
             assert!((f64::from(count) - mean).abs() < 5.0 * deviation, "{counts:?}");
         }
     }
