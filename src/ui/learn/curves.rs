@@ -139,7 +139,11 @@ impl Sources<'_> {
             let stream = &analysis.audit;
             let n = stream.last().map_or(0, |point| point.figures.n);
             series.push(self.series(stream_name(n), Tint::Orange, Shape::Line, stream));
-            if self.live().is_none_or(|live| live.points.iter().all(|p| p.interval.is_none())) {
+            // A session that was measured from the start needs no replay beside what was measured.
+            let measured =
+                |live: &Series| live.points.iter().filter(|p| p.interval.is_some()).count();
+            let few = |live: &Series| 2 * measured(live) < analysis.reference.len();
+            if self.live().as_ref().is_none_or(few) {
                 let reference = &analysis.reference;
                 let n = reference.last().map_or(0, |point| point.figures.n);
                 let name = format!("Reference films, replayed on {} (n = {n})", analysis.base);
@@ -316,8 +320,9 @@ fn choices(ui: &mut Ui, desk: &mut Desk, reading: &Reading) {
 }
 
 fn nothing_yet(ui: &mut Ui, reading: &Reading, height: f32) {
+    let height = height.max(0.0);
     ui.allocate_ui(egui::vec2(ui.available_width(), height), |ui| {
-        ui.set_min_height(height.max(0.0));
+        ui.set_min_height(height);
         ui.heading("How good is the model, after how many labels?");
         let (correct, n) = reading.audit();
         if n > 0 {
