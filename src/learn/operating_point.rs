@@ -121,8 +121,10 @@ pub fn roc_curve(scores: &[f32], positive: &[bool]) -> Vec<RocPoint> {
 /// It is chosen on the films that it is shown on, so that the figures there are flattering.
 pub fn youden_threshold(curve: &[RocPoint]) -> Option<f32> {
     let gain = |point: &RocPoint| point.true_positive_rate - point.false_positive_rate;
-    let better =
-        |best: RocPoint, next: RocPoint| if gain(&next) > gain(&best) { next } else { best };
+    // Rates are quotients: equal sums may differ in their last digit.
+    let better = |best: RocPoint, next: RocPoint| {
+        if gain(&next) > gain(&best) + 1e-12 { next } else { best }
+    };
     let finite = curve.iter().copied().filter(|point| point.threshold.is_finite());
     finite.reduce(better).map(|point| point.threshold)
 }
@@ -190,6 +192,10 @@ mod tests {
     fn of_one_kind_of_film_there_is_no_curve() {
         assert!(roc_curve(&[0.1, 0.9], &[true, true]).is_empty());
         assert_eq!(youden_threshold(&[]), None);
+        // 2/3 - 0 and 1 - 1/3.
+        let tied =
+            roc_curve(&[0.1, 0.3, 0.45, 0.55, 0.7, 0.9], &[false, false, true, false, true, true]);
+        assert_eq!(youden_threshold(&tied), Some(0.7));
         let point = OperatingPoint::at(0.5, &[0.1, f32::NAN], &[true, true]);
         assert_eq!((point.false_negatives, point.specificity()), (2, None));
         assert_eq!(point.positive_predictive_value(), None);

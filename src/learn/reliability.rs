@@ -7,7 +7,7 @@ use super::metrics::{
 };
 
 /// Bins of the calibration error, as in [`super::metrics::Metrics`].
-const BINS: usize = 15;
+pub(super) const BINS: usize = 15;
 /// Resamples behind its interval.
 const RESAMPLES: usize = 1000;
 

@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 
 use super::super::Options;
 use super::super::message::LabelSet;
-use super::replay::{Checkpoint, penalty};
+use super::replay::penalty;
 use super::{Basis, learnable};
 use crate::dataset::FilmId;
 use crate::learn::Flow;
-use crate::learn::figures::Figures;
+use crate::learn::figures::Values;
 use crate::query::{ClusterCache, Embeddings, Head, Pool, Strategy, rank};
 use crate::rng;
 
@@ -30,6 +30,8 @@ pub struct Counterfactual {
     pub version: u64,
     /// Labels with a class.
     pub labels: usize,
+    /// Reference films.
+    pub films: usize,
     /// The session's own order, then the strategies; none without reference films or labels.
     pub arms: Vec<Arm>,
 }
@@ -40,7 +42,16 @@ pub struct Arm {
     /// Strategy that chose; `None` for the session's own order.
     pub strategy: Option<Strategy>,
     /// The curve of each draw, on the reference films, at the same numbers of labels.
-    pub draws: Vec<Vec<Checkpoint>>,
+    pub draws: Vec<Vec<Outcome>>,
+}
+
+/// Figures after so many labels; without intervals, as all curves are measured on the same films.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    /// Labels with a class.
+    pub labels: usize,
+    /// The figures.
+    pub values: Values,
 }
 
 /// The labelled films, cut out of the pool.
@@ -60,8 +71,10 @@ pub(super) fn replay(
 ) -> Option<Counterfactual> {
     let labelled = learnable(labels, base);
     let n = labelled.rows.len();
-    let mut found = Counterfactual { version: labels.version, labels: n, arms: Vec::new() };
-    if base.reference.is_none() || n < 2 {
+    let films = base.reference.as_ref().map_or(0, |reference| reference.1.len());
+    let (version, arms) = (labels.version, Vec::new());
+    let mut found = Counterfactual { version, labels: n, films, arms };
+    if films == 0 || n < 2 {
         return Some(found);
     }
     let l2 = penalty(options, base, &labelled, observe);
@@ -140,7 +153,7 @@ fn curve(
     films: &Films,
     (order, batch): (&[usize], usize),
     l2: f32,
-) -> Vec<Checkpoint> {
+) -> Vec<Outcome> {
     let Some(reference) = &base.reference else { return Vec::new() };
     let count = options.classes.len();
     let mut warm: Option<Head> = None;
@@ -152,8 +165,8 @@ fn curve(
         let head = Head::fit(&films.features, rows, &classes, count, l2, warm.as_ref());
         let held = head.probabilities(&reference.0);
         warm = Some(head);
-        if let Ok(figures) = Figures::of(&held, &reference.1, count, options.positive) {
-            points.push(Checkpoint { labels: at, figures });
+        if let Ok(values) = Values::of(&held, &reference.1, count, options.positive) {
+            points.push(Outcome { labels: at, values });
         }
     }
     points

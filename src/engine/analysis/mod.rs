@@ -5,7 +5,7 @@ mod counterfactual;
 mod film_map;
 mod replay;
 
-pub use counterfactual::{Arm, Counterfactual};
+pub use counterfactual::{Arm, Counterfactual, Outcome};
 pub use film_map::FilmMap;
 pub use replay::{Analysis, Checkpoint, Held};
 

@@ -11,6 +11,7 @@ use crate::engine::analysis::{Analysis, Arm, Checkpoint, Counterfactual};
 use crate::engine::course::reading_minutes;
 use crate::learn::figures::{Figure, Figures};
 use crate::learn::metrics::{Estimate, wilson};
+use crate::query::Strategy;
 use crate::session;
 use crate::ui::app::reading::Reading;
 use crate::ui::{figures, theme};
@@ -92,7 +93,7 @@ impl Sources<'_> {
     pub fn chart(&self) -> Chart {
         let mut series = Vec::new();
         match self.counterfactual {
-            Some(found) => series.extend(found.arms.iter().map(|arm| self.arm(arm))),
+            Some(found) => series.extend(found.arms.iter().map(|arm| self.arm(arm, found.films))),
             None => series.extend(self.of_each_source()),
         }
         series.retain(|series| !series.points.is_empty());
@@ -139,7 +140,11 @@ impl Sources<'_> {
             let stream = &analysis.audit;
             let n = stream.last().map_or(0, |point| point.figures.n);
             series.push(self.series(stream_name(n), Tint::Orange, Shape::Line, stream));
-            if self.live().is_none_or(|live| live.points.iter().all(|p| p.interval.is_none())) {
+            // A session that was measured from the start needs no replay beside what was measured.
+            let measured =
+                |live: &Series| live.points.iter().filter(|p| p.interval.is_some()).count();
+            let few = |live: &Series| 2 * measured(live) < analysis.reference.len();
+            if self.live().as_ref().is_none_or(few) {
                 let reference = &analysis.reference;
                 let n = reference.last().map_or(0, |point| point.figures.n);
                 let name = format!("Reference films, replayed on {} (n = {n})", analysis.base);
@@ -152,48 +157,39 @@ impl Sources<'_> {
         series
     }
 
-    fn arm(&self, arm: &Arm) -> Series {
-        let Some(strategy) = arm.strategy else {
-            let name = "This session's order".to_owned();
-            let curve = arm.draws.first().map_or(&[][..], Vec::as_slice);
-            return self.series(name, Tint::Blue, Shape::Line, curve);
-        };
-        if arm.draws.len() == 1 {
-            let tint =
-                if strategy == crate::query::Strategy::Margin { Tint::Red } else { Tint::Green };
-            let mut series = self.series(strategy.to_string(), tint, Shape::Dashed, &arm.draws[0]);
-            // Bands of curves on the same films would lie on one another and say nothing of their difference.
-            series.points.iter_mut().for_each(|point| point.interval = None);
-            return series;
-        }
+    fn arm(&self, arm: &Arm, films: usize) -> Series {
         let mut at: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-        for point in arm.draws.iter().flatten() {
-            if let Some(estimate) = point.figures.get(self.figure) {
-                at.entry(point.labels).or_default().push(estimate.value);
-            }
+        for outcome in arm.draws.iter().flatten() {
+            at.entry(outcome.labels).or_default().extend(outcome.values.get(self.figure));
         }
+        at.retain(|_, values| !values.is_empty());
         let point = |(labels, values): (&usize, &Vec<f64>)| {
             let mean = values.iter().sum::<f64>() / values.len() as f64;
             let low = values.iter().copied().fold(f64::INFINITY, f64::min);
             let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            Point::within(self.across(*labels), mean, low, high)
+            let interval = (values.len() > 1).then_some((low, high));
+            Point { x: self.across(*labels), y: mean, interval }
         };
-        Series {
-            name: format!("{strategy}, mean and range of {} draws", arm.draws.len()),
-            tint: Tint::Grey,
-            shape: Shape::Dashed,
-            n: arm.draws[0].last().map_or(0, |point| point.figures.n),
-            points: at.iter().map(point).collect(),
-        }
+        let (name, tint, shape) = match arm.strategy {
+            None => ("This session's order".to_owned(), Tint::Blue, Shape::Line),
+            Some(Strategy::Random) => {
+                let name = format!("random, mean and range of {} draws", arm.draws.len());
+                (name, Tint::Grey, Shape::Dashed)
+            }
+            Some(Strategy::Margin) => ("margin".to_owned(), Tint::Red, Shape::Dashed),
+            Some(strategy) => (strategy.to_string(), Tint::Green, Shape::Dashed),
+        };
+        Series { name, tint, shape, n: films, points: at.iter().map(point).collect() }
     }
 
     fn note(&self) -> String {
         if let Some(found) = self.counterfactual {
             return format!(
                 "Each strategy chooses anew among the {} films that have a label, as no other answers are known; so all end \
-                 at one point, and the films themselves are those that this session chose. Measured on the reference films, \
+                 at one point, and the films themselves are those that this session chose. Measured on the {} reference films, \
                  head on the pretrained features.{}",
                 found.labels,
+                found.films,
                 if self.minutes.is_some() {
                     " Minutes are those of this session's order."
                 } else {
@@ -316,8 +312,9 @@ fn choices(ui: &mut Ui, desk: &mut Desk, reading: &Reading) {
 }
 
 fn nothing_yet(ui: &mut Ui, reading: &Reading, height: f32) {
+    let height = height.max(0.0);
     ui.allocate_ui(egui::vec2(ui.available_width(), height), |ui| {
-        ui.set_min_height(height.max(0.0));
+        ui.set_min_height(height);
         ui.heading("How good is the model, after how many labels?");
         let (correct, n) = reading.audit();
         if n > 0 {
@@ -382,6 +379,8 @@ pub fn within(estimate: &Estimate, n: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::analysis::Outcome;
+    use crate::learn::figures::Values;
 
     fn estimate(value: f64) -> Estimate {
         Estimate { value, low: value - 0.1, high: value + 0.05 }
@@ -458,14 +457,20 @@ mod tests {
 
     #[test]
     fn draws_of_a_strategy_are_drawn_as_their_mean_and_range() {
-        let draws = [0.6, 0.7, 0.8].map(|value| vec![checkpoint(10, value)]).to_vec();
-        let arms = vec![Arm { strategy: Some(crate::query::Strategy::Random), draws }];
-        let found = Counterfactual { version: 1, labels: 10, arms };
+        // Of five films three, four and five are right.
+        let outcome = |right: usize| {
+            let p: Vec<f32> =
+                (0..5).flat_map(|i| if i < right { [1.0, 0.0] } else { [0.0, 1.0] }).collect();
+            Outcome { labels: 10, values: Values::of(&p, &[0; 5], 2, 1).unwrap() }
+        };
+        let draws = [3, 4, 5].map(|right| vec![outcome(right)]).to_vec();
+        let arms = vec![Arm { strategy: Some(Strategy::Random), draws }];
+        let found = Counterfactual { version: 1, labels: 10, films: 5, arms };
         let mut sources = sources(None, Figure::Accuracy);
         sources.counterfactual = Some(&found);
         let chart = sources.chart();
         let point = chart.series[0].points[0];
-        assert!((point.y - 0.7).abs() < 1e-12);
-        assert_eq!(point.interval, Some((0.6, 0.8)));
+        assert!((point.y - 0.8).abs() < 1e-12);
+        assert_eq!(point.interval, Some((0.6, 1.0)));
     }
 }

@@ -377,7 +377,9 @@ fn lasso(
     (plane, side): (Rect, f32),
 ) {
     if response.drag_started() {
-        tab.lasso.clear();
+        let origin = ui.input(|input| input.pointer.press_origin());
+        tab.lasso =
+            origin.map(|origin| ((origin - plane.min) / side).to_pos2()).into_iter().collect();
     }
     if response.dragged()
         && let Some(pointer) = response.interact_pointer_pos()

@@ -214,14 +214,15 @@ impl Reading {
     /// Takes in what the engine answers; a model that was taken back into use goes into the log.
     pub fn take_insight(&mut self, insight: Insight) {
         if let Insight::InUse(model) = &insight {
-            let before = self.learning.model.replace(model.clone()).unwrap_or_default();
+            let before = self.learning.model.replace(model.clone());
             let swap = |event: &Event| match event {
                 Event::ModelSwap { model: of, labels, .. } if of == model => Some(*labels),
                 _ => None,
             };
             let entries = self.workspace.session.entries();
             let labels = entries.iter().filter_map(|entry| swap(&entry.event)).next_back();
-            let reason = format!("The reader went back to it from {before}");
+            let from = before.map(|before| format!(" from {before}")).unwrap_or_default();
+            let reason = format!("The reader went back to it{from}");
             self.model_weighed(model, true, labels.unwrap_or(0), &reason);
         }
         self.desk.take(insight);

@@ -18,12 +18,15 @@ pub fn show(ui: &mut Ui, chart: &Chart, height: f32, legend: Option<Corner>, sav
         save = save_menu(ui, &chart.title);
     });
     let height = (height - ui.spacing().interact_size.y - ui.spacing().item_spacing.y).max(60.0);
-    let step = round_step(chart.x.high - chart.x.low, ui.available_width());
+    let [apart, above] = theme::TICKS.map(|least| 1.5 * least);
+    let across = round_step(chart.x.high - chart.x.low, ui.available_width(), apart);
+    let upwards = round_step(chart.y.high - chart.y.low, height, above);
     let mut plot = still(ui, &chart.title)
         .height(height)
         .x_axis_label(chart.x.title.clone())
         .y_axis_label(chart.y.title.clone())
-        .x_grid_spacer(uniform_grid_spacer(move |_| [step, 5.0 * step, 10.0 * step]))
+        .x_grid_spacer(uniform_grid_spacer(move |_| [1.0, 5.0, 10.0].map(|by| by * across)))
+        .y_grid_spacer(uniform_grid_spacer(move |_| [1.0, 5.0, 10.0].map(|by| by * upwards)))
         .label_formatter(|hover| read_value(hover, chart))
         .show_crosshair(false);
     if let Some(corner) = legend {
@@ -43,9 +46,10 @@ pub fn show(ui: &mut Ui, chart: &Chart, height: f32, legend: Option<Corner>, sav
     }
 }
 
-/// Returns the distance of ticks on an axis of a span and a length in points: 1, 2 or 5 times a power of ten.
-fn round_step(span: f64, length: f32) -> f64 {
-    let ticks = f64::from(length / (1.5 * theme::TICKS[0])).max(2.0);
+/// Returns the distance of ticks that stand at least `apart` points from one another on an axis of a span and a length in
+/// points: 1, 2 or 5 times a power of ten.
+fn round_step(span: f64, length: f32, apart: f32) -> f64 {
+    let ticks = f64::from(length / apart).max(2.0);
     let least = (span / ticks).max(f64::MIN_POSITIVE);
     let power = 10f64.powf(least.log10().floor());
     let steps = [1.0, 2.0, 5.0].map(|times| times * power);
@@ -208,12 +212,12 @@ mod tests {
             [(170.0, 500.0, 50.0), (1.0, 380.0, 0.5), (17.0, 900.0, 2.0), (260.0, 900.0, 50.0)]
         {
             assert!(
-                (round_step(span, length) - step).abs() < 1e-9,
+                (round_step(span, length, 90.0) - step).abs() < 1e-9,
                 "{span}: {}",
-                round_step(span, length)
+                round_step(span, length, 90.0)
             );
         }
-        assert!(round_step(0.0, 500.0) > 0.0);
+        assert!(round_step(0.0, 500.0, 90.0) > 0.0);
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl<'a> Films<'a> {
                 tint: Tint::Blue,
                 shape: Shape::Line,
                 n,
-                points: curve.iter().map(place).collect(),
+                points: corners(curve.iter().map(place)),
             },
             Series {
                 name: format!("Threshold {}", figures::share(f64::from(threshold), 100)),
@@ -136,6 +136,22 @@ impl<'a> Films<'a> {
             ),
         }
     }
+}
+
+/// Leaves out points that lie on the straight line between their neighbours: a curve of thousands of films has few others.
+fn corners(points: impl Iterator<Item = Point>) -> Vec<Point> {
+    let mut kept: Vec<Point> = Vec::new();
+    for point in points {
+        if let [.., one, other] = kept[..] {
+            let turn =
+                (other.x - one.x) * (point.y - one.y) - (other.y - one.y) * (point.x - one.x);
+            if turn.abs() < 1e-12 {
+                kept.pop();
+            }
+        }
+        kept.push(point);
+    }
+    kept
 }
 
 /// The diagonal: chance, or perfect calibration.
@@ -330,6 +346,16 @@ mod tests {
     }
 
     #[test]
+    fn only_corners_of_a_curve_are_drawn() {
+        let steps =
+            [(0.0, 0.0), (0.0, 0.2), (0.0, 0.6), (0.1, 0.6), (0.4, 0.6), (0.4, 1.0), (1.0, 1.0)];
+        let kept = corners(steps.into_iter().map(|(x, y)| Point::new(x, y)));
+        let places: Vec<(f64, f64)> = kept.iter().map(|point| (point.x, point.y)).collect();
+        assert_eq!(places, [(0.0, 0.0), (0.0, 0.6), (0.4, 0.6), (0.4, 1.0), (1.0, 1.0)]);
+        assert!(corners(std::iter::empty()).is_empty());
+    }
+
+    #[test]
     fn the_point_on_the_curve_is_that_of_the_threshold() {
         let classes = ["normal".to_owned(), "pneumonia".to_owned()];
         let held = held();
@@ -338,6 +364,8 @@ mod tests {
         let here = roc.series[2].points[0];
         assert_eq!((here.x, here.y), (0.5, 0.5));
         assert!(roc.note.contains("2 of 4 films are pneumonia"));
+        // (0, 0), (0, ½), (½, ½), (½, 1), (1, 1).
+        assert_eq!(roc.series[1].points.len(), 5);
         assert!(roc.series[1].points.contains(&Point::new(0.5, 0.5)));
         let reliability = films.reliability();
         assert_eq!(reliability.series[1].points.len(), 4);

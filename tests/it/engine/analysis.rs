@@ -83,11 +83,11 @@ fn other_orders_end_where_the_sessions_own_does() {
         .map(|arm| arm.strategy.map_or_else(String::new, |s| s.to_string()))
         .collect();
     assert_eq!(names, ["", "random", "margin", "typiclust"]);
-    let own = found.arms[0].draws[0].last().unwrap().figures.accuracy.value;
+    let own = found.arms[0].draws[0].last().unwrap().values.get(Figure::Accuracy).unwrap();
     for curve in found.arms.iter().flat_map(|arm| &arm.draws) {
         let last = curve.last().unwrap();
         assert_eq!(last.labels, LABELS);
-        let accuracy = last.figures.get(Figure::Accuracy).unwrap().value;
+        let accuracy = last.values.get(Figure::Accuracy).unwrap();
         assert!((accuracy - own).abs() < 0.051, "more than one film of twenty: {accuracy} {own}");
     }
     assert!(found.arms[1].draws.windows(2).any(|pair| pair[0] != pair[1]), "draws are alike");

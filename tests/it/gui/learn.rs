@@ -17,11 +17,11 @@ fn take(room: &mut Room, insight: Insight) {
 }
 
 fn judged() -> Insight {
-    let p = [0.1f32, 0.3, 0.45, 0.55, 0.7, 0.9];
+    let p = [0.1f32, 0.2, 0.4, 0.45, 0.7, 0.9];
     let held = Held {
         rows: Vec::new(),
         probabilities: p.iter().flat_map(|&p| [1.0 - p, p]).collect(),
-        truth: vec![0, 0, 1, 0, 1, 1],
+        truth: vec![0, 0, 0, 1, 1, 1],
     };
     let analysis = Analysis {
         labels: 6,
@@ -58,7 +58,7 @@ fn the_confusion_follows_the_threshold_and_plots_are_saved() {
     room.click("Largest sum");
     assert!(room.sees("pneumonia: 0 called normal, 3 called pneumonia"), "{:?}", room.words());
     room.click("Half");
-    assert!(room.sees("normal: 2 called normal, 1 called pneumonia"));
+    assert!(room.sees("normal: 3 called normal, 0 called pneumonia"));
     let plots = room.reading().workspace.session.folder().join("plots");
     for (button, file) in [("Save as CSV", "roc.csv"), ("Save as SVG", "roc.svg")] {
         room.click("Save ROC");
