@@ -45,13 +45,14 @@ fn print(session: &str, report: &Report) {
     println!("  {:<22}{}", "adjudicated", report.adjudicated);
     for Intra { reader, films, agreement, cohen } in &report.rereads {
         println!("\n{reader} with themselves, {films} films read again unawares");
-        figure("agreement", agreement.as_ref());
-        figure("Cohen's kappa", cohen.as_ref());
+        figure("agreement", agreement.as_ref(), *films);
+        figure("Cohen's kappa", cohen.as_ref(), *films);
     }
     report.exposure.iter().for_each(arm);
     if report.automation_bias.is_some() {
         println!("\nanswers as the model's, opinion shown before less not before");
-        figure("automation bias", report.automation_bias.as_ref());
+        let labels = report.exposure.iter().map(|arm| arm.labels).min();
+        figure("automation bias", report.automation_bias.as_ref(), labels.unwrap_or(0));
     }
 }
 
@@ -67,12 +68,12 @@ fn agreement(of: &Agreement, answers: &[String]) {
         ("PABAK", &of.pabak),
         ("Gwet's AC1", &of.ac1),
     ] {
-        figure(name, value.as_ref());
+        figure(name, value.as_ref(), of.films);
     }
     for Pair { readers: [one, other], films, agreement, cohen, table } in &of.pairs {
         println!("  {one} (rows) and {other} (columns), {films} films");
-        figure("agreement", agreement.as_ref());
-        figure("Cohen's kappa", cohen.as_ref());
+        figure("agreement", agreement.as_ref(), *films);
+        figure("Cohen's kappa", cohen.as_ref(), *films);
         for (answer, row) in answers.iter().zip(table) {
             let row: Vec<String> = row.iter().map(|n| format!("{n:>6}")).collect();
             println!("    {answer:<20}{}", row.concat());
@@ -83,15 +84,20 @@ fn agreement(of: &Agreement, answers: &[String]) {
 fn arm(arm: &Arm) {
     let Arm { exposure, labels, with_model, checked, right, model_wrong, misled } = arm;
     println!("\nthe model's opinion shown: {exposure}, {labels} answers");
-    figure("as the model", with_model.as_ref());
+    figure("as the model", with_model.as_ref(), *labels);
     println!("  {:<22}{checked}", "known otherwise");
-    figure("right", right.as_ref());
+    figure("right", right.as_ref(), *checked);
     println!("  {:<22}{model_wrong}", "model wrong");
-    figure("as the model then", misled.as_ref());
+    figure("as the model then", misled.as_ref(), *model_wrong);
 }
 
-fn figure(name: &str, value: Option<&Estimate>) {
+/// Writes a figure of `n` films or answers; resampling few of them gives an interval that is far too narrow.
+fn figure(name: &str, value: Option<&Estimate>, n: usize) {
+    const FEW: usize = 10;
     match value {
+        Some(Estimate { value, .. }) if n < FEW => {
+            println!("  {name:<22}{value:.3} (of {n}: too few for an interval)");
+        }
         Some(Estimate { value, low, high }) => {
             println!("  {name:<22}{value:.3} ({low:.3} to {high:.3})");
         }
