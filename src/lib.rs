@@ -15,7 +15,7 @@
 //! | 0 | [`fsutil`], [`rng`], [`config`], [`device`], [`chart`] | durable writes; random streams that no thread count changes; folders; the one place that chooses a backend; charts as data, SVG and CSV | `device` |
 //! | 1 | [`imaging`] | decode, window/level, preprocess, augment | no |
 //! | 2 | [`dataset`] | scan, index, labels files, planes in memory, batches | no |
-//! | 3 | [`session`] | event log, its fold into state, export | no |
+//! | 3 | [`session`] | event log, its fold into state, readers, agreement, export | no |
 //! | 4 | [`model`] | encoder, heads, model folders; kernels of the CPU backend | yes |
 //! | 5 | [`learn`] | losses, optimisers, schedules; pretraining, fine-tuning, distillation, FixMatch, learning from labels; metrics | yes |
 //! | 6 | [`predict`], [`query`] | inference, saliency; tier-1 head, query strategies, label propagation, hand-made features | `predict` |

@@ -24,6 +24,8 @@ pub struct State {
     next: u64,
     pub(super) films: BTreeMap<FilmId, Vec<Track>>,
     pub(super) standing: BTreeMap<u64, FilmId>,
+    /// Those of `standing` that put a film off or read it once more, which are few.
+    pub(super) beside: BTreeMap<u64, FilmId>,
     readers: Vec<String>,
     model: Option<String>,
     strategy: Option<String>,
@@ -108,6 +110,7 @@ impl State {
             next: 0,
             films: BTreeMap::new(),
             standing: BTreeMap::new(),
+            beside: BTreeMap::new(),
             readers: Vec::new(),
             model: None,
             strategy: None,
@@ -300,6 +303,9 @@ impl State {
             self.readers.push(owner.to_owned());
         }
         self.standing.insert(reading.seq(), film);
+        if !matches!(reading, Reading::Labelled(_)) {
+            self.beside.insert(reading.seq(), film);
+        }
         let tracks = self.films.entry(film).or_default();
         match tracks.iter_mut().find(|track| track.reader == owner) {
             Some(track) => track.readings.push(reading),
@@ -332,6 +338,7 @@ impl State {
             self.films.remove(&film);
         }
         self.standing.remove(&seq);
+        self.beside.remove(&seq);
         Ok(())
     }
 

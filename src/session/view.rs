@@ -41,7 +41,7 @@ impl<'a> View<'a> {
 
     /// Returns the second readings of films, in the order of their entries.
     pub fn rereads(self) -> impl Iterator<Item = (FilmId, &'a Reread)> {
-        self.state.standing.iter().filter_map(move |(&seq, &film)| {
+        self.state.beside.iter().filter_map(move |(&seq, &film)| {
             let mut rereads = self.tracks(film).flat_map(Track::rereads);
             rereads.find(|reread| reread.seq == seq).map(|reread| (film, reread))
         })
@@ -58,10 +58,8 @@ impl<'a> View<'a> {
 
     /// Returns the films put off, the one that was put off first at the front.
     pub fn skipped(self) -> impl Iterator<Item = FilmId> {
-        let standing = self.state.standing.iter();
-        standing
-            .filter(move |(seq, film)| self.put_off(**film) == Some(**seq))
-            .map(|(_, &film)| film)
+        let beside = self.state.beside.iter();
+        beside.filter(move |(seq, film)| self.put_off(**film) == Some(**seq)).map(|(_, &film)| film)
     }
 
     /// Returns the films with an answer or put off, each at the place of its first answer, of its last putting off or, in
@@ -80,10 +78,11 @@ impl<'a> View<'a> {
     /// Returns the films put off as [`Self::skipped`] does, each with the number of films passed since: answered for the
     /// first time or once more, or put off.
     pub fn passed_since_skipped(self) -> impl Iterator<Item = (FilmId, usize)> {
-        let passed = self.passed();
-        self.state.standing.iter().filter_map(move |(&seq, &film)| {
-            let since = passed.len() - passed.partition_point(|&other| other <= seq);
-            (self.put_off(film) == Some(seq)).then_some((film, since))
+        let off = |(seq, film): &(&u64, &FilmId)| self.put_off(**film) == Some(**seq);
+        let off: Vec<_> = self.state.beside.iter().filter(off).collect();
+        let passed = if off.is_empty() { Vec::new() } else { self.passed() };
+        off.into_iter().map(move |(&seq, &film)| {
+            (film, passed.len() - passed.partition_point(|&other| other <= seq))
         })
     }
 

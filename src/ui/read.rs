@@ -156,8 +156,12 @@ fn finished(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
         }
         ui.heading("Every film has been read");
         ui.weak(figures::count(reading.counts().0, "film") + " labelled");
-        if ui.button(UiCommand::Export.text(&[])).clicked() {
-            commands.push(UiCommand::Export);
+        let review = UiCommand::View(View::Review);
+        let review = Some(review).filter(|_| !reading.disputed().is_empty());
+        for command in review.into_iter().chain([UiCommand::Export]) {
+            if ui.button(command.text(&[])).clicked() {
+                commands.push(command);
+            }
         }
     });
 }
@@ -228,7 +232,9 @@ fn card(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
         });
         if reading.view == View::Review {
             ui.add_space(theme::SPACE[1]);
-            ui.label(RichText::new(REVIEW).small().weak());
+            if reading.row().is_some() {
+                ui.label(RichText::new(REVIEW).small().weak());
+            }
         } else {
             put_off(ui, reading, commands);
             opinion(ui, reading);
@@ -330,7 +336,8 @@ fn last_film(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
             );
             widgets::fact(ui, "Model", &opinion);
         }
-        widgets::fact(ui, "Why", &last.why.phrase);
+        let what = if reading.view == View::Review { "Readers" } else { "Why" };
+        widgets::fact(ui, what, &last.why.phrase);
         if let Some(figure) = &last.why.figure {
             ui.label(RichText::new(figure).small().weak());
         }

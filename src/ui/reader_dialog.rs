@@ -41,7 +41,12 @@ impl ReaderDialog {
                 let initials = RichText::new(readers::initials(name)).weak();
                 let button = egui::Button::new(name).right_text(initials).min_size(size);
                 let button = button.selected(self.optional && name == current);
-                if ui.add(button).accessible_name(format!("Read as {name}")).clicked() {
+                let response = ui.add(button).accessible_name(format!("Read as {name}"));
+                // Enter goes on as whoever read last.
+                if name == current && ui.memory(|memory| memory.focused().is_none()) {
+                    response.request_focus();
+                }
+                if response.clicked() {
                     chosen = Chosen::Reader(name.clone());
                 }
             }

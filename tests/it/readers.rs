@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use penumbra::config::Home;
-use penumbra::engine::Workspace;
-use penumbra::session::{Answer, Event, Shown, Source};
+use penumbra::engine::{Assigned, QueuedSource, Ranking, Workspace};
+use penumbra::query::Strategy;
+use penumbra::session::{Answer, Event, Protocol, Shown, Source};
 
 use crate::cli::{code, films, penumbra, text};
 
@@ -95,4 +96,67 @@ fn copies_read_apart_are_joined_and_their_readers_compared() {
     assert_eq!((own.rows.len(), own.shared, own.elsewhere.len()), (20, 20, 0));
     let third = workspace.reader_set("C. Weiss", None, None);
     assert_eq!((third.rows.len(), third.elsewhere.len(), third.assigned.len()), (0, 20, 20));
+}
+
+#[test]
+fn second_readings_go_by_the_models_doubt_and_re_readings_by_films_and_days() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("films");
+    films(&images, 20);
+    let home = folder.path().join("home");
+    let images = images.to_string_lossy().into_owned();
+    assert_eq!(code(&penumbra(&home, &["import", &images, "--session", "ward"])), 0);
+    read(&home, "ward", "A. Levy", |_| false);
+    let mut workspace = Workspace::open(&Home::find(Some(&home)), "ward").unwrap();
+    let protocol = Protocol { doubt_share: 0.25, ..Protocol::default() };
+    workspace.session.append("A. Levy", Event::Protocol(protocol.clone())).unwrap();
+    // The model holds the first film least likely normal, the last one most.
+    let probabilities: Vec<f32> =
+        (0..20).flat_map(|row| [0.02 * row as f32, 1.0 - 0.02 * row as f32]).collect();
+    let ranking = Ranking {
+        version: 0,
+        labels: 20,
+        model: "test".to_owned(),
+        asked: Strategy::Margin,
+        strategy: Strategy::Margin,
+        order: Vec::new(),
+        probabilities,
+        reference: None,
+        milliseconds: 1.0,
+    };
+    let given = |workspace: &Workspace, reader: &str| {
+        let mut films = workspace.reader_set(reader, None, Some(&ranking)).assigned;
+        films.sort_by_key(|film| film.row);
+        films
+    };
+    let doubted = |rows: std::ops::Range<usize>| -> Vec<Assigned> {
+        let source = QueuedSource::Second { doubted: true };
+        rows.map(|row| Assigned { row, source: source.clone() }).collect()
+    };
+    assert_eq!(given(&workspace, "B. Cohen"), doubted(0..5));
+    assert_eq!(given(&workspace, "A. Levy"), []);
+    assert!(workspace.reader_set("B. Cohen", None, None).assigned.is_empty(), "no ranking yet");
+    let second = |workspace: &Workspace, row: usize| Event::Label {
+        film: workspace.films[row].id,
+        answer: Answer::Class("normal".to_owned()),
+        ms: 5,
+        source: Source::Second { doubted: true },
+        shown: shown(),
+    };
+    let event = second(&workspace, 0);
+    workspace.session.append("B. Cohen", event).unwrap();
+    assert_eq!(given(&workspace, "B. Cohen"), doubted(1..5), "the share does not grow by reading");
+    assert_eq!(given(&workspace, "C. Weiss"), doubted(1..6), "two have read the first film");
+
+    let again = |days| Protocol {
+        reread_share: 1.0,
+        reread_after: 5,
+        reread_days: days,
+        ..protocol.clone()
+    };
+    workspace.session.append("A. Levy", Event::Protocol(again(1))).unwrap();
+    assert_eq!(given(&workspace, "A. Levy"), [], "a day has not passed");
+    workspace.session.append("A. Levy", Event::Protocol(again(0))).unwrap();
+    let films: Vec<usize> = given(&workspace, "A. Levy").iter().map(|film| film.row).collect();
+    assert_eq!(films, (0..15).collect::<Vec<_>>(), "five films lie between");
 }

@@ -82,7 +82,9 @@ pub struct Reading {
     pub(super) reader: String,
     /// Rows on which readers disagree and that the reader can settle, the next first.
     pub(super) disputed: Vec<usize>,
-    /// Those of them that the reader has put behind the others.
+    /// Disagreements that somebody else has to settle.
+    pub(super) left_to_others: usize,
+    /// Those of `disputed` that the reader has put behind the others.
     pub(super) disputes_put_off: Vec<usize>,
     pub(super) queue: ReadingQueue,
     /// Films that were passed without an answer since the last one.
@@ -171,6 +173,7 @@ impl Reading {
             latency: Latency::default(),
             reader: reader.to_owned(),
             disputed: Vec::new(),
+            left_to_others: 0,
             disputes_put_off: Vec::new(),
             queue,
             passed: Vec::new(),
@@ -419,8 +422,15 @@ impl Reading {
         self.audit_course = audit_course(self.workspace.session.state());
         self.disputes_changed();
         if let Some(engine) = &self.engine {
-            let labels = self.workspace.label_set_for(&self.reader, self.return_after);
-            engine.send(Command::Labels(Arc::new(labels)));
+            let state = self.workspace.session.state();
+            let alone = state.readers().iter().all(|reader| *reader == self.reader)
+                && state.adjudications().next().is_none();
+            let labels = if alone {
+                Arc::clone(&self.labels)
+            } else {
+                Arc::new(self.workspace.label_set_for(&self.reader, self.return_after))
+            };
+            engine.send(Command::Labels(labels));
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::reading::{LastFilm, Reading};
 use super::record::{self, Reply};
 use crate::session::Event;
-use crate::ui::command::View;
+use crate::ui::command::{View, sentence};
 use crate::ui::film_view::Displayed;
 use crate::ui::why::Why;
 
@@ -21,15 +21,18 @@ impl Reading {
     }
 
     /// Returns how many films readers disagree on that the reader has read and that somebody else has to settle.
-    pub fn left_to_others(&self) -> usize {
-        self.workspace.session.state().disputed().count().saturating_sub(self.disputed.len())
+    pub const fn left_to_others(&self) -> usize {
+        self.left_to_others
     }
 
     /// Brings the films to be settled up to date.
     pub(super) fn disputes_changed(&mut self) {
         let state = self.workspace.session.state();
-        let open = state.to_adjudicate(&self.reader).filter_map(|film| self.workspace.row(film));
-        let mut rows: Vec<usize> = open.collect();
+        let films: Vec<_> = if self.has_review() { state.disputed().collect() } else { Vec::new() };
+        let own = state.of(&self.reader);
+        let open = films.iter().filter(|&&film| own.label(film).is_none());
+        let mut rows: Vec<usize> = open.filter_map(|&film| self.workspace.row(film)).collect();
+        self.left_to_others = films.len() - rows.len();
         let put_off = &mut self.disputes_put_off;
         put_off.retain(|row| rows.contains(row));
         rows.retain(|row| !put_off.contains(row));
@@ -65,7 +68,7 @@ impl Reading {
         if !self.enter(Event::Adjudicate { film, answer, between, ms, shown }) {
             return false;
         }
-        let phrase = format!("Readers said {}", said.join(", ").to_lowercase());
+        let phrase = sentence(&said.join(", ").to_lowercase());
         let picture = self.film().and_then(Result::ok);
         let why = Why { phrase, figure: None };
         self.last = Some(LastFilm { row, reply, opinion: None, why, film: picture });

@@ -71,12 +71,12 @@ fn a_second_reader_sees_nothing_of_the_first_and_a_third_settles_what_they_disag
     hand_over(&mut room, "C. Weiss");
     room.settle();
     room.wait_for("2 disagreements to settle");
-    assert!(!room.sees("Readers said") && !room.sees("Cohen"), "{:?}", room.words());
+    assert!(!room.sees("Readers:") && !room.sees("Cohen"), "{:?}", room.words());
     let first = room.reading().row().unwrap();
     room.press(Key::N);
     assert_ne!(room.reading().row(), Some(first), "put behind the other one");
     room.press(Key::K);
-    assert!(room.sees("Readers said normal, pneumonia"), "{:?}", room.words());
+    assert!(room.sees("Readers:") && room.sees("Normal, pneumonia"), "{:?}", room.words());
     let Event::Adjudicate { answer, between, .. } = room.last_event() else { panic!() };
     assert_eq!((answer, between), (class("pneumonia"), vec![class("normal"), class("pneumonia")]));
     room.press(Key::U);
