@@ -112,7 +112,15 @@ fn over(
         x: Axis::new(x, 0.0, 1.05 * most.max(1.0)),
         y: Axis::new(figure.name(), low, 1.0),
         series,
-        note: format!("95 % intervals: {}.", figure.interval()),
+        note: format!(
+            "95 % intervals: {}.{}",
+            figure.interval(),
+            if figure == Figure::Auroc {
+                " The log keeps none for the reference films."
+            } else {
+                ""
+            }
+        ),
     })
 }
 
