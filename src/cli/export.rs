@@ -39,13 +39,13 @@ pub fn run(home: &Home, args: &ExportArgs) -> anyhow::Result<Answer> {
     Ok(Answer::Yes)
 }
 
-/// Finds the model that ranked the films last, with its card if it is still there.
+/// Finds the model that ranked the films last, if its card is still there.
 fn model(home: &Home, session: &Session) -> Option<Model> {
     let ranked = session.entries().iter().rev().find_map(|entry| match &entry.event {
         Event::Label { shown, .. } if !shown.model.is_empty() => Some(shown.model.as_str()),
         _ => None,
     });
     let name = session.state().model().or(ranked)?;
-    let card = fsutil::read(&home.model(name).join(CARD)).unwrap_or_default();
+    let card = fsutil::read(&home.model(name).join(CARD)).ok()?;
     Some(Model { name: name.to_owned(), card })
 }
