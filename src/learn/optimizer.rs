@@ -279,7 +279,7 @@ impl ModuleVisitor for Restore<'_> {
 
 #[cfg(test)]
 mod tests {
-    use burn::nn::{Linear, LinearConfig};
+    use burn::nn::{Initializer, Linear, LinearConfig};
     use burn::optim::ModuleOptimizer;
     use burn::tensor::Device;
 
@@ -299,8 +299,8 @@ mod tests {
     fn moves_as_burns_module_optimizer_and_goes_on_after_a_restore() {
         let device = Device::flex().autodiff();
         let weights = |model: &Linear| read(model.weight.val().inner()).unwrap();
-        let start = LinearConfig::new(2, 3).with_bias(false).init(&device);
-        start.weight.val();
+        let mut start = LinearConfig::new(2, 3).with_bias(false).init(&device);
+        start.weight = Param::from_data([[0.3, -0.2, 0.5], [-0.6, 0.1, 0.4]], &device);
         let (mut own, mut peer) = (start.clone(), start.clone());
         let mut optimizer = ModuleAdamW::new(0.01, LayerRates::EVEN);
         let mut reference: ModuleOptimizer =
@@ -325,7 +325,7 @@ mod tests {
     #[test]
     fn adamw_decays_weights_and_not_biases() {
         let device = Device::flex().autodiff();
-        let mut model = LinearConfig::new(2, 3).init(&device);
+        let mut model = LinearConfig::new(2, 3).with_initializer(Initializer::Ones).init(&device);
         model.bias = Some(Param::from_tensor(Tensor::ones([3], &device)));
         let (weight, bias) = (model.weight.val().inner(), model.bias.clone().map(|bias| bias.id));
         let mut gradients = GradientsParams::new();

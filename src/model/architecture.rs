@@ -188,7 +188,7 @@ impl Architecture {
     /// Weights of the encoder that training moves; nothing large is allocated for counting them.
     pub fn parameters(&self) -> usize {
         let mut count = Count { total: 0, buffer: false };
-        burn::module::Module::visit(&Encoder::blank(self, &Device::flex()), &mut count);
+        burn::module::Module::visit(&Encoder::init(self, &Device::flex()), &mut count);
         count.total
     }
 }

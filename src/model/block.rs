@@ -9,14 +9,17 @@ use super::architecture::{Architecture, Layout};
 use super::memory_format::MemoryFormat;
 use super::selective_kernel::{AveragePool, SelectiveKernel};
 
-/// A convolution without bias, padded by half its kernel, with a weight of zeros.
+/// A convolution without bias, padded by half its kernel, with a random weight.
 pub fn convolution(channels: [usize; 2], kernel: usize, stride: usize, device: &Device) -> Conv2d {
     let padding = (kernel - 1) / 2;
+    // Variance scaling by fan-in (He initialisation), as the reference code.
+    let initializer =
+        Initializer::KaimingNormal { gain: std::f64::consts::SQRT_2, fan_out_only: false };
     Conv2dConfig::new(channels, [kernel, kernel])
         .with_stride([stride, stride])
         .with_padding(PaddingConfig2d::Explicit(padding, padding, padding, padding))
         .with_bias(false)
-        .with_initializer(Initializer::Zeros)
+        .with_initializer(initializer)
         .init(device)
 }
 
@@ -33,8 +36,8 @@ pub struct ConvNorm {
 }
 
 impl ConvNorm {
-    /// Makes a pair whose weight is zero.
-    pub fn blank(channels: [usize; 2], kernel: usize, stride: usize, device: &Device) -> Self {
+    /// Makes a randomly initialised pair.
+    pub fn init(channels: [usize; 2], kernel: usize, stride: usize, device: &Device) -> Self {
         Self {
             conv: convolution(channels, kernel, stride, device),
             norm: norm(channels[1], device),
@@ -71,8 +74,8 @@ pub struct Place {
 }
 
 impl Block {
-    /// Makes a block whose weights are zero. The scale of its last batch norm is zero too, so that it starts as its shortcut.
-    pub(super) fn blank(architecture: &Architecture, place: Place, device: &Device) -> Self {
+    /// Makes a randomly initialised block. The scale of its last batch norm is zero, so that it starts as its shortcut.
+    pub(super) fn init(architecture: &Architecture, place: Place, device: &Device) -> Self {
         let Place { group, block, inputs } = place;
         let (channels, outputs) = (architecture.channels(64 << group), architecture.outputs(group));
         let stride = if block == 0 && group > 0 { 2 } else { 1 };
@@ -90,13 +93,13 @@ impl Block {
             conv2: convolution([channels, second], 3, then, device),
             norm2: norm(second, device),
             selective: selective
-                .then(|| SelectiveKernel::blank(channels, architecture.sk_ratio, device)),
+                .then(|| SelectiveKernel::init(channels, architecture.sk_ratio, device)),
             last: architecture
                 .bottleneck()
-                .then(|| ConvNorm::blank([channels, outputs], 1, 1, device)),
+                .then(|| ConvNorm::init([channels, outputs], 1, 1, device)),
             shortcut_pool: pooled.then_some(AveragePool { stride }),
             shortcut: projected.then(|| {
-                ConvNorm::blank([inputs, outputs], 1, if pooled { 1 } else { stride }, device)
+                ConvNorm::init([inputs, outputs], 1, if pooled { 1 } else { stride }, device)
             }),
         };
         let last = made.last.as_mut().map_or(&mut made.norm2, |last| &mut last.norm);

@@ -135,7 +135,7 @@ pub fn load_pretrained(
     if card.kind != Kind::Pretrained {
         return Err(ModelError::Kind { found: "is a classifier", path: folder.to_path_buf() });
     }
-    let mut model = Pretrained::blank(&card.architecture, device);
+    let mut model = Pretrained::init(&card.architecture, 0, device);
     load_weights(&mut model, weights(&card, folder)?, folder.join(WEIGHTS))?;
     Ok((model, card))
 }
@@ -153,7 +153,7 @@ pub fn load_classifier(
         return Err(ModelError::Kind { found: "does not classify", path: folder.to_path_buf() });
     }
     let classes = card.classes.len();
-    let mut model = Classifier::blank(&card.architecture, classes, device);
+    let mut model = Classifier::init(&card.architecture, classes, device);
     let mut store = weights(&card, folder)?;
     let path = folder.join(WEIGHTS);
     let names = store

@@ -9,10 +9,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 pub const PROJECTION: usize = 128;
 
 fn layer(input: usize, output: usize, device: &Device) -> ProjectionLayer {
+    let initializer = Initializer::Normal { mean: 0.0, std: 0.01 };
     ProjectionLayer {
         linear: LinearConfig::new(input, output)
             .with_bias(false)
-            .with_initializer(Initializer::Zeros)
+            .with_initializer(initializer)
             .init(device),
         norm: BatchNormConfig::new(output).with_epsilon(1e-5).init(device),
     }
@@ -43,8 +44,8 @@ pub struct ProjectionHead {
 }
 
 impl ProjectionHead {
-    /// Makes a head for features of this length whose weights are zero.
-    pub fn blank(features: usize, device: &Device) -> Self {
+    /// Makes a randomly initialised head for features of this length.
+    pub fn init(features: usize, device: &Device) -> Self {
         Self {
             first: layer(features, features, device),
             second: layer(features, features, device),

@@ -23,12 +23,10 @@ pub use folder::{ModelCard, ModelError, load_card};
 pub use head::{ClassifierHead, LinearHead, Probe, ProjectionHead};
 pub use resnet::Encoder;
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor, TensorData};
-use rand_chacha::ChaCha8Rng;
-
-use crate::rng;
+use burn::tensor::{Device, Tensor};
+use parking_lot::Mutex;
 
 /// An encoder with its projection head: what pretraining makes.
 #[derive(Module, Debug)]
@@ -40,20 +38,19 @@ pub struct Pretrained {
 }
 
 impl Pretrained {
-    /// Makes a randomly initialised network; `seed` fixes its weights, which are the same on every device.
+    /// Makes a randomly initialised network; `seed` fixes its weights.
     ///
-    /// Convolutions are scaled by their inputs (He et al., <https://arxiv.org/abs/1502.01852>), linear layers have a
-    /// standard deviation of 0.01, as in the reference code. The backend's own generator, one for the process, would give
-    /// others where anything else draws at the same time.
+    /// The backend's generator is one for the process, and weights are drawn when they are first used: a lock and
+    /// drawing at once keep networks that are made at the same time apart. Nothing else draws from it, tests included.
     pub fn init(architecture: &Architecture, seed: u64, device: &Device) -> Self {
-        let random = rng::stream(seed, "weights", &[]);
-        Self::blank(architecture, device).map(&mut Draw { random, device })
-    }
-
-    /// Makes a network whose weights are zero, to load weights into.
-    pub fn blank(architecture: &Architecture, device: &Device) -> Self {
-        let encoder = Encoder::blank(architecture, device);
-        Self { encoder, projection: ProjectionHead::blank(architecture.features(), device) }
+        static DRAWING: Mutex<()> = Mutex::new(());
+        let _drawing = DRAWING.lock();
+        device.seed(seed);
+        let encoder = Encoder::init(architecture, device);
+        let projection = ProjectionHead::init(architecture.features(), device);
+        let model = Self { encoder, projection };
+        model.visit(&mut Draw);
+        model
     }
 
     /// Projects films for the contrastive loss.
@@ -65,24 +62,12 @@ impl Pretrained {
     }
 }
 
-/// Draws the weights of convolutions and linear layers; what batch norms start with stays.
-struct Draw<'a> {
-    random: ChaCha8Rng,
-    device: &'a Device,
-}
+/// Draws every weight that has not been drawn yet.
+struct Draw;
 
-impl ModuleMapper for Draw<'_> {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let shape = param.lazy_shape();
-        let deviation = match &shape[..] {
-            [_, inputs, height, width] => (2.0 / (inputs * height * width) as f32).sqrt(),
-            [_, _] => 0.01,
-            _ => return param,
-        };
-        let count = shape.iter().product();
-        let values: Vec<f32> =
-            (0..count).map(|_| deviation * rng::normal(&mut self.random)).collect();
-        Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), self.device))
+impl ModuleVisitor for Draw {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        param.val();
     }
 }
 
@@ -112,9 +97,9 @@ impl Classifier {
         Self { probe: Some(Probe::new(head, device)), ..self }
     }
 
-    /// Makes a network whose weights are zero, to load weights into.
-    pub fn blank(architecture: &Architecture, classes: usize, device: &Device) -> Self {
-        Self::from_pretrained(Pretrained::blank(architecture, device), classes, device)
+    /// Makes a randomly initialised network, to load weights into.
+    pub fn init(architecture: &Architecture, classes: usize, device: &Device) -> Self {
+        Self::from_pretrained(Pretrained::init(architecture, 0, device), classes, device)
     }
 
     /// Multiplies all logits, as calibration asks for.

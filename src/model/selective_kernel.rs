@@ -21,11 +21,11 @@ pub struct SelectiveKernel {
 }
 
 impl SelectiveKernel {
-    /// Mixes 2 · `channels` to `channels`; its weights are zero.
-    pub(super) fn blank(channels: usize, ratio: f32, device: &Device) -> Self {
+    /// Mixes 2 · `channels` to `channels`.
+    pub(super) fn init(channels: usize, ratio: f32, device: &Device) -> Self {
         let squeezed = ((channels as f32 * ratio) as usize).max(LEAST);
         Self {
-            squeeze: ConvNorm::blank([channels, squeezed], 1, 1, device),
+            squeeze: ConvNorm::init([channels, squeezed], 1, 1, device),
             excite: convolution([squeezed, 2 * channels], 1, 1, device),
         }
     }

@@ -38,7 +38,7 @@ impl Worker {
         // The head alone speaks: a classifier's own scores, if the model has any, rank nothing.
         let classifier = Classifier {
             encoder: self.encoder(&model)?,
-            ..Classifier::blank(&card.architecture, classes, &device).with_probe(&head, &device)
+            ..Classifier::init(&card.architecture, classes, &device).with_probe(&head, &device)
         };
         let predictor = Predictor::new(Model::Classifier(Box::new(classifier)), card, &device);
         let found = predictor.grad_cam(&self.pool, &[row])?.and_then(|mut found| found.pop());

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::MaxPool2dConfig;
-use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
+use burn::nn::{BatchNorm, BatchNormConfig, Initializer, PaddingConfig2d};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -88,6 +88,7 @@ fn layer(geometry: &Geometry, device: &Device) -> Conv2d {
         .with_stride([stride, stride])
         .with_padding(PaddingConfig2d::Explicit(padding, padding, padding, padding))
         .with_bias(false)
+        .with_initializer(Initializer::Zeros)
         .init(device);
     let shape = [outputs, inputs, kernel, kernel];
     layer.weight = layer.weight.map(|_| tensor("weight", shape, device).require_grad());

@@ -103,7 +103,7 @@ fn exports_are_imported_unchanged() {
     let device = Device::flex();
     let file = tempfile::NamedTempFile::new().unwrap();
     for architecture in architectures() {
-        let mut model = Classifier::blank(&architecture, 2, &device);
+        let mut model = Classifier::init(&architecture, 2, &device);
         seeded::fill(&mut model);
         let exported = state_dict(&model, &architecture).unwrap();
         let scores = &exported.tensors["fc.weight"];
@@ -137,7 +137,7 @@ fn exports_are_imported_unchanged() {
 #[test]
 fn networks_that_do_not_fit_are_told() {
     let [_, architecture, _] = architectures();
-    let model = Classifier::blank(&architecture, 2, &Device::flex());
+    let model = Classifier::init(&architecture, 2, &Device::flex());
     let whole =
         StateDict { architecture: None, ..state_dict(&model.encoder, &architecture).unwrap() };
     let fault = |change: &dyn Fn(&mut StateDict)| {
@@ -167,7 +167,7 @@ fn networks_that_do_not_fit_are_told() {
 #[test]
 fn prefixes_and_normalisation_are_found() {
     let [_, architecture, _] = architectures();
-    let model = Classifier::blank(&architecture, 2, &Device::flex());
+    let model = Classifier::init(&architecture, 2, &Device::flex());
     let state = state_dict(&model.encoder, &architecture).unwrap();
     let tensors =
         state.tensors.into_iter().map(|(name, array)| (format!("module.backbone.{name}"), array));

@@ -67,7 +67,7 @@ fn cases() -> Vec<Case> {
             let films = seeded::films(FILMS, size, &device);
             let notes = [("name", name.to_owned())];
             let (bytes, output) = if let Some(classes) = classes {
-                let mut model = Classifier::blank(&architecture, classes, &device);
+                let mut model = Classifier::init(&architecture, classes, &device);
                 if name.ends_with("probe") {
                     let blocks = architecture.embedding_blocks();
                     model.probe = Some(Probe::init(&blocks, classes, &device));
