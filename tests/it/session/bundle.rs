@@ -42,7 +42,7 @@ fn session(folder: &Path) -> PathBuf {
         (READER, label(film(2), class("normal"))),
         (READER, change(2, "normal", "pneumonia")),
         (READER, label(film(3), class("normal"))),
-        ("R2", change(3, "normal", "pneumonia")),
+        ("R2", label(film(3), class("pneumonia"))),
         ("R2", change(3, "pneumonia", "normal")),
         ("R2", Event::Undo { seq: 6 }),
     ];
