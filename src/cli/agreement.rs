@@ -32,7 +32,11 @@ pub fn run(home: &Home, args: &AgreementArgs) -> anyhow::Result<Answer> {
     Ok(Answer::Yes)
 }
 
-fn print(out: &mut impl Write, session: &str, report: &Report) -> io::Result<()> {
+/// Writes the figures as text.
+///
+/// # Errors
+/// Fails as `out` does.
+pub(super) fn print(out: &mut impl Write, session: &str, report: &Report) -> io::Result<()> {
     writeln!(out, "{session}: read by {}", report.readers.join(", "))?;
     writeln!(out, "intervals: 95 %, bootstrap by patient")?;
     writeln!(out, "\nfilms of the random stream: these figures hold for the pool")?;

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::io;
 
+use super::super::agreement::print;
 use super::charts::{Charts, charts};
 use crate::chart::svg;
 use crate::dataset::FilmRecord;
 use crate::learn::figures::Figure;
 use crate::model::folder::ModelCard;
+use crate::session::agreement::report;
 use crate::session::{Event, Snapshot, Source};
 
 /// What a report is made from.
@@ -50,6 +53,7 @@ pub fn html(contents: &Contents<'_>) -> anyhow::Result<String> {
     );
     data(&mut page, contents);
     readers(&mut page, contents.snapshot);
+    agreement(&mut page, contents)?;
     figures(&mut page, &found);
     curves(&mut page, &found)?;
     models(&mut page, contents);
@@ -95,6 +99,22 @@ fn line<'a>(page: &mut String, tag: &str, cells: impl Iterator<Item = &'a str>) 
 
 fn share(n: usize, of: usize) -> String {
     if of == 0 { "–".to_owned() } else { format!("{:.1} %", 100.0 * n as f64 / of as f64) }
+}
+
+/// What `penumbra agreement` prints, where several have read.
+fn agreement(
+    page: &mut String,
+    Contents { name, snapshot, films, .. }: &Contents<'_>,
+) -> io::Result<()> {
+    if snapshot.state.readers().len() < 2 {
+        return Ok(());
+    }
+    let patients = films.iter().map(|film| (film.id, film.patient.clone())).collect();
+    let mut text = Vec::new();
+    print(&mut text, name, &report(&snapshot.state, &patients))?;
+    let text = String::from_utf8_lossy(&text);
+    _ = writeln!(page, "<h2>Agreement</h2>\n<pre>{}</pre>", escaped(&text));
+    Ok(())
 }
 
 fn data(page: &mut String, contents: &Contents<'_>) {

@@ -13,6 +13,7 @@ use crate::learn::figures::{Figure, Figures};
 use crate::learn::metrics::{Estimate, wilson};
 use crate::query::Strategy;
 use crate::session;
+use crate::session::agreement::Ceiling;
 use crate::ui::app::reading::Reading;
 use crate::ui::{figures, theme};
 
@@ -34,6 +35,8 @@ pub struct Sources<'a> {
     pub minutes: Option<Vec<f64>>,
     /// Number of classes.
     pub classes: usize,
+    /// How far readers agree with each other, where several have read.
+    pub ceiling: Option<&'a Ceiling>,
 }
 
 impl Sources<'_> {
@@ -110,6 +113,7 @@ impl Sources<'_> {
                     points: vec![Point::new(self.across(*labels), low)],
                 });
             }
+            series.extend(self.ceiling(most));
         }
         let (x, least) = match self.minutes {
             None => ("Labels", 10.0),
@@ -155,6 +159,22 @@ impl Sources<'_> {
         }
         series.extend(self.live());
         series
+    }
+
+    /// What readers reach on each other, over the whole width: no model can be shown to be better than its readers agree.
+    fn ceiling(&self, most: f64) -> Option<Series> {
+        let found = self.ceiling.filter(|_| self.figure == Figure::Accuracy)?;
+        let share = found.agreement;
+        let of = if found.unbiased { "random films" } else { "films, most of them chosen" };
+        Some(Series {
+            name: format!("Two readers agree (n = {} {of})", found.films),
+            tint: Tint::Grey,
+            shape: Shape::Dashed,
+            n: found.films,
+            points: [0.0, most]
+                .map(|x| Point::within(x, share.value, share.low, share.high))
+                .to_vec(),
+        })
     }
 
     fn arm(&self, arm: &Arm, films: usize) -> Series {
@@ -233,6 +253,7 @@ fn ends_of_shares(series: &[Series], is_error: bool) -> (f64, f64) {
 pub fn ui(ui: &mut Ui, desk: &mut Desk, reading: &Reading) {
     headline(ui, desk, reading);
     choices(ui, desk, reading);
+    desk.measure_ceiling(reading);
     let state = reading.workspace.session.state();
     let counterfactual = desk.counterfactual.as_deref().filter(|_| desk.what_if);
     let sources = Sources {
@@ -244,6 +265,7 @@ pub fn ui(ui: &mut Ui, desk: &mut Desk, reading: &Reading) {
         swaps: reading.swaps(),
         minutes: desk.minutes.then(|| reading_minutes(state)),
         classes: reading.classes().len(),
+        ceiling: desk.ceiling.1.as_ref(),
     };
     let chart = sources.chart();
     let lines = if desk.analysis.is_some() { 6.5 } else { 1.0 };
@@ -409,6 +431,7 @@ mod tests {
             swaps: vec![(20, "ward-20".to_owned())],
             minutes: None,
             classes: 2,
+            ceiling: None,
         }
     }
 

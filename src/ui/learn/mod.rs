@@ -29,6 +29,7 @@ use crate::engine::analysis::{Analysis, Counterfactual, Insight, Question};
 use crate::engine::course::AuditStream;
 use crate::learn::figures::Figure;
 use crate::session::Event;
+use crate::session::agreement::{self, Ceiling};
 
 /// A tab of the view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,6 +71,8 @@ pub struct Desk {
     base: Option<String>,
     saving: Saving,
     asked: Asked,
+    /// How far readers agree, and the number of entries in the log that it was measured at.
+    ceiling: (u64, Option<Ceiling>),
 }
 
 /// What the last questions were about: labels and model, or entries of the log.
@@ -98,7 +101,19 @@ impl Desk {
             base: None,
             saving: Saving::into(plots),
             asked: Asked::default(),
+            ceiling: (0, None),
         }
+    }
+
+    /// Measures how far readers agree, where there are several and the log has grown.
+    fn measure_ceiling(&mut self, reading: &Reading) {
+        let session = &reading.workspace.session;
+        if session.state().readers().len() < 2 || self.ceiling.0 == session.entered() {
+            return;
+        }
+        let films = reading.workspace.films.iter();
+        let patients = films.map(|film| (film.id, film.patient.clone())).collect();
+        self.ceiling = (session.entered(), agreement::ceiling(session.state(), &patients));
     }
 
     /// Returns the name of the model at a place among those that can be used again.
