@@ -307,16 +307,12 @@ impl State {
             self.beside.insert(reading.seq(), film);
         }
         let tracks = self.films.entry(film).or_default();
-        match tracks.iter_mut().find(|track| track.reader == owner) {
-            Some(track) => track.readings.push(reading),
-            None => {
-                // Nearly every film has one reader and one reading: room for four would be most of the memory of a
-                // large session.
-                let mut readings = Vec::with_capacity(1);
-                readings.push(reading);
-                tracks.reserve_exact(1);
-                tracks.push(Track { reader: owner.to_owned(), readings });
-            }
+        if let Some(track) = tracks.iter_mut().find(|track| track.reader == owner) {
+            track.readings.push(reading);
+        } else {
+            // Nearly every film has one reader: room for four would be most of the memory of a large session.
+            tracks.reserve_exact(1);
+            tracks.push(Track { reader: owner.to_owned(), readings: vec![reading] });
         }
     }
 

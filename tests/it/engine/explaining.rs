@@ -26,7 +26,7 @@ fn a_film_is_explained_by_the_head_that_ranks_also_while_learning_runs() {
         // The head sees the mean of a film and its mirror image; an explanation is of each, and then averaged.
         assert!((found - ranked).abs() < 0.15, "{found} where the ranking has {ranked}");
     }
-    let lit = |map: &penumbra::imaging::Plane| map.pixels.iter().any(|&value| value == 1.0);
+    let lit = |map: &penumbra::imaging::Plane| map.pixels.contains(&1.0);
     assert!(found.found.maps.iter().any(lit), "{:?}", found.found.maps);
     engine.send(Command::TrainNow);
     wait(&engine, "learning", |event| matches!(event, Event::LearningStarted { .. }).then_some(()));
