@@ -27,6 +27,8 @@ pub fn show(ui: &mut Ui, chart: &Chart, height: f32, legend: Option<Corner>, sav
         .y_axis_label(chart.y.title.clone())
         .x_grid_spacer(uniform_grid_spacer(move |_| [1.0, 5.0, 10.0].map(|by| by * across)))
         .y_grid_spacer(uniform_grid_spacer(move |_| [1.0, 5.0, 10.0].map(|by| by * upwards)))
+        .x_axis_formatter(move |mark, _| tick(mark.value, across))
+        .y_axis_formatter(move |mark, _| tick(mark.value, upwards))
         .label_formatter(|hover| read_value(hover, chart))
         .show_crosshair(false);
     if let Some(corner) = legend {
@@ -54,6 +56,12 @@ fn round_step(span: f64, length: f32, apart: f32) -> f64 {
     let power = 10f64.powf(least.log10().floor());
     let steps = [1.0, 2.0, 5.0].map(|times| times * power);
     steps.into_iter().find(|step| *step >= least).unwrap_or(10.0 * power)
+}
+
+/// Writes the value at a tick, with the digits that tell it from the next one.
+fn tick(value: f64, step: f64) -> String {
+    let digits = (-step.log10()).ceil().clamp(0.0, 9.0) as usize;
+    format!("{value:.digits$}")
 }
 
 /// Draws a note under a plot, in small print.
@@ -218,6 +226,9 @@ mod tests {
             );
         }
         assert!(round_step(0.0, 500.0, 90.0) > 0.0);
+        let ticks = [(0.95, 0.05), (0.9, 0.1), (1.0, 0.2), (50.0, 10.0), (0.125, 0.005)];
+        let ticks = ticks.map(|(value, step)| tick(value, step));
+        assert_eq!(ticks, ["0.95", "0.9", "1.0", "50", "0.125"]);
     }
 
     #[test]
