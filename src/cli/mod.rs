@@ -17,6 +17,7 @@ mod interrupt;
 mod learn;
 mod merge;
 mod model;
+mod model_args;
 mod predict;
 mod pretrain;
 mod protocol;

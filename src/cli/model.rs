@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 
 use super::Answer;
-use super::args::{ModelArgs, ModelCommand, ModelExportArgs, ModelImportArgs, WeightsFormat};
+use super::model_args::{ModelArgs, ModelCommand, ModelExportArgs, ModelImportArgs, WeightsFormat};
 use crate::config::{Home, check_name};
 use crate::device;
 use crate::fsutil;
