@@ -37,6 +37,7 @@ mod view_args;
 mod window;
 
 use std::io;
+use std::panic;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -57,6 +58,7 @@ pub enum Answer {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    end_quietly_on_a_closed_pipe();
     let args = Args::parse();
     let filter = EnvFilter::try_from_env("PENUMBRA_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
@@ -69,6 +71,18 @@ pub fn main() -> ExitCode {
             ExitCode::from(3)
         }
     }
+}
+
+/// Whoever reads a command's output may stop early, as `head` does; `println!` panics then.
+fn end_quietly_on_a_closed_pipe() {
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload().downcast_ref::<String>().map_or("", String::as_str);
+        if said.starts_with("failed printing to stdout") && said.contains("Broken pipe") {
+            std::process::exit(0);
+        }
+        report(panic);
+    }));
 }
 
 fn broken_pipe(error: &anyhow::Error) -> bool {

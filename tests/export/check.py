@@ -34,20 +34,29 @@ def word(answer):
 
 
 def fold(session):
-    """The answer that stands for each film, and each reader's, by file."""
+    """What counts for each film by the default rule, an adjudicator's answer, else what all its readers say, and each
+    reader's answer, by file."""
     readings = collections.OrderedDict()
+    settled = {}
     for entry in read_lines(session / "events.jsonl"):
         event = entry["event"]
         if event["kind"] == "label":
             readings[entry["seq"]] = (event["film"], entry["reader"], word(event["answer"]))
         elif event["kind"] == "relabel":
             readings[entry["seq"]] = (event["film"], entry["reader"], word(event["to"]))
+        elif event["kind"] == "adjudicate":
+            settled[entry["seq"]] = (event["film"], word(event["answer"]))
         elif event["kind"] == "undo":
             readings.pop(event["seq"], None)
+            settled.pop(event["seq"], None)
     files = {film["id"]: film["file"] for film in read_lines(session / "films.jsonl")}
-    last = {files[film]: answer for film, _, answer in readings.values()}
     by_reader = {(files[film], reader): answer for film, reader, answer in readings.values()}
-    return last, by_reader
+    said = collections.defaultdict(set)
+    for (file, _), answer in by_reader.items():
+        said[file].add(answer)
+    agreed = {file: answers.pop() for file, answers in said.items() if len(answers) == 1}
+    agreed |= {files[film]: answer for film, answer in settled.values()}
+    return agreed, by_reader
 
 
 def table(frame):
@@ -126,10 +135,10 @@ def check_bundle(bundle, expected, by_reader):
     assert dict(zip(zip(readers["file"], readers["reader"]), readers["label"])) == by_reader
     labels = pandas.read_csv(bundle / "labels.csv", keep_default_na=False, dtype=str)
     left_out = pandas.read_csv(bundle / "left_out.csv", keep_default_na=False, dtype=str)
-    assert set(labels["file"]) | set(left_out["file"]) == set(expected)
+    assert set(labels["file"]) | set(left_out["file"]) == {file for file, _ in by_reader}
     assert not set(labels["file"]) & set(left_out["file"])
-    for file, label in table(labels).items():
-        assert {answer for (of, _), answer in by_reader.items() if of == file} == {label}
+    classes = {file: label for file, label in expected.items() if label != UNINTERPRETABLE}
+    assert table(labels) == classes
     splits = pandas.read_csv(bundle / "splits.csv", keep_default_na=False, dtype=str)
     assert (splits.groupby("patient")["split"].nunique() == 1).all()
     for line in (bundle / "SHA256SUMS").read_text(encoding="utf-8").splitlines():

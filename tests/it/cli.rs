@@ -55,6 +55,17 @@ pub(super) fn films(folder: &Path, count: u32) -> String {
     file.to_string_lossy().into_owned()
 }
 
+#[cfg(unix)]
+#[test]
+fn whoever_stops_reading_makes_no_command_fail() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = command(home.path(), &["doctor"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output));
+}
+
 #[test]
 fn import_reports_what_it_refuses_and_verify_finds_a_changed_byte() {
     let folder = tempfile::tempdir().unwrap();
