@@ -63,7 +63,9 @@ fn whoever_stops_reading_makes_no_command_fail() {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output));
+    // Graphics drivers may have something to say.
+    let said = text(&output);
+    assert!(output.status.success() && !said.contains("panicked"), "{said}");
 }
 
 #[test]
