@@ -46,6 +46,9 @@ fn main() {
         if wanted("scale-gallery") {
             scale::bench_gallery();
         }
+        if wanted("desk") {
+            desk::bench_desk();
+        }
         if wanted("paint") {
             paint::bench_paint(paint::Films::Demo);
         }
@@ -205,6 +208,9 @@ fn bench_append() {
     );
 }
 
+#[cfg(feature = "gui")]
+#[path = "desk.rs"]
+mod desk;
 #[cfg(feature = "gui")]
 #[path = "paint.rs"]
 mod paint;

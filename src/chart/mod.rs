@@ -1,7 +1,9 @@
 //! Charts as data: the window draws them, and they are written as SVG, and as CSV with every number that is drawn.
 
+mod matrix;
 mod svg;
 
+pub use matrix::Matrix;
 pub use svg::svg;
 
 use std::fmt::Write as _;
@@ -112,7 +114,7 @@ impl Chart {
     pub fn csv(&self) -> String {
         let mut text = String::from("series,x,y,low,high\n");
         for series in &self.series {
-            let name = format!("\"{}\"", series.name.replace('"', "\"\""));
+            let name = quoted(&series.name);
             for Point { x, y, interval } in &series.points {
                 let ends =
                     interval.map_or_else(|| ",".to_owned(), |(low, high)| format!("{low},{high}"));
@@ -122,12 +124,22 @@ impl Chart {
         text
     }
 
-    /// Returns a name for a file of it: its title in lower-case letters, digits and hyphens.
+    /// Returns a name for a file of it.
     pub fn file_stem(&self) -> String {
-        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-        let name: String = self.title.chars().map(plain).collect();
-        name.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
+        file_stem(&self.title)
     }
+}
+
+/// Returns a title in lower-case letters, digits and hyphens.
+fn file_stem(title: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let name: String = title.chars().map(plain).collect();
+    name.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
+}
+
+/// Writes a text as a field of a CSV file.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 pub mod calibration;
 mod checkpoint_files;
+pub mod class_shares;
 pub mod comparison;
 pub mod distill;
 pub mod ema;
@@ -25,6 +26,7 @@ pub mod pseudo_labels;
 pub mod reliability;
 pub mod schedule;
 pub mod sgd;
+mod soup;
 pub mod stopping;
 pub mod supervised;
 pub mod throughput;
@@ -149,7 +151,7 @@ pub struct Setting<'a> {
 impl Setting<'_> {
     /// Returns the network that learning from `labelled` starts with: the pretrained one with a zero-initialised
     /// classifier and, where there is [`Self::head`], a linear head fitted to the films.
-    fn classifier(&self, labelled: &Labelled) -> Classifier {
+    pub fn classifier(&self, labelled: &Labelled) -> Classifier {
         let plain = self.device.clone().inner();
         let model = Classifier::from_pretrained(self.start.valid(), self.classes, &plain);
         match self.head {

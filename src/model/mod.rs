@@ -111,6 +111,17 @@ impl Classifier {
         self
     }
 
+    /// Adds a number to the logits of each class.
+    #[must_use]
+    pub fn shifted(mut self, by: &[f32]) -> Self {
+        let shift = |bias: Tensor<1>| {
+            let device = bias.device();
+            bias + Tensor::from_floats(by, &device)
+        };
+        self.head.scores.bias = self.head.scores.bias.map(|bias| bias.map(shift));
+        self
+    }
+
     /// Scores films.
     ///
     /// # Shapes

@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 use penumbra::dataset::batches::eval_batch;
 use penumbra::dataset::planes::PlaneStore;
 use penumbra::imaging::{Augment, Fit, Plane, Preprocess};
+use penumbra::learn::class_shares::{aligned, mean_shares};
 use penumbra::learn::distill::{DistillConfig, Teacher, distill};
 use penumbra::learn::finetune::{FinetuneConfig, Labelled, finetune};
 use penumbra::learn::{
@@ -227,7 +228,7 @@ fn distillation_goes_on_where_it_was_stopped() {
                 if report.step == stop_at { Flow::Stop } else { Flow::Continue }
             };
             let teacher = Teacher::Probabilities(&teacher);
-            distill(&setting, &rows, teacher, &known, &config, path, observe)
+            distill(&setting, setting.classifier(&known), &rows, teacher, &config, path, observe)
         };
         let whole = bench.predict(&run(None, 0).unwrap());
         for stop_at in [1, 3, 7] {
@@ -242,7 +243,8 @@ fn distillation_goes_on_where_it_was_stopped() {
     let config = DistillConfig { batch: 8, ..DistillConfig::standard(SIZE, 2) };
     let once = |config: &DistillConfig, flow| {
         let (teacher, path) = (Teacher::Probabilities(&teacher), Some(checkpoint.as_path()));
-        distill(&setting, &rows, teacher, &known, config, path, &mut |_: &StepReport| flow)
+        let student = setting.classifier(&known);
+        distill(&setting, student, &rows, teacher, config, path, &mut |_: &StepReport| flow)
     };
     assert!(matches!(once(&config, Flow::Stop), Err(LearnError::Stopped)));
     let other = DistillConfig { temperature: 2.0, ..config };
@@ -286,30 +288,62 @@ fn a_saved_classifier_gives_the_same_probabilities() {
     }
 }
 
-/// SimCLR v2's own form: LARS, which leaves the layers' rates to itself.
-#[test]
-fn fine_tuning_as_simclr_does_it_moves_the_whole_network() {
-    let bench = Bench::new(24);
-    let known = labelled(12);
-    let setting = bench.setting(None);
-    let config = FinetuneConfig { epochs: 2, members: 1, ..FinetuneConfig::simclr(SIZE, 8, 1) };
-    let go_on = &mut |_: &StepReport| Flow::Continue;
-    let tuned =
-        finetune(&setting, &bench.patients, &mut || known.clone(), &config, None, go_on).unwrap();
-    assert!(tuned.models[0].probe.is_none());
+/// Values of a network, tensor by tensor.
+fn weights(network: &impl Module) -> Vec<Vec<f32>> {
     struct Weights(Vec<Vec<f32>>);
     impl burn::module::ModuleVisitor for Weights {
         fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
             self.0.push(read(param.val()).unwrap());
         }
     }
-    let weights = |network: &Classifier| {
-        let mut all = Weights(Vec::new());
-        network.visit(&mut all);
-        all.0
+    let mut all = Weights(Vec::new());
+    network.visit(&mut all);
+    all.0
+}
+
+/// What predicts lies between the start and what was learnt, and its mean over the pool is brought to given shares.
+#[test]
+fn fine_tuning_goes_part_of_the_way_and_is_aligned_with_the_pool() {
+    let bench = Bench::new(40);
+    let known = labelled(24);
+    let fit = |part: &Labelled| bench.linear(part);
+    let setting = bench.setting(Some(&fit));
+    let run = |start_share| {
+        let config = FinetuneConfig { epochs: 1, members: 1, start_share, ..config() };
+        let labels = &mut || known.clone();
+        finetune(&setting, &bench.patients, labels, &config, None, &mut |_| Flow::Continue).unwrap()
     };
+    let (all_the_way, part) = (run(0.0), run(0.25));
+    let [start, learnt, found] =
+        [&bench.start.encoder, &all_the_way.model.encoder, &part.model.encoder].map(weights);
+    assert!(start != learnt);
+    for (found, (start, learnt)) in found.iter().zip(start.iter().zip(&learnt)) {
+        for (found, (start, learnt)) in found.iter().zip(start.iter().zip(learnt)) {
+            assert!((found - (0.25 * start + 0.75 * learnt)).abs() < 1e-5);
+        }
+    }
+    let rows: Vec<usize> = (0..40).collect();
+    let shares = [0.2, 0.8];
+    let go_on = &mut |_| Flow::Continue;
+    let aligned = aligned(part.model, &setting, &rows, SIZE, &shares, go_on).unwrap();
+    let mean = mean_shares(&bench.predict(&aligned), 2).unwrap();
+    // Biases are found for the mean of a film and its mirror image, and added to each.
+    assert!((mean[1] - 0.8).abs() < 0.02, "{mean:?}");
+}
+
+/// SimCLR v2's own form: LARS, which leaves the layers' rates to itself.
+#[test]
+fn fine_tuning_as_simclr_does_it_moves_the_whole_network() {
+    let bench = Bench::new(24);
+    let known = labelled(12);
+    let setting = bench.setting(None);
+    let config = FinetuneConfig { epochs: 2, ..FinetuneConfig::simclr(SIZE, 8, 1) };
+    let go_on = &mut |_: &StepReport| Flow::Continue;
+    let tuned =
+        finetune(&setting, &bench.patients, &mut || known.clone(), &config, None, go_on).unwrap();
+    assert!(tuned.model.probe.is_none());
     let plain = Classifier::from_pretrained(bench.start.valid(), 2, &bench.device);
-    let (before, after) = (weights(&plain), weights(&tuned.models[0]));
+    let (before, after) = (weights(&plain), weights(&tuned.model));
     let moved = before.iter().zip(&after).filter(|(before, after)| before != after).count();
     // All but the running means and variances of the batch norms.
     assert!(moved > before.len() / 2, "{moved} of {} tensors", before.len());

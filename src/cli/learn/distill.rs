@@ -67,9 +67,9 @@ pub fn run(
     let stop =
         stop_on_ctrl_c("stopping; a checkpoint is written first, Ctrl-C again ends at once")?;
     let (rows, mut progress) = (lesson.rows(), Progress::new());
-    let labelled = &lesson.labelled;
+    let student = setting.classifier(&lesson.labelled);
     let checkpointed = Some(checkpoint.as_path());
-    let model = distill(&setting, &rows, teacher, labelled, &config, checkpointed, &mut |report| {
+    let model = distill(&setting, student, &rows, teacher, &config, checkpointed, &mut |report| {
         let stopped = stop.load(Ordering::Relaxed);
         if stopped { Flow::Stop } else { progress.step(report) }
     });

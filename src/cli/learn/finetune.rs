@@ -60,9 +60,8 @@ pub fn run(
             "by cross-validation in {folds} folds, patient by patient, after {epochs} passes:\n{metrics}"
         );
     }
-    let model = tuned.models.into_iter().next().context("no network was trained")?;
     let made = Made {
-        model,
+        model: tuned.model,
         how: json!({
             "finetune": config,
             "epochs": tuned.epochs,
@@ -86,8 +85,6 @@ fn config(args: &FinetuneArgs, start: &Start) -> FinetuneConfig {
     FinetuneConfig {
         epochs: args.epochs.unwrap_or(standard.epochs),
         folds: args.folds.unwrap_or(standard.folds),
-        // A model folder holds one network.
-        members: 1,
         ..standard
     }
 }

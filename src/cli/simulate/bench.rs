@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 
-use super::methods::Networks;
+use super::methods::TunedNetwork;
 use super::parts::Parts;
 use crate::cli::films::Films;
 use crate::config::Home;
@@ -104,8 +104,8 @@ pub struct Bench<'a> {
     handmade: OnceCell<(Embeddings, Embeddings)>,
     /// Near films of the pool.
     graph: OnceCell<Graph>,
-    /// The fold networks fine-tuned last.
-    pub networks: RefCell<Option<Rc<Networks>>>,
+    /// The network fine-tuned last.
+    pub tuned: RefCell<Option<Rc<TunedNetwork>>>,
     stop: &'a AtomicBool,
 }
 
@@ -141,7 +141,7 @@ impl<'a> Bench<'a> {
             eval_features,
             handmade: OnceCell::new(),
             graph: OnceCell::new(),
-            networks: RefCell::new(None),
+            tuned: RefCell::new(None),
             stop,
         }
     }

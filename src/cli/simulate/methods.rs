@@ -14,10 +14,9 @@ use serde_json::json;
 
 use super::bench::{Bench, HANDMADE_SEED};
 use crate::engine::ranking::FOLDS;
+use crate::learn::class_shares::{aligned, mean_shares};
 use crate::learn::distill::{DistillConfig, Teacher, distill};
-use crate::learn::finetune::{
-    FineTuned, FinetuneConfig, FoldAssigner, Labelled, ensemble, finetune,
-};
+use crate::learn::finetune::{FinetuneConfig, FoldAssigner, Labelled, finetune};
 use crate::learn::fixmatch::{FixMatchConfig, fixmatch};
 use crate::learn::optimizer::OptimizerConfig;
 use crate::learn::supervised::{SupervisedConfig, supervised};
@@ -31,11 +30,11 @@ use crate::query::{Head, L2_GRID, Regularisation};
 pub enum Method {
     /// Logistic head on the pretrained features
     Head,
-    /// Encoder fine-tuned beside the head, stopped and calibrated by cross-validation, the mean of networks
+    /// Encoder fine-tuned beside the head, stopped and calibrated by cross-validation, half-way back to the start
     Finetune,
-    /// The same as SimCLR v2 does it: no head, LARS, mirror images alone
+    /// Fine-tuned as SimCLR v2 does it: no head, LARS, mirror images alone
     FinetuneSimclr,
-    /// Student taught by the fine-tuned networks on the whole pool
+    /// Student taught by the fine-tuned network on the whole pool
     Distill,
     /// Logistic head on hand-made features, gradients and pixels: the floor
     LinearFloor,
@@ -107,12 +106,13 @@ impl Method {
                 let settings = json!({ "folds": FOLDS, "l2_grid": L2_GRID });
                 Learner::new(settings, |bench, bought, _| Ok(head(bench, bought)))
             }
-            Self::Finetune => Learner::new(FinetuneConfig::standard(size, seed), fine_tuned),
+            Self::Finetune => Learner::new(Tuning::standard(size, seed), fine_tuned),
             Self::FinetuneSimclr => {
-                Learner::new(FinetuneConfig::simclr(size, 32, seed), fine_tuned)
+                let finetune = FinetuneConfig::simclr(size, 32, seed);
+                Learner::new(Tuning { finetune, aligned: false }, fine_tuned)
             }
             Self::Distill => Learner::new(
-                (FinetuneConfig::standard(size, seed), DistillConfig::standard(size, seed)),
+                (Tuning::standard(size, seed), DistillConfig::standard(size, seed)),
                 distilled,
             ),
             Self::LinearFloor => {
@@ -183,12 +183,7 @@ fn head_fit<'b>(bench: &'b Bench<'_>, bought: &Labelled) -> impl Fn(&Labelled) -
 /// of films does not bias as it does the labels' own.
 fn estimated_prior(bench: &Bench<'_>, bought: &Labelled) -> Vec<f32> {
     let head = fit_head(bench, bought, &mut Regularisation::default(), None);
-    let classes = bench.classes();
-    let mut mean = vec![0.0; classes];
-    for row in head.probabilities(&bench.features).chunks_exact(classes) {
-        mean.iter_mut().zip(row).for_each(|(sum, p)| *sum += p / bench.features.len() as f32);
-    }
-    mean
+    mean_shares(&head.probabilities(&bench.features), bench.classes()).unwrap_or_default()
 }
 
 fn linear_floor(bench: &Bench<'_>, bought: &Labelled) -> anyhow::Result<Learnt> {
@@ -253,64 +248,74 @@ fn evaluated(bench: &Bench<'_>, bought: &Labelled, model: &Classifier) -> anyhow
     })
 }
 
-fn fine_tuned(
-    bench: &Bench<'_>,
-    bought: &Labelled,
-    config: &FinetuneConfig,
-) -> anyhow::Result<Learnt> {
-    let (networks, seconds_before) = networks(bench, bought, config)?;
-    let rows: Vec<usize> = (0..bench.eval_store.len()).collect();
-    let device = &bench.compute.device;
-    let ask = &mut |_| bench.flow();
-    let models = &networks.tuned.models;
-    Ok(Learnt {
-        probabilities: ensemble(models, &bench.eval_store, &rows, bench.size, device, ask)?,
-        labels_looked_at: bought.rows.len(),
-        seconds_before,
-    })
+/// How a simulation fine-tunes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Tuning {
+    finetune: FinetuneConfig,
+    /// Brings the mean probabilities over the pool to the head's.
+    aligned: bool,
+}
+
+impl Tuning {
+    fn standard(size: u32, seed: u64) -> Self {
+        Self { finetune: FinetuneConfig::standard(size, seed), aligned: true }
+    }
+}
+
+fn fine_tuned(bench: &Bench<'_>, bought: &Labelled, tuning: &Tuning) -> anyhow::Result<Learnt> {
+    let (network, seconds_before) = network(bench, bought, tuning)?;
+    Ok(Learnt { seconds_before, ..evaluated(bench, bought, &network.model)? })
 }
 
 fn distilled(
     bench: &Bench<'_>,
     bought: &Labelled,
-    (tuning, config): &(FinetuneConfig, DistillConfig),
+    (tuning, config): &(Tuning, DistillConfig),
 ) -> anyhow::Result<Learnt> {
-    let (networks, seconds_before) = networks(bench, bought, tuning)?;
-    let device = &bench.compute.device;
-    let pool: Vec<usize> = (0..bench.pool_store.len()).collect();
+    let (network, seconds_before) = network(bench, bought, tuning)?;
+    let (store, device) = (&bench.pool_store, &bench.compute.device);
+    let pool: Vec<usize> = (0..store.len()).collect();
     let ask = &mut |_| bench.flow();
-    let models = &networks.tuned.models;
-    let teacher = ensemble(models, &bench.pool_store, &pool, bench.size, device, ask)?;
-    let head = head_fit(bench, bought);
-    let setting = bench.setting(bench.base, Some(&head));
-    let teacher = Teacher::Probabilities(&teacher);
+    let teacher = probabilities(&network.model, store, &pool, bench.size, device, ask)?;
+    let setting = bench.setting(bench.base, None);
+    let (student, teacher) = (network.model.clone(), Teacher::Probabilities(&teacher));
     let ask = &mut |_: &StepReport| bench.flow();
-    let student = distill(&setting, &pool, teacher, bought, config, None, ask)?;
+    let student = distill(&setting, student, &pool, teacher, config, None, ask)?;
+    let student = align(bench, bought, student)?;
     Ok(Learnt { seconds_before, ..evaluated(bench, bought, &student)? })
 }
 
-/// The fold networks fine-tuned last, which two methods in a row use.
+/// Brings a network's mean probabilities over the pool to the head's.
+fn align(bench: &Bench<'_>, bought: &Labelled, model: Classifier) -> anyhow::Result<Classifier> {
+    let (pool, setting): (Vec<usize>, _) =
+        ((0..bench.pool_store.len()).collect(), bench.setting(bench.base, None));
+    let shares = estimated_prior(bench, bought);
+    let ask = &mut |_| bench.flow();
+    Ok(aligned(model, &setting, &pool, bench.size, &shares, ask)?)
+}
+
+/// The network fine-tuned last, which two methods in a row use.
 #[derive(Debug)]
-pub struct Networks {
-    config: FinetuneConfig,
-    tuned: FineTuned,
+pub struct TunedNetwork {
+    tuning: Tuning,
+    bought: Labelled,
+    model: Classifier,
     seconds: f32,
 }
 
 /// Fine-tunes, unless the very same was done last; also returns the seconds that an earlier cell spent on it.
-fn networks(
+fn network(
     bench: &Bench<'_>,
     bought: &Labelled,
-    config: &FinetuneConfig,
-) -> anyhow::Result<(Rc<Networks>, f32)> {
-    let last = bench.networks.borrow().clone();
-    if let Some(last) = last.filter(|last| last.config == *config && last.tuned.labelled == *bought)
-    {
+    tuning: &Tuning,
+) -> anyhow::Result<(Rc<TunedNetwork>, f32)> {
+    let last = bench.tuned.borrow().clone();
+    if let Some(last) = last.filter(|last| last.tuning == *tuning && last.bought == *bought) {
         let seconds = last.seconds;
         return Ok((last, seconds));
     }
     let started = Instant::now();
-    let patients = &bench.pool.patients;
+    let (patients, config) = (&bench.pool.patients, &tuning.finetune);
     let ask = &mut |_: &StepReport| bench.flow();
     let head = head_fit(bench, bought);
     // SimCLR v2's own form has a zero-initialised classifier alone.
@@ -319,8 +324,10 @@ fn networks(
     let setting = bench.setting(bench.base, head);
     let tuned = finetune(&setting, patients, &mut || bought.clone(), config, None, ask)
         .with_context(|| format!("cannot fine-tune on {} labels", bought.rows.len()))?;
+    let model = if tuning.aligned { align(bench, bought, tuned.model)? } else { tuned.model };
+    let (tuning, bought) = (tuning.clone(), bought.clone());
     let seconds = started.elapsed().as_secs_f32();
-    let networks = Rc::new(Networks { config: config.clone(), tuned, seconds });
-    bench.networks.replace(Some(Rc::clone(&networks)));
-    Ok((networks, 0.0))
+    let network = Rc::new(TunedNetwork { tuning, bought, model, seconds });
+    bench.tuned.replace(Some(Rc::clone(&network)));
+    Ok((network, 0.0))
 }

@@ -6,12 +6,11 @@ use super::super::message::Stage;
 use super::super::ranking::{FOLDS, ToRanking};
 use super::Worker;
 use crate::learn::calibration::{apply_temperature, fit_temperature};
+use crate::learn::class_shares::{aligned, mean_shares};
 use crate::learn::distill::{DistillConfig, Teacher, distill};
-use crate::learn::finetune::{
-    FineTuned, FinetuneConfig, FoldAssigner, Labelled, ensemble, finetune,
-};
+use crate::learn::finetune::{FineTuned, FinetuneConfig, FoldAssigner, Labelled, finetune};
 use crate::learn::metrics::log_loss;
-use crate::learn::{Flow, HeadFit, LearnError, Setting};
+use crate::learn::{Flow, HeadFit, LearnError, Setting, probabilities};
 use crate::model::folder::{self, Kind, ModelCard};
 use crate::model::{Classifier, LinearHead};
 use crate::query::{Head, L2_GRID, Regularisation, choose_l2, out_of_fold};
@@ -96,6 +95,15 @@ impl Worker {
         fitted.unwrap_or_default()
     }
 
+    /// Estimates the classes' shares among the films `rows` by the head on the pretrained features.
+    fn class_shares(&self, labelled: &Labelled, l2: f32, rows: &[usize]) -> Option<Vec<f32>> {
+        let (features, _) = self.base_features.as_ref()?;
+        let (Labelled { rows: known, classes: truth }, count) =
+            (labelled, self.options.classes.len());
+        let head = Head::fit(features, known, truth, count, l2, None);
+        mean_shares(&head.probabilities_of(features, rows), count)
+    }
+
     /// Chooses the penalty of the head on the pretrained features.
     fn head_penalty(&self, labelled: &Labelled) -> Result<f32, LearnError> {
         let Some((features, _)) = &self.base_features else {
@@ -119,7 +127,6 @@ impl Worker {
         tuned: &FineTuned,
     ) -> anyhow::Result<Ended> {
         let (size, device) = (config.size, &self.options.compute.device);
-        let mut observe = |_| self.shared.flags.check();
         let labelled = tuned.labelled.clone();
         let l2 = self.head_penalty(&labelled)?;
         let verdict = self.compare(tuned, l2);
@@ -131,14 +138,24 @@ impl Worker {
         let left_out = self.shared.labels.lock().excluded.clone();
         let usable = |row: &usize| !self.unreadable.contains(row) && !left_out.contains(row);
         let rows: Vec<usize> = (0..self.pool.len()).filter(usable).collect();
-        let teacher = ensemble(&tuned.models, &self.pool, &rows, size, device, &mut observe)?;
-        let distilling = DistillConfig::standard(size, self.options.seed);
         let fit = |labelled: &Labelled| self.fit_head(labelled, l2);
-        let (setting, teacher) = (self.setting(&fit), Teacher::Probabilities(&teacher));
+        let setting = self.setting(&fit);
+        let shares = self.class_shares(&labelled, l2, &rows);
+        let ask = |_| self.shared.flags.check();
+        let align = |model: Classifier| match &shares {
+            Some(shares) => aligned(model, &setting, &rows, size, shares, &mut { ask }),
+            None => Ok(model),
+        };
+        let tuned_network = align(tuned.model.clone())?;
+        let teacher =
+            &probabilities(&tuned_network, &self.pool, &rows, size, device, &mut { ask })?;
+        let distilling = DistillConfig::standard(size, self.options.seed);
+        let teacher = Teacher::Probabilities(teacher);
         let student =
-            distill(&setting, &rows, teacher, &labelled, &distilling, None, &mut |report| {
+            distill(&setting, tuned_network, &rows, teacher, &distilling, None, &mut |report| {
                 self.observe(Stage::Distilling, report)
             })?;
+        let student = align(student)?;
         let path = self.options.models.join(&name);
         self.save(&path, &student, tuned, (config, &distilling), &verdict)?;
         let embedded = self.embed_student(&name, &path).inspect_err(|_| {

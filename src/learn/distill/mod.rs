@@ -3,8 +3,8 @@
 //!
 //! Deviations from the reference: by default the teacher's probabilities are computed once per film, over its networks and
 //! mirror images, instead of once per view, which on a CPU would cost several times as much ([`Teacher::Networks`] does
-//! what the reference does); the student may start from a pretrained encoder instead of from random weights; and films
-//! with a label are taught the label. Mixed films and long schedules are from Beyer et al., "Knowledge distillation: a
+//! what the reference does); and the student may start from its teacher or a pretrained encoder instead of from random
+//! weights. Mixed films and long schedules are from Beyer et al., "Knowledge distillation: a
 //! good teacher is patient and consistent", 2021, <https://arxiv.org/abs/2106.05237>.
 
 mod checkpoint;
@@ -21,7 +21,6 @@ use burn::tensor::activation::softmax;
 use serde::{Deserialize, Serialize};
 
 use super::calibration::apply_temperature;
-use super::finetune::Labelled;
 use super::optimizer::OptimizerConfig;
 use super::schedule::{Scaling, WarmupCosine, warmup_steps};
 use super::trainee::{Recipe, Trainee};
@@ -59,8 +58,8 @@ pub struct DistillConfig {
 }
 
 impl DistillConfig {
-    /// Returns the settings that the window and the simulation use, for a student that starts from a pretrained encoder
-    /// with this input size.
+    /// Returns the settings that the window and the simulation use, for a student that starts from its teacher or a
+    /// pretrained encoder with this input size.
     pub fn standard(size: u32, seed: u64) -> Self {
         Self {
             size,
@@ -69,7 +68,7 @@ impl DistillConfig {
             recipe: Recipe { head_factor: 1.0, ema: 0.99, ..Recipe::from_encoder() },
             warmup: 0.05,
             temperature: 1.0,
-            mixup: 0.0,
+            mixup: 0.5,
             augment: Augment::moderate(),
             seed,
         }
@@ -106,15 +105,14 @@ impl DistillConfig {
 /// Who teaches.
 #[derive(Clone, Copy, Debug)]
 pub enum Teacher<'a> {
-    /// Class probabilities of each film, row-major. Films with a label are taught the label instead.
+    /// Class probabilities of each film, row-major.
     Probabilities(&'a [f32]),
-    /// Networks that are asked about the very view that the student sees, whose mean counts; labels are not looked at, as
-    /// in the reference. They may have another architecture, but see films in the student's size.
+    /// Networks that are asked about the very view that the student sees, whose mean counts, as in the reference. They may
+    /// have another architecture, but see films in the student's size.
     Networks(&'a [Classifier]),
 }
 
-/// Teaches a student on the films `rows` of the store; it starts from `setting` and learns from the films alone, whatever
-/// their labels, except where [`Teacher`] says so.
+/// Teaches a student on the films `rows` of the setting's store. Labels are not looked at.
 ///
 /// With a `folder` for checkpoints the run goes on from the one that is there, and leaves one after each pass, every five
 /// minutes and when it is stopped; it is deleted at the end. On the CPU a resumed run ends in the same weights.
@@ -124,9 +122,9 @@ pub enum Teacher<'a> {
 /// was made with other settings, or cannot be read or written.
 pub fn distill(
     setting: &Setting<'_>,
+    student: Classifier,
     rows: &[usize],
     teacher: Teacher<'_>,
-    labelled: &Labelled,
     config: &DistillConfig,
     folder: Option<&Path>,
     observe: &mut dyn FnMut(&StepReport) -> Flow,
@@ -138,11 +136,11 @@ pub fn distill(
         Teacher::Probabilities(known) => {
             let mut known = known.to_vec();
             apply_temperature(&mut known, setting.classes, config.temperature);
-            Some(targets(setting.store.len(), setting.classes, rows, &known, labelled))
+            Some(targets(setting.store.len(), setting.classes, rows, &known))
         }
         Teacher::Networks(_) => None,
     };
-    let mut trainee = Trainee::new(&setting.classifier(labelled), &config.recipe, setting.device);
+    let mut trainee = Trainee::new(&student, &config.recipe, setting.device);
     trainee.temperature = config.temperature;
     if let Some(folder) = folder
         && checkpoint::exists(folder)?
@@ -288,22 +286,11 @@ fn ask(models: &[Classifier], films: &Tensor<4>, temperature: f32) -> Result<Vec
     Ok(mean)
 }
 
-/// Lays the teacher's rows out by row of the store, with labels in their place where there are any.
-fn targets(
-    films: usize,
-    classes: usize,
-    rows: &[usize],
-    teacher: &[f32],
-    labelled: &Labelled,
-) -> Vec<f32> {
+/// Lays the teacher's rows out by row of the store.
+fn targets(films: usize, classes: usize, rows: &[usize], teacher: &[f32]) -> Vec<f32> {
     let mut targets = vec![0.0; films * classes];
     for (&row, probabilities) in rows.iter().zip(teacher.chunks_exact(classes)) {
         targets[row * classes..][..classes].copy_from_slice(probabilities);
-    }
-    for (&row, &class) in labelled.rows.iter().zip(&labelled.classes) {
-        let target = &mut targets[row * classes..][..classes];
-        target.fill(0.0);
-        target[class] = 1.0;
     }
     targets
 }

@@ -4,11 +4,11 @@
 //! First one network a cross-validation fold is trained, all in step. After each pass every labelled film is predicted by
 //! the network that has not seen its patient, and a temperature is fitted to these predictions: the pass with the least
 //! log-loss at its temperature is where training stops, and its predictions tell without any further label whether
-//! fine-tuning helped. Then networks are
-//! trained on all labels for as many passes; their mean over seeds and mirror images is the classifier, and the teacher
-//! of distillation.
+//! fine-tuning helped. Then networks are trained on all labels for as many passes, and the mean of their weights is the
+//! classifier, and the teacher of distillation.
 //!
-//! Deviations from the reference: the zero-initialised classifier may stand beside a linear head that is fitted before
+//! Deviations from the reference: what is predicted with, by fold networks too, lies between the weights that were learnt and
+//! those at the start ([`FinetuneConfig::start_share`]); the zero-initialised classifier may stand beside a linear head that is fitted before
 //! ([`Setting::head`]); AdamW with layer-wise rates is the default and LARS an option; weak augmentation goes beyond
 //! mirror images; weights are averaged (EMA); and batch norms keep the statistics of pretraining, because a handful of
 //! films gives poor ones.
@@ -17,17 +17,16 @@ mod folds;
 mod trainer;
 
 use burn::module::Module;
-use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 pub use self::folds::{FoldAssigner, Labelled};
-use self::trainer::Trainer;
+use self::trainer::{Member, Trainer};
 use super::calibration::{apply_temperature, fit_temperature};
 use super::metrics::log_loss;
 use super::optimizer::OptimizerConfig;
-use super::trainee::{Recipe, Trainee};
-use super::{Flow, LearnError, Setting, StepReport, probabilities};
-use crate::dataset::planes::PlaneStore;
+use super::soup::mean_of_weights;
+use super::trainee::Recipe;
+use super::{Flow, LearnError, Setting, StepReport};
 use crate::imaging::Augment;
 use crate::model::Classifier;
 
@@ -48,8 +47,11 @@ pub struct FinetuneConfig {
     pub recipe: Recipe,
     /// Cross-validation folds, patient by patient, at least 2.
     pub folds: usize,
-    /// Networks trained on all labels afterwards, each with a seed of its own; 0: the fold networks serve.
+    /// Networks trained on all labels afterwards, each with a seed of its own, at least 1.
     pub members: usize,
+    /// Share of the weights at the start in those that predict, in 0..1 (WiSE-FT, whose default is a half): at the start
+    /// there is the linear head on the frozen features.
+    pub start_share: f32,
     /// How a film is varied.
     pub augment: Augment,
     /// Seed of order and augmentation.
@@ -67,6 +69,7 @@ impl FinetuneConfig {
             recipe: Recipe { rate: 3e-4, head_factor: 1.0, ema: 0.98, ..Recipe::from_encoder() },
             folds: 3,
             members: 2,
+            start_share: 0.5,
             augment: Augment::moderate(),
             seed,
         }
@@ -85,6 +88,8 @@ impl FinetuneConfig {
                 rate: 0.005 * (batch as f64).sqrt(),
                 ..Recipe::from_encoder()
             },
+            members: 1,
+            start_share: 0.0,
             augment: Augment { flip: 0.5, ..Augment::none() },
             ..Self::standard(size, seed)
         }
@@ -94,9 +99,11 @@ impl FinetuneConfig {
 /// What fine-tuning made, and what is known of it.
 #[derive(Debug)]
 pub struct FineTuned {
-    /// The networks whose mean is the classifier, on the plain device; the temperature is in their weights.
-    pub models: Vec<Classifier>,
-    /// One network a fold, at the pass where training stopped: a later run starts from them.
+    /// The classifier, on the plain device; the temperature is in its weights.
+    pub model: Classifier,
+    /// The networks trained on all labels, as they were learnt: a later run starts from them.
+    members: Vec<Classifier>,
+    /// One network a fold, likewise, at the pass where training stopped.
     fold_models: Vec<Classifier>,
     assigner: FoldAssigner,
     /// Labels that were used.
@@ -110,27 +117,6 @@ pub struct FineTuned {
     pub epochs: u32,
     /// What logits have been divided by.
     pub temperature: f64,
-}
-
-/// Class probabilities of `rows`, the mean over networks and mirror images, row-major.
-///
-/// # Errors
-/// Fails if the device failed, or as stopped when `observe`, which is told the films done of a network, says so.
-pub fn ensemble(
-    models: &[Classifier],
-    store: &PlaneStore,
-    rows: &[usize],
-    size: u32,
-    device: &Device,
-    observe: &mut dyn FnMut(usize) -> Flow,
-) -> Result<Vec<f32>, LearnError> {
-    let mut mean: Vec<f32> = Vec::new();
-    for model in models {
-        let one = probabilities(model, store, rows, size, device, observe)?;
-        mean.resize(one.len(), 0.0);
-        mean.iter_mut().zip(one).for_each(|(sum, value)| *sum += value / models.len() as f32);
-    }
-    Ok(mean)
 }
 
 /// Fine-tunes from `setting.start`, or from the networks of an `earlier` run, which needs fewer passes.
@@ -153,21 +139,34 @@ pub fn finetune(
     let usable = |earlier: &&FineTuned| earlier.assigner.folds() == config.folds;
     let earlier = earlier.filter(usable);
     let mut trainer = Trainer::new(setting, config, observe);
-    let mut tuned = cross_validate(&mut trainer, patients, labels, earlier)?;
-    let calibrated = |model: Classifier| model.scaled((1.0 / tuned.temperature) as f32);
-    if config.members == 0 {
-        tuned.models = tuned.fold_models.iter().map(|model| calibrated(model.valid())).collect();
-    }
+    let best = cross_validate(&mut trainer, patients, labels, earlier)?;
+    let mut members = Vec::new();
+    let mut to_average = Vec::new();
     for member in 0..config.members {
-        let start = earlier.and_then(|run| run.models.get(member));
-        let mut network = trainer.begin(&tuned.labelled, start);
-        for epoch in 0..tuned.epochs {
+        let start = earlier.and_then(|run| run.members.get(member));
+        let mut network = trainer.begin(&best.labelled, start);
+        for epoch in 0..=best.epoch {
             // Streams of their own, apart from the folds'.
-            trainer.pass(&mut network, &tuned.labelled, epoch, config.folds + member)?;
+            trainer.pass(&mut network, &best.labelled, epoch, config.folds + member)?;
         }
-        tuned.models.extend(network.into_average().map(calibrated));
+        to_average.extend(trainer.predictor(&network));
+        members.extend(network.into_average());
     }
-    Ok(tuned)
+    let share = (to_average.len() as f32).recip();
+    let shares: Vec<_> = to_average.iter().map(|network| (network, share)).collect();
+    let nothing = || LearnError::TooLittle("fine-tuning was asked for no network".to_owned());
+    let model = mean_of_weights(&shares).ok_or_else(nothing)?;
+    Ok(FineTuned {
+        model: model.scaled((1.0 / best.temperature) as f32),
+        members,
+        fold_models: best.models,
+        assigner: best.assigner,
+        labelled: best.labelled,
+        folds: best.folds,
+        out_of_fold: best.out_of_fold,
+        epochs: best.epoch + 1,
+        temperature: best.temperature,
+    })
 }
 
 /// The best pass so far.
@@ -176,6 +175,7 @@ struct Best {
     temperature: f64,
     epoch: u32,
     models: Vec<Classifier>,
+    assigner: FoldAssigner,
     out_of_fold: Vec<f32>,
     labelled: Labelled,
     folds: Vec<usize>,
@@ -187,7 +187,7 @@ fn cross_validate(
     patients: &[String],
     labels: &mut dyn FnMut() -> Labelled,
     earlier: Option<&FineTuned>,
-) -> Result<FineTuned, LearnError> {
+) -> Result<Best, LearnError> {
     let (config, setting) = (trainer.config, trainer.setting);
     let mut labelled = labels();
     let fewest = labelled.fewest_of_a_class(setting.classes);
@@ -225,24 +225,21 @@ fn cross_validate(
         apply_temperature(&mut out_of_fold, setting.classes, temperature as f32);
         let log_loss = log_loss(&out_of_fold, &labelled.classes, setting.classes);
         if best.as_ref().is_none_or(|best| log_loss < best.log_loss) {
-            let models = networks.iter().filter_map(Trainee::average).map(Module::valid).collect();
-            let labelled = labelled.clone();
-            best =
-                Some(Best { log_loss, temperature, epoch, models, out_of_fold, labelled, folds });
+            let models = networks.iter().filter_map(Member::average).map(Module::valid).collect();
+            let (assigner, labelled) = (assigner.clone(), labelled.clone());
+            best = Some(Best {
+                log_loss,
+                temperature,
+                epoch,
+                models,
+                assigner,
+                out_of_fold,
+                labelled,
+                folds,
+            });
         } else if best.as_ref().is_some_and(|best| epoch - best.epoch >= config.patience) {
             break;
         }
     }
-    let nothing = || LearnError::TooLittle("fine-tuning was asked for no pass".to_owned());
-    let best = best.ok_or_else(nothing)?;
-    Ok(FineTuned {
-        models: Vec::new(),
-        fold_models: best.models,
-        assigner,
-        labelled: best.labelled,
-        folds: best.folds,
-        out_of_fold: best.out_of_fold,
-        epochs: best.epoch + 1,
-        temperature: best.temperature,
-    })
+    best.ok_or_else(|| LearnError::TooLittle("fine-tuning was asked for no pass".to_owned()))
 }

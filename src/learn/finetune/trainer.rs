@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::soup::mean_of_weights;
 use super::super::trainee::{Trainee, label_targets};
 use super::super::{Flow, LearnError, Pace, Setting, StepReport, films, probabilities};
 use super::{FinetuneConfig, Labelled};
@@ -18,6 +19,24 @@ pub(super) struct Trainer<'a> {
     /// Steps in all, as foreseen now.
     steps: u64,
     observe: &'a mut dyn FnMut(&StepReport) -> Flow,
+}
+
+/// A network in training and what the setting starts it from.
+pub(super) struct Member {
+    trainee: Trainee,
+    start: Classifier,
+}
+
+impl Member {
+    /// The averaged weights as they are now, on the plain device.
+    pub(super) fn average(&self) -> Option<&Classifier> {
+        self.trainee.average()
+    }
+
+    /// Returns the averaged weights, on the plain device.
+    pub(super) fn into_average(self) -> Option<Classifier> {
+        self.trainee.into_average()
+    }
 }
 
 impl<'a> Trainer<'a> {
@@ -40,18 +59,16 @@ impl<'a> Trainer<'a> {
     }
 
     /// Starts a network: from an earlier one, or as the setting says for these films.
-    pub(super) fn begin(&self, labelled: &Labelled, earlier: Option<&Classifier>) -> Trainee {
+    pub(super) fn begin(&self, labelled: &Labelled, earlier: Option<&Classifier>) -> Member {
         let (recipe, device) = (&self.config.recipe, self.setting.device);
-        match earlier {
-            Some(earlier) => Trainee::new(earlier, recipe, device),
-            None => Trainee::new(&self.setting.classifier(labelled), recipe, device),
-        }
+        let start = self.setting.classifier(labelled);
+        Member { trainee: Trainee::new(earlier.unwrap_or(&start), recipe, device), start }
     }
 
     /// Trains on every film once, in an order and with views of their own for each `stream`.
     pub(super) fn pass(
         &mut self,
-        network: &mut Trainee,
+        network: &mut Member,
         labelled: &Labelled,
         epoch: u32,
         stream: usize,
@@ -76,19 +93,22 @@ impl<'a> Trainer<'a> {
             let targets = label_targets(labelled, &batch.indices, classes, weight);
             let risen = (u64::from(epoch) * per_pass + index as u64 + 1) as f64 / per_pass as f64;
             let rate = config.recipe.rate * risen.min(1.0);
-            let loss = network.learn(films(batch, network.device()), targets, rate)?;
+            let films = films(batch, network.trainee.device());
+            let loss = network.trainee.learn(films, targets, rate)?;
             self.report(count, epoch, loss)?;
         }
         Ok(())
     }
 
-    /// Class probabilities of `rows`, row-major, of the averaged network.
-    pub(super) fn predict(
-        &self,
-        network: &Trainee,
-        rows: &[usize],
-    ) -> Result<Vec<f32>, LearnError> {
-        let Some(model) = network.average() else { return Ok(Vec::new()) };
+    /// What a network predicts with: its averaged weights, on the way back to the start as far as the configuration says.
+    pub(super) fn predictor(&self, network: &Member) -> Option<Classifier> {
+        let share = self.config.start_share;
+        mean_of_weights(&[(network.average()?, 1.0 - share), (&network.start, share)])
+    }
+
+    /// Class probabilities of `rows`, row-major, by what a network predicts with.
+    pub(super) fn predict(&self, network: &Member, rows: &[usize]) -> Result<Vec<f32>, LearnError> {
+        let Some(model) = &self.predictor(network) else { return Ok(Vec::new()) };
         let Setting { store, device, .. } = *self.setting;
         probabilities(model, store, rows, self.config.size, device, &mut |_| Flow::Continue)
     }

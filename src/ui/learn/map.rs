@@ -7,7 +7,7 @@ use egui::{Color32, Mesh, Pos2, Rect, RichText, Sense, Shape, Stroke, Ui, pos2, 
 
 use super::Desk;
 use super::plot::save_menu;
-use super::saving::SavedAs;
+use super::saving::{Drawn, SavedAs};
 use crate::chart::{Axis, Chart, Point, Series, Tint};
 use crate::engine::analysis::{Analysis, FilmMap};
 use crate::query::entropy;
@@ -31,14 +31,16 @@ enum Colour {
     Label,
     Prediction,
     Uncertainty,
+    Reader,
     Group,
 }
 
 impl Colour {
-    const ALL: [(Self, &'static str); 4] = [
+    const ALL: [(Self, &'static str); 5] = [
         (Self::Label, "Label"),
         (Self::Prediction, "Model, cross-validated"),
         (Self::Uncertainty, "Uncertainty"),
+        (Self::Reader, "Reader"),
         (Self::Group, "Group"),
     ];
 }
@@ -114,7 +116,7 @@ pub fn ui(ui: &mut Ui, desk: &mut Desk, reading: &mut Reading, commands: &mut Ve
         super::waiting(ui, reading);
         return;
     };
-    choices(ui, &mut desk.map, &map);
+    choices(ui, &mut desk.map, &map, reading);
     legend(ui, &desk.map, &map, reading);
     let save = picked(ui, &mut desk.map, reading, commands);
     let Some(places) = desk.map.places() else { return };
@@ -132,7 +134,7 @@ pub fn ui(ui: &mut Ui, desk: &mut Desk, reading: &mut Reading, commands: &mut Ve
     ui.painter().add(Shape::mesh(mesh(&places, &colours, on_screen)));
     if let Some(format) = save {
         let chart = chart(&desk.map, &map, &places, reading);
-        desk.saving.ask(ui.ctx(), chart, format, area);
+        desk.saving.ask(ui.ctx(), Drawn::Chart(chart), format, area);
     }
     lasso(ui, &mut desk.map, &places, &response, (plane, side));
     let hovered = response.hover_pos().filter(|_| !response.dragged());
@@ -163,7 +165,8 @@ fn note_of(tab: &MapTab, map: &FilmMap) -> String {
     )
 }
 
-fn choices(ui: &mut Ui, tab: &mut MapTab, map: &FilmMap) {
+fn choices(ui: &mut Ui, tab: &mut MapTab, map: &FilmMap, reading: &Reading) {
+    let readers = reading.workspace.session.state().readers().len();
     ui.horizontal_wrapped(|ui| {
         ui.selectable_value(&mut tab.layout, Layout::Components, "Principal components");
         let ready = map.neighbours.is_some();
@@ -176,6 +179,10 @@ fn choices(ui: &mut Ui, tab: &mut MapTab, map: &FilmMap) {
         ui.separator();
         ui.label(RichText::new("Colour").weak());
         for (colour, name) in Colour::ALL {
+            // One reader's films are those with an answer.
+            if colour == Colour::Reader && readers < 2 {
+                continue;
+            }
             ui.selectable_value(&mut tab.colour, colour, name);
         }
     });
@@ -200,6 +207,13 @@ fn legend(ui: &mut Ui, tab: &MapTab, map: &FilmMap, reading: &Reading) {
                 for (share, words) in [(0.0, "Sure"), (0.5, "In between"), (1.0, "Even chances")] {
                     key(ui, theme::scale(share), words);
                 }
+            }
+            Colour::Reader => {
+                let readers = reading.workspace.session.state().readers();
+                for (index, name) in readers.iter().enumerate() {
+                    key(ui, theme::group(index, readers.len() + 1), name);
+                }
+                key(ui, theme::group(readers.len(), readers.len() + 1), "Several");
             }
             Colour::Group => {
                 let groups = map.clusters.iter().max().map_or(1, |most| most + 1);
@@ -331,6 +345,11 @@ fn colours(
                 }
             }
         }
+        Colour::Reader => {
+            for (row, group, groups) in readers_of(reading) {
+                set(row, theme::group(group, groups));
+            }
+        }
         Colour::Group => {
             let groups = map.clusters.iter().max().map_or(1, |most| most + 1);
             map.clusters.iter().enumerate().for_each(|(row, &g)| set(row, theme::group(g, groups)));
@@ -340,6 +359,20 @@ fn colours(
         set(row, picked);
     }
     colours
+}
+
+/// Films that have been read, with the place of their reader among all, after whom comes who stands for several, and their
+/// number. Who read a film says nothing of what was answered.
+fn readers_of(reading: &Reading) -> impl Iterator<Item = (usize, usize, usize)> {
+    let state = reading.workspace.session.state();
+    let readers = state.readers();
+    reading.workspace.films.iter().enumerate().filter_map(move |(row, film)| {
+        let mut of_film = state.labels(film.id).map(|(reader, _)| reader);
+        let first = of_film.next()?;
+        let several = of_film.any(|other| other != first);
+        let place = readers.iter().position(|reader| reader == first)?;
+        Some((row, if several { readers.len() } else { place }, readers.len() + 1))
+    })
 }
 
 /// All films as one mesh of squares, those that have a colour of their own on top.

@@ -6,7 +6,7 @@ use egui_plot::{
     PlotPoints, Points, VLine, uniform_grid_spacer,
 };
 
-use super::saving::{SavedAs, Saving};
+use super::saving::{Drawn, SavedAs, Saving};
 use crate::chart::{Chart, Series, Shape};
 use crate::ui::{figures, theme};
 
@@ -44,7 +44,7 @@ pub fn show(ui: &mut Ui, chart: &Chart, height: f32, legend: Option<Corner>, sav
     drawn.response.context_menu(|ui| save = save.or(formats(ui)));
     if let Some(format) = save {
         // The menu lies over the plot until the next pass.
-        saving.ask(ui.ctx(), chart.clone(), format, drawn.response.rect);
+        saving.ask(ui.ctx(), Drawn::Chart(chart.clone()), format, drawn.response.rect);
     }
 }
 
@@ -81,7 +81,8 @@ pub fn save_menu(ui: &mut Ui, title: &str) -> Option<SavedAs> {
     .inner
 }
 
-fn formats(ui: &mut Ui) -> Option<SavedAs> {
+/// Draws the entries of the menu that saves; returns what was chosen.
+pub fn formats(ui: &mut Ui) -> Option<SavedAs> {
     let mut chosen = None;
     for format in [SavedAs::Svg, SavedAs::Png, SavedAs::Csv] {
         if ui.button(format.words()).clicked() {

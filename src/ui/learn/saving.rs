@@ -7,7 +7,7 @@ use egui::{ColorImage, Context, Rect};
 use parking_lot::Mutex;
 
 use super::plot::pixels;
-use crate::chart::{Chart, svg};
+use crate::chart::{Chart, Matrix, svg};
 use crate::fsutil;
 
 /// What a chart is saved as.
@@ -40,6 +40,37 @@ impl SavedAs {
     }
 }
 
+/// What is saved.
+pub enum Drawn {
+    /// A chart.
+    Chart(Chart),
+    /// A confusion matrix.
+    Matrix(Matrix),
+}
+
+impl Drawn {
+    fn file_stem(&self) -> String {
+        match self {
+            Self::Chart(chart) => chart.file_stem(),
+            Self::Matrix(matrix) => matrix.file_stem(),
+        }
+    }
+
+    fn csv(&self) -> String {
+        match self {
+            Self::Chart(chart) => chart.csv(),
+            Self::Matrix(matrix) => matrix.csv(),
+        }
+    }
+
+    fn svg(&self) -> anyhow::Result<String> {
+        match self {
+            Self::Chart(chart) => svg(chart),
+            Self::Matrix(matrix) => matrix.svg(),
+        }
+    }
+}
+
 /// A chart to be photographed, once nothing lies over it.
 struct Wanted {
     path: PathBuf,
@@ -67,18 +98,18 @@ impl Saving {
         self.outcome.lock().clone()
     }
 
-    /// Saves a chart that lies in `rect`, in points.
-    pub fn ask(&mut self, ctx: &Context, chart: Chart, format: SavedAs, rect: Rect) {
-        let path = free(&self.folder, &chart.file_stem(), format.extension());
+    /// Saves what lies in `rect`, in points.
+    pub fn ask(&mut self, ctx: &Context, drawn: Drawn, format: SavedAs, rect: Rect) {
+        let path = free(&self.folder, &drawn.file_stem(), format.extension());
         match format {
             SavedAs::Png => {
                 // The menu fades.
                 self.wanted = Some(Wanted { path, rect, passes: 20 });
                 ctx.request_repaint();
             }
-            SavedAs::Csv => self.write(ctx, path, move || Ok(chart.csv().into_bytes())),
+            SavedAs::Csv => self.write(ctx, path, move || Ok(drawn.csv().into_bytes())),
             SavedAs::Svg => {
-                let draw = move || svg(&chart).map(String::into_bytes);
+                let draw = move || drawn.svg().map(String::into_bytes);
                 self.write(ctx, path, move || draw().map_err(|error| format!("{error:#}")));
             }
         }

@@ -3,8 +3,9 @@
 use egui::{Align2, FontId, Rect, RichText, Sense, Slider, Ui, pos2, vec2};
 
 use super::curves::within;
+use super::saving::{Drawn, Saving};
 use super::{Desk, plot};
-use crate::chart::{Axis, Chart, Point, Series, Shape, Tint};
+use crate::chart::{Axis, Chart, Matrix, Point, Series, Shape, Tint};
 use crate::engine::analysis::{Analysis, Held};
 use crate::learn::metrics::{Confusion, Estimate};
 use crate::learn::operating_point::{OperatingPoint, RocPoint, roc_curve, youden_threshold};
@@ -205,7 +206,7 @@ pub fn ui(ui: &mut Ui, desk: &mut Desk, reading: &Reading) {
             });
         }
         ui.allocate_ui(vec2(side, height), |ui| {
-            ui.vertical(|ui| confusion(ui, &point, &films, &classes));
+            ui.vertical(|ui| confusion(ui, &matrix(&point, &films, &classes), saving));
         });
     });
 }
@@ -252,27 +253,35 @@ fn sentence_of(ui: &mut Ui, point: &OperatingPoint, class: &str) {
     ));
 }
 
-/// Draws films by what they are and by what they are called: two by two at the threshold; with more classes by the likeliest.
-fn confusion(ui: &mut Ui, point: &OperatingPoint, films: &Films<'_>, classes: &[String]) {
-    let (names, counts): (Vec<String>, Vec<Vec<usize>>) = if classes.len() == 2 {
+/// Counts films by what they are and by what they are called: two by two at the threshold; with more classes by the
+/// likeliest.
+fn matrix(point: &OperatingPoint, films: &Films<'_>, classes: &[String]) -> Matrix {
+    let n = films.scores.len();
+    let (title, names, counts) = if classes.len() == 2 {
         let other = classes.iter().find(|name| **name != films.class).cloned().unwrap_or_default();
         let counts = vec![
             vec![point.true_negatives, point.false_positives],
             vec![point.false_negatives, point.true_positives],
         ];
-        (vec![other, films.class.clone()], counts)
+        ("Confusion at the threshold", vec![other, films.class.clone()], counts)
     } else {
-        let n = classes.len();
-        let confusion = Confusion::new(&films.held.probabilities, &films.held.truth, n);
-        let row = |truth: usize| (0..n).map(|called| confusion.count(truth, called)).collect();
-        (classes.to_vec(), (0..n).map(row).collect())
+        let count = classes.len();
+        let confusion = Confusion::new(&films.held.probabilities, &films.held.truth, count);
+        let row = |truth: usize| (0..count).map(|called| confusion.count(truth, called)).collect();
+        ("Confusion by the likeliest class", classes.to_vec(), (0..count).map(row).collect())
     };
-    let title = if classes.len() == 2 {
-        "Confusion at the threshold"
-    } else {
-        "Confusion by the likeliest class"
-    };
-    ui.label(title);
+    let note = format!("n = {n}, {}", films.source.to_lowercase());
+    Matrix { title: title.to_owned(), names, counts, note }
+}
+
+/// Draws a confusion matrix, with a menu that saves it.
+fn confusion(ui: &mut Ui, matrix: &Matrix, saving: &mut Saving) {
+    let Matrix { title, names, counts, note } = matrix;
+    let mut save = None;
+    ui.horizontal(|ui| {
+        ui.label(title).on_hover_text(note);
+        save = plot::save_menu(ui, title);
+    });
     let side = ui.available_width().min(ui.available_height() - 2.0 * theme::SPACE[4]);
     let cell = (side - theme::SPACE[4]) / names.len() as f32;
     let (rect, response) = ui.allocate_exact_size(vec2(side, side), Sense::hover());
@@ -291,6 +300,10 @@ fn confusion(ui: &mut Ui, point: &OperatingPoint, films: &Films<'_>, classes: &[
     let words = format!("{title}. {}", described.join("; "));
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &words));
     let origin = rect.min + vec2(theme::SPACE[4], 0.0);
+    response.context_menu(|ui| save = save.or(plot::formats(ui)));
+    if let Some(format) = save {
+        saving.ask(ui.ctx(), Drawn::Matrix(matrix.clone()), format, rect);
+    }
     let palette = theme::palette(ui);
     let painter = ui.painter();
     for (truth, row) in counts.iter().enumerate() {
@@ -367,6 +380,10 @@ mod tests {
         // (0, 0), (0, ½), (½, ½), (½, 1), (1, 1).
         assert_eq!(roc.series[1].points.len(), 5);
         assert!(roc.series[1].points.contains(&Point::new(0.5, 0.5)));
+        let point = OperatingPoint::at(0.5, &films.scores, &films.positive);
+        let matrix = matrix(&point, &films, &classes);
+        assert_eq!(matrix.names, classes);
+        assert_eq!(matrix.counts, [[1, 1], [1, 1]]);
         let reliability = films.reliability();
         assert_eq!(reliability.series[1].points.len(), 4);
         assert_eq!(reliability.series[1].points[3].y, 1.0);
