@@ -2,8 +2,8 @@
 //!
 //! Labels that a strategy chose have other class shares than the pool, and a network fitted to few of them keeps its ranking
 //! of films long after its threshold has drifted. The mean of the linear head's probabilities over the pool estimates the
-//! pool's shares without another label (Bridle et al.'s balancing as in ReMixMatch's distribution alignment, Berthelot et
-//! al., ICLR 2020, <https://arxiv.org/abs/1911.09785>, applied once, to the logits' biases).
+//! pool's shares without another label (distribution alignment as Berthelot et al. have it, ICLR 2020,
+//! <https://arxiv.org/abs/1911.09785>, applied once, to the logits' biases).
 
 use super::{Flow, LearnError, Setting, probabilities};
 use crate::model::Classifier;

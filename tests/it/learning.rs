@@ -199,13 +199,13 @@ fn fine_tuning_and_distillation_learn_two_kinds_of_films() {
     };
     let taught = Teacher::Probabilities(&teacher);
     let begin = || setting.classifier(&Labelled::default());
-    let student = distill(&setting, begin(), &rows, taught, &distilling, None, go_on).unwrap();
+    let student = distill(&setting, &begin(), &rows, taught, &distilling, None, go_on).unwrap();
     let found = probabilities(&student, &store, &rows, SIZE, &device, done).unwrap();
     assert!(right(&found) >= 57, "the student is right on {} of 60", right(&found));
     // The teachers themselves, asked about every view.
     let asked = Teacher::Networks(std::slice::from_ref(&tuned.model));
     let mixed = DistillConfig { mixup: 0.5, ..distilling };
-    let student = distill(&setting, begin(), &rows, asked, &mixed, None, go_on).unwrap();
+    let student = distill(&setting, &begin(), &rows, asked, &mixed, None, go_on).unwrap();
     let found = probabilities(&student, &store, &rows, SIZE, &device, done).unwrap();
     assert!(right(&found) >= 56, "the student is right on {} of 60", right(&found));
 }

@@ -228,7 +228,7 @@ fn distillation_goes_on_where_it_was_stopped() {
                 if report.step == stop_at { Flow::Stop } else { Flow::Continue }
             };
             let teacher = Teacher::Probabilities(&teacher);
-            distill(&setting, setting.classifier(&known), &rows, teacher, &config, path, observe)
+            distill(&setting, &setting.classifier(&known), &rows, teacher, &config, path, observe)
         };
         let whole = bench.predict(&run(None, 0).unwrap());
         for stop_at in [1, 3, 7] {
@@ -244,7 +244,7 @@ fn distillation_goes_on_where_it_was_stopped() {
     let once = |config: &DistillConfig, flow| {
         let (teacher, path) = (Teacher::Probabilities(&teacher), Some(checkpoint.as_path()));
         let student = setting.classifier(&known);
-        distill(&setting, student, &rows, teacher, config, path, &mut |_: &StepReport| flow)
+        distill(&setting, &student, &rows, teacher, config, path, &mut |_: &StepReport| flow)
     };
     assert!(matches!(once(&config, Flow::Stop), Err(LearnError::Stopped)));
     let other = DistillConfig { temperature: 2.0, ..config };

@@ -69,7 +69,7 @@ pub fn run(
     let (rows, mut progress) = (lesson.rows(), Progress::new());
     let student = setting.classifier(&lesson.labelled);
     let checkpointed = Some(checkpoint.as_path());
-    let model = distill(&setting, student, &rows, teacher, &config, checkpointed, &mut |report| {
+    let model = distill(&setting, &student, &rows, teacher, &config, checkpointed, &mut |report| {
         let stopped = stop.load(Ordering::Relaxed);
         if stopped { Flow::Stop } else { progress.step(report) }
     });

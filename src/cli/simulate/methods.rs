@@ -278,9 +278,9 @@ fn distilled(
     let ask = &mut |_| bench.flow();
     let teacher = probabilities(&network.model, store, &pool, bench.size, device, ask)?;
     let setting = bench.setting(bench.base, None);
-    let (student, teacher) = (network.model.clone(), Teacher::Probabilities(&teacher));
+    let teacher = Teacher::Probabilities(&teacher);
     let ask = &mut |_: &StepReport| bench.flow();
-    let student = distill(&setting, student, &pool, teacher, config, None, ask)?;
+    let student = distill(&setting, &network.model, &pool, teacher, config, None, ask)?;
     let student = align(bench, bought, student)?;
     Ok(Learnt { seconds_before, ..evaluated(bench, bought, &student)? })
 }

@@ -152,7 +152,7 @@ impl Worker {
         let distilling = DistillConfig::standard(size, self.options.seed);
         let teacher = Teacher::Probabilities(teacher);
         let student =
-            distill(&setting, tuned_network, &rows, teacher, &distilling, None, &mut |report| {
+            distill(&setting, &tuned_network, &rows, teacher, &distilling, None, &mut |report| {
                 self.observe(Stage::Distilling, report)
             })?;
         let student = align(student)?;

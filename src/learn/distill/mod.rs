@@ -122,7 +122,7 @@ pub enum Teacher<'a> {
 /// was made with other settings, or cannot be read or written.
 pub fn distill(
     setting: &Setting<'_>,
-    student: Classifier,
+    student: &Classifier,
     rows: &[usize],
     teacher: Teacher<'_>,
     config: &DistillConfig,
@@ -140,7 +140,7 @@ pub fn distill(
         }
         Teacher::Networks(_) => None,
     };
-    let mut trainee = Trainee::new(&student, &config.recipe, setting.device);
+    let mut trainee = Trainee::new(student, &config.recipe, setting.device);
     trainee.temperature = config.temperature;
     if let Some(folder) = folder
         && checkpoint::exists(folder)?
