@@ -9,6 +9,7 @@ use egui_kittest::kittest::Queryable as _;
 use penumbra::config::Home;
 use penumbra::dataset::labels::read_labels;
 use penumbra::device;
+use penumbra::engine::LearningPlan;
 use penumbra::engine::workspace::{self, NewSession};
 use penumbra::rng;
 use penumbra::session::{Answer, Event, Session, Shown, Source};
@@ -80,7 +81,8 @@ pub fn bench_desk() {
     let home = Home::find(Some(folder.path()));
     write_session(&home);
     let base_model = "demo".to_owned();
-    let learning = Background::Learning { compute: device::cpu(), base_model, learn_every: 10 };
+    let learning =
+        Background::Learning { compute: device::cpu(), base_model, plan: LearningPlan::default() };
     let start = Start::Session("ward".to_owned());
     let mut harness = Harness::builder()
         .with_size(Vec2::new(1280.0, 800.0))

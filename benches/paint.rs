@@ -7,6 +7,7 @@ use egui_kittest::Harness;
 use penumbra::config::Home;
 use penumbra::dataset::labels::read_labels;
 use penumbra::device;
+use penumbra::engine::LearningPlan;
 use penumbra::engine::workspace::{self, NewSession};
 use penumbra::imaging::{self, DisplayTable, View, Window};
 use penumbra::rng;
@@ -108,7 +109,7 @@ fn open(films: Films, folder: &Path, learning: bool, size: Vec2) -> Harness<'sta
     };
     let background = if learning {
         let base_model = "demo".to_owned();
-        Background::Learning { compute: device::cpu(), base_model, learn_every: 10 }
+        Background::Learning { compute: device::cpu(), base_model, plan: LearningPlan::default() }
     } else {
         Background::Off
     };

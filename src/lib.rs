@@ -4,8 +4,8 @@
 //! Films are decoded by [`imaging`], indexed by [`dataset`] and embedded by an encoder that was pretrained without
 //! labels ([`model`], [`learn`]). [`query`] ranks the unlabelled pool; the reader's label goes to the append-only log
 //! of [`session`]; a small logistic head on the cached embeddings is refitted at once and the pool re-ranked. In the
-//! background [`engine`] fine-tunes the encoder and distils it into a student, whose embeddings replace the old ones
-//! when cross-validation says that they are better.
+//! background [`engine`] fine-tunes the encoder and, if asked to, distils it into a student; the new embeddings replace the
+//! old ones when cross-validation says that they are better.
 //!
 //! # Rooms
 //! A module uses only modules of its own row or of the rows above it; a test walks `src/` and holds it to that.

@@ -7,7 +7,8 @@ use super::args::{Args, LabelArgs, RendererChoice};
 use super::films::{bar, progress};
 use crate::config::{Home, Readers};
 use crate::device;
-use crate::engine::workspace::{self, DEMO, LABELS_PER_LEARNING, NewSession, RETURN_AFTER};
+use crate::engine::LearningPlan;
+use crate::engine::workspace::{self, DEMO, NewSession, RETURN_AFTER};
 use crate::session::Session;
 use crate::ui::app::{Background, Start};
 use crate::ui::{self, Renderer};
@@ -21,7 +22,10 @@ pub fn run(home: &Home, label: Option<&LabelArgs>, args: &Args) -> anyhow::Resul
     let mut compute = device::open(args.device)?;
     compute.threads = args.threads.unwrap_or(compute.threads).max(1);
     let base_model = label.map_or_else(|| DEMO.to_owned(), |label| label.model.clone());
-    let learn_every = label.map_or(LABELS_PER_LEARNING, |label| label.learn_every);
+    let plan = label.map_or_else(LearningPlan::default, |label| LearningPlan {
+        every: label.learn_every,
+        distil: label.distil,
+    });
     let start = match label {
         Some(label) => session(home, label)?,
         None => start(home),
@@ -31,7 +35,7 @@ pub fn run(home: &Home, label: Option<&LabelArgs>, args: &Args) -> anyhow::Resul
         RendererChoice::Wgpu => Renderer::Wgpu,
         RendererChoice::Glow => Renderer::Glow,
     };
-    let background = Background::Learning { compute, base_model, learn_every };
+    let background = Background::Learning { compute, base_model, plan };
     let return_after = label.map_or(RETURN_AFTER, |label| label.later_after);
     let reader = label.and_then(|label| label.reader.as_deref());
     if let Some(reader) = reader {

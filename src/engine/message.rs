@@ -8,6 +8,7 @@ use crate::imaging::Fit;
 use crate::learn::metrics::Metrics;
 use crate::predict::Explained;
 use crate::query::{Ranked, Strategy};
+use crate::session::MethodFigures;
 
 /// The labels as they stand, by row of the pool.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -146,6 +147,8 @@ pub enum Event {
         outcome: String,
         /// Labels it had seen.
         labels: usize,
+        /// What each way of learning came to on them.
+        methods: Vec<MethodFigures>,
     },
     /// What the researcher asked.
     Insight(Insight),
@@ -184,7 +187,7 @@ pub struct Ranking {
 pub enum Stage {
     /// The encoder is fine-tuned on the labels, one model a cross-validation fold.
     FineTuning,
-    /// The fine-tuned models teach one student on the whole pool.
+    /// The fine-tuned network teaches a student on the whole pool.
     Distilling,
     /// The pool is embedded anew.
     Embedding,

@@ -1,8 +1,8 @@
 //! The engine: ranks after every label, learns in the background.
 //!
 //! Three threads. `ranking` holds the tier-1 head and answers within milliseconds whatever else goes on; `compute` owns
-//! every tensor and embeds, fine-tunes and distils; `analysis` answers what the researcher asks. The window sends [`Command`]s, drains [`Event`]s, and reads the
-//! latest [`Progress`]; neither side ever waits for the other.
+//! every tensor and embeds, fine-tunes and distils; `analysis` answers what the researcher asks. The window sends
+//! [`Command`]s, drains [`Event`]s, and reads the latest [`Progress`]; neither side ever waits for the other.
 
 pub mod analysis;
 pub mod cache;
@@ -61,6 +61,22 @@ pub struct ReferenceSet {
     pub classes: Vec<usize>,
 }
 
+/// When models are trained in the background, and how far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LearningPlan {
+    /// New labels after which learning starts; 0 for only when asked.
+    pub every: usize,
+    /// Whether a student is taught on the whole pool after fine-tuning and used in place of its teacher. It takes minutes
+    /// more and was no better where it was measured.
+    pub distil: bool,
+}
+
+impl Default for LearningPlan {
+    fn default() -> Self {
+        Self { every: workspace::LABELS_PER_LEARNING, distil: false }
+    }
+}
+
 /// What an engine is started with.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -80,9 +96,9 @@ pub struct Options {
     pub base_name: String,
     /// Folder of the pretrained model.
     pub base_model: PathBuf,
-    /// Name and folder of the student in use, if the session has one.
+    /// Name and folder of the model in use that was learnt, if the session has one.
     pub current_model: Option<(String, PathBuf)>,
-    /// Labels that the student in use has seen.
+    /// Labels that it has seen.
     pub learnt_labels: usize,
     /// Folder that new models go into.
     pub models: PathBuf,
@@ -90,8 +106,8 @@ pub struct Options {
     pub cache: PathBuf,
     /// How to rank.
     pub strategy: Strategy,
-    /// New labels after which learning starts; 0 for never.
-    pub labels_per_learning: usize,
+    /// When to learn, and how far.
+    pub plan: LearningPlan,
     /// Labels that each class must have before it starts.
     pub labels_per_class: usize,
     /// Seed of everything random.

@@ -456,7 +456,7 @@ impl Ranker {
 
     /// Starts background learning when enough labels are new and every class has enough.
     fn learn_if_due(&mut self) {
-        let every = self.options.labels_per_learning;
+        let every = self.options.plan.every;
         let new = self.labels.rows.len().saturating_sub(self.learnt);
         if every > 0 && new >= every && self.enough() && self.space.is_some() {
             self.ask(format!("{new} new labels"), false);

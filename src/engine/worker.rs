@@ -65,7 +65,7 @@ struct Worker {
     base_features: Option<(Embeddings, Standardisation)>,
     /// What the last fine-tuning made: the next one starts from it.
     tuned: Option<FineTuned>,
-    /// The student whose features are in use; `None` while the pretrained encoder's are.
+    /// The learnt model whose features are in use; `None` while the pretrained encoder's are.
     in_use: Option<String>,
 }
 
@@ -181,7 +181,7 @@ impl Worker {
         Ok(worker)
     }
 
-    /// Goes on with the student that the session used last; if it is gone, says so, and the pretrained encoder serves.
+    /// Goes on with the learnt model that the session used last; if it is gone, says so, and the pretrained encoder serves.
     fn take_up(&self, name: &str, path: &Path) -> bool {
         let embedded = Predictor::load(path, &self.options.compute.device)
             .map_err(anyhow::Error::from)
@@ -237,7 +237,7 @@ impl Worker {
             let base = &self.options.base_name;
             anyhow::bail!("it sees films in another size or fit than {base}");
         }
-        self.embed_student(name, &path)
+        self.embed_learnt(name, &path)
     }
 
     /// Fine-tunes, and distils if that helped; says what came of it either way. Returns the labels that it learnt from.
@@ -251,24 +251,25 @@ impl Worker {
         release_buffers();
         let seen = result.as_ref().ok().map(|ended| ended.labelled.clone());
         let labels = seen.as_ref().map_or(labels, |seen| seen.rows.len());
-        let (model, accepted, outcome) = match result {
-            Ok(Ended { model, accepted, outcome, .. }) => (Some(model), accepted, outcome),
-            Err(error) if matches!(error.downcast_ref(), Some(LearnError::Stopped)) => {
-                (None, false, "Cancelled; the model in use stays".to_owned())
+        let (model, accepted, outcome, methods) = match result {
+            Ok(Ended { model, accepted, outcome, methods, .. }) => {
+                (Some(model), accepted, outcome, methods)
             }
-            Err(error) => (
-                None,
-                false,
-                format!(
-                    "Learning failed on {}; the model in use stays: {error:#}",
-                    self.options.compute
-                ),
-            ),
+            Err(error) => {
+                let stopped = matches!(error.downcast_ref(), Some(LearnError::Stopped));
+                let outcome = if stopped {
+                    "Cancelled; the model in use stays".to_owned()
+                } else {
+                    let device = &self.options.compute;
+                    format!("Learning failed on {device}; the model in use stays: {error:#}")
+                };
+                (None, false, outcome, Vec::new())
+            }
         };
         if accepted {
             self.in_use.clone_from(&model);
         }
-        self.shared.send(Event::LearningEnded { model, accepted, outcome, labels });
+        self.shared.send(Event::LearningEnded { model, accepted, outcome, labels, methods });
         seen
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 
-use super::{LabelSet, Options, QueuedFilm, QueuedSource, ReferenceSet, Source};
+use super::{LabelSet, LearningPlan, Options, QueuedFilm, QueuedSource, ReferenceSet, Source};
 use crate::config::{Home, check_name};
 use crate::dataset::index::{load_index, save_index};
 use crate::dataset::labels::read_labels;
@@ -311,7 +311,7 @@ impl Workspace {
     }
 
     /// Returns what the engine is to be started with.
-    pub fn engine_options(&self, compute: Compute, base_name: &str, learn_every: usize) -> Options {
+    pub fn engine_options(&self, compute: Compute, base_name: &str, plan: LearningPlan) -> Options {
         let state = self.session.state();
         let folder = self.home.session(&self.name);
         let classes = self.class_names();
@@ -340,7 +340,7 @@ impl Workspace {
                 .strategy()
                 .and_then(|name| name.parse().ok())
                 .unwrap_or(Strategy::TypiclustMargin),
-            labels_per_learning: learn_every,
+            plan,
             labels_per_class: LABELS_PER_CLASS,
             seed: self.session.header().seed,
         }

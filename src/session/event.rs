@@ -79,6 +79,9 @@ pub enum Event {
         reason: String,
         /// Labels that it was trained on.
         labels: usize,
+        /// What each way of learning came to on these labels, as far as it was measured; earlier programs did not.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        methods: Vec<MethodFigures>,
     },
     /// Films are ranked by another strategy from here on.
     Strategy {
@@ -155,6 +158,20 @@ impl Event {
         "protocol",
         "merge",
     ];
+}
+
+/// What a way of learning came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MethodFigures {
+    /// `head`, `finetune` or `distill`.
+    pub method: String,
+    /// Log-loss in nats of the labelled films, each by a model that has not seen its patient.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_loss: Option<f64>,
+    /// Accuracy in 0..=1 on the reference films, and their number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<(f64, usize)>,
 }
 
 /// What the reader says that a film shows.

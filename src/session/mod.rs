@@ -40,7 +40,7 @@ mod writer;
 pub use class::{Class, Colour, InvalidColour};
 pub use consensus::{Adjudicated, Verdict};
 pub use error::{LineFault, SessionError};
-pub use event::{Answer, Entry, Event, Opinion, Shown, Source};
+pub use event::{Answer, Entry, Event, MethodFigures, Opinion, Shown, Source};
 pub use header::{Header, HeaderError, Reference};
 pub use log::{Snapshot, Verified, lines_up_to, verify};
 pub use merge::{MergeError, MergeRun, MergeSource, Merged, merge};

@@ -50,7 +50,7 @@ impl Learning {
             Event::Ranking(ranking) => self.ranked(&ranking),
             Event::Foreseen(_) | Event::Opinions(_) | Event::Explained(_) | Event::Insight(_) => {}
             Event::LearningStarted { why, .. } => self.why = Some(why),
-            Event::LearningEnded { model, accepted, outcome, labels } => {
+            Event::LearningEnded { model, accepted, outcome, labels, .. } => {
                 self.why = None;
                 self.outcome = Some((outcome, labels));
                 if accepted {
@@ -169,6 +169,7 @@ mod tests {
             accepted: false,
             outcome: "not better".to_owned(),
             labels: 52,
+            methods: Vec::new(),
         });
         assert_eq!(learning.model.as_deref(), Some("demo"));
         assert_eq!(learning.outcome, Some(("not better".to_owned(), 52)));

@@ -48,6 +48,7 @@ fn label(session: &mut Session, films: &[penumbra::dataset::FilmRecord]) {
         accepted: true,
         reason: "log-loss 0.2 < 0.3".to_owned(),
         labels: 30,
+        methods: Vec::new(),
     };
     session.append("Dr <b>Röntgen</b> & Co", swap).unwrap();
     session.flush().unwrap();

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use penumbra::dataset::FilmId;
 use penumbra::session::{
-    Answer, Event, Exposure, Header, MergeRun, MergeSource, Opinion, Protocol, Session,
-    SessionError, Shown, Snapshot, Source, lines_up_to, verify,
+    Answer, Event, Exposure, Header, MergeRun, MergeSource, MethodFigures, Opinion, Protocol,
+    Session, SessionError, Shown, Snapshot, Source, lines_up_to, verify,
 };
 use tempfile::TempDir;
 
@@ -79,7 +79,20 @@ fn events() -> Vec<Event> {
         },
         Event::Undo { seq: 5 },
         Event::Measure { labels: 3, accuracy: 0.5, auroc: 0.6, n: 100, model: model.clone() },
-        Event::ModelSwap { model, accepted: true, reason, labels: 3 },
+        Event::ModelSwap {
+            model,
+            accepted: true,
+            reason,
+            labels: 3,
+            methods: vec![
+                MethodFigures {
+                    method: "head".to_owned(),
+                    log_loss: Some(0.25),
+                    reference: Some((0.5, 100)),
+                },
+                MethodFigures { method: "distill".to_owned(), log_loss: None, reference: None },
+            ],
+        },
         label(film(3), normal.clone()),
         Event::Note { film: film(3), text: "rotated; \"left\" marker\n".to_owned() },
         Event::FileChanged { film: film(3), now: film(33) },

@@ -257,7 +257,7 @@ fn models(page: &mut String, contents: &Contents<'_>) {
         .entries
         .iter()
         .filter_map(|entry| match &entry.event {
-            Event::ModelSwap { model, accepted, reason, labels } => Some(vec![
+            Event::ModelSwap { model, accepted, reason, labels, .. } => Some(vec![
                 model.clone(),
                 labels.to_string(),
                 if *accepted { "taken into use" } else { "not taken" }.to_owned(),

@@ -66,8 +66,8 @@ impl Worker {
         self.shared.flags.until_closed()
     }
 
-    /// Embeds the films with a new student, as it was saved.
-    pub(super) fn embed_student(&self, name: &str, path: &Path) -> anyhow::Result<Embedded> {
+    /// Embeds the films with a model that was learnt, as it was saved.
+    pub(super) fn embed_learnt(&self, name: &str, path: &Path) -> anyhow::Result<Embedded> {
         let student = Predictor::load(path, &self.options.compute.device)?;
         let observe = &mut self.showing(Stage::Embedding);
         self.embed_all(Some(&student), name, &student.card.weights_hash, observe)
@@ -98,7 +98,7 @@ impl Worker {
         }
     }
 
-    /// Returns the pool's views as the student named sees them, or the pretrained encoder.
+    /// Returns the pool's views as the model named sees them, or the pretrained encoder.
     fn views_of(&self, student: Option<&str>) -> anyhow::Result<Vec<Embeddings>> {
         let folder = |name| self.options.models.join(name);
         let student = student

@@ -46,7 +46,7 @@ impl Worker {
         Ok(Explanation { row, model, fit, found })
     }
 
-    /// The encoder of a model by its name, the pretrained one's or a student's.
+    /// The encoder of a model by its name, the pretrained one's or one that was learnt.
     fn encoder(&self, model: &str) -> anyhow::Result<Encoder> {
         if model == self.options.base_name {
             return Ok(self.base.encoder.clone());

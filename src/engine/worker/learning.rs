@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use super::super::message::Stage;
 use super::super::ranking::{FOLDS, ToRanking};
 use super::Worker;
@@ -13,13 +15,16 @@ use crate::learn::metrics::log_loss;
 use crate::learn::{Flow, HeadFit, LearnError, Setting, probabilities};
 use crate::model::folder::{self, Kind, ModelCard};
 use crate::model::{Classifier, LinearHead};
+use crate::query::confident_learning::likeliest;
 use crate::query::{Head, L2_GRID, Regularisation, choose_l2, out_of_fold};
+use crate::session::MethodFigures;
 
 /// What background learning came to.
 pub(super) struct Ended {
     pub(super) model: String,
     pub(super) accepted: bool,
     pub(super) outcome: String,
+    pub(super) methods: Vec<MethodFigures>,
     pub(super) labelled: Labelled,
 }
 
@@ -31,7 +36,7 @@ struct Verdict {
 }
 
 impl Worker {
-    /// Fine-tunes on the labels so far and, if that helped, distils.
+    /// Fine-tunes on the labels so far; if that helped, the network or a student of it is the new model.
     pub(super) fn learn_stages(&mut self) -> anyhow::Result<Ended> {
         let size = self.base_card.preprocess.size;
         let config = FinetuneConfig::standard(size, self.options.seed);
@@ -44,7 +49,7 @@ impl Worker {
                 return Err(error);
             }
         };
-        let ended = self.judge_and_distill(&config, &tuned);
+        let ended = self.judge_and_keep(&config, &tuned);
         self.tuned = Some(tuned);
         ended
     }
@@ -121,20 +126,12 @@ impl Worker {
         }
     }
 
-    fn judge_and_distill(
-        &self,
-        config: &FinetuneConfig,
-        tuned: &FineTuned,
-    ) -> anyhow::Result<Ended> {
-        let (size, device) = (config.size, &self.options.compute.device);
+    fn judge_and_keep(&self, config: &FinetuneConfig, tuned: &FineTuned) -> anyhow::Result<Ended> {
+        let size = config.size;
         let labelled = tuned.labelled.clone();
         let l2 = self.head_penalty(&labelled)?;
         let verdict = self.compare(tuned, l2);
         let name = self.free_name(labelled.rows.len());
-        if !verdict.better {
-            let outcome = format!("{}; the model in use stays", verdict.text);
-            return Ok(Ended { model: name, accepted: false, outcome, labelled });
-        }
         let left_out = self.shared.labels.lock().excluded.clone();
         let usable = |row: &usize| !self.unreadable.contains(row) && !left_out.contains(row);
         let rows: Vec<usize> = (0..self.pool.len()).filter(usable).collect();
@@ -146,24 +143,61 @@ impl Worker {
             Some(shares) => aligned(model, &setting, &rows, size, shares, &mut { ask }),
             None => Ok(model),
         };
-        let tuned_network = align(tuned.model.clone())?;
-        let teacher =
-            &probabilities(&tuned_network, &self.pool, &rows, size, device, &mut { ask })?;
-        let distilling = DistillConfig::standard(size, self.options.seed);
-        let teacher = Teacher::Probabilities(teacher);
-        let student =
-            distill(&setting, &tuned_network, &rows, teacher, &distilling, None, &mut |report| {
-                self.observe(Stage::Distilling, report)
-            })?;
-        let student = align(student)?;
+        let mut model = align(tuned.model.clone())?;
+        let mut methods = vec![
+            self.figures("head", Some(verdict.before), &setting.classifier(&labelled))?,
+            self.figures("finetune", Some(verdict.after), &model)?,
+        ];
+        if !verdict.better {
+            let outcome = format!("{}; the model in use stays", verdict.text);
+            return Ok(Ended { model: name, accepted: false, outcome, methods, labelled });
+        }
+        let mut made_by = json!({ "finetune": config });
+        if self.options.plan.distil {
+            let device = &self.options.compute.device;
+            let teacher = probabilities(&model, &self.pool, &rows, size, device, &mut { ask })?;
+            let teacher = Teacher::Probabilities(&teacher);
+            let config = DistillConfig::standard(size, self.options.seed);
+            let student =
+                distill(&setting, &model, &rows, teacher, &config, None, &mut |report| {
+                    self.observe(Stage::Distilling, report)
+                })?;
+            model = align(student)?;
+            methods.push(self.figures("distill", None, &model)?);
+            made_by["distill"] = json!(config);
+        }
         let path = self.options.models.join(&name);
-        self.save(&path, &student, tuned, (config, &distilling), &verdict)?;
-        let embedded = self.embed_student(&name, &path).inspect_err(|_| {
+        self.save(&path, &model, tuned, made_by, &verdict)?;
+        let embedded = self.embed_learnt(&name, &path).inspect_err(|_| {
             // Nothing would ever speak of it.
             std::fs::remove_dir_all(&path).ok();
         })?;
         self.to_ranking.send(ToRanking::Embedded(embedded)).ok();
-        Ok(Ended { model: name, accepted: true, outcome: verdict.text, labelled })
+        Ok(Ended { model: name, accepted: true, outcome: verdict.text, methods, labelled })
+    }
+
+    /// What a method came to: on the reference films by a network, if there are any, and by cross-validation.
+    fn figures(
+        &self,
+        method: &str,
+        log_loss: Option<f64>,
+        network: &Classifier,
+    ) -> Result<MethodFigures, LearnError> {
+        let reference = match &self.reference {
+            Some((store, set)) => {
+                let rows: Vec<usize> = (0..store.len()).collect();
+                let (size, device) = (self.base_card.preprocess.size, &self.options.compute.device);
+                let ask = &mut |_| self.shared.flags.check();
+                let found = probabilities(network, store, &rows, size, device, ask)?;
+                let classes = self.options.classes.len();
+                let right = found.chunks_exact(classes).map(likeliest).zip(&set.classes);
+                let right = right.filter(|(called, truth)| called == *truth).count();
+                Some((right as f64 / rows.len() as f64, rows.len()))
+            }
+            None => None,
+        };
+        let log_loss = log_loss.filter(|loss| loss.is_finite());
+        Ok(MethodFigures { method: method.to_owned(), log_loss, reference })
     }
 
     /// Compares fine-tuning, by its probabilities of films unseen by the network asked, with the linear head of
@@ -205,9 +239,9 @@ impl Worker {
     fn save(
         &self,
         path: &Path,
-        student: &Classifier,
+        model: &Classifier,
         tuned: &FineTuned,
-        (finetuning, distilling): (&FinetuneConfig, &DistillConfig),
+        made_by: serde_json::Value,
         verdict: &Verdict,
     ) -> anyhow::Result<()> {
         let card = ModelCard {
@@ -218,15 +252,15 @@ impl Worker {
             classes: self.options.classes.clone(),
             parent: Some(self.options.base_name.clone()),
             seed: self.options.seed,
-            made_by: serde_json::json!({ "finetune": finetuning, "distill": distilling }),
-            metrics: serde_json::json!({
+            made_by,
+            metrics: json!({
                 "labels": tuned.labelled.rows.len(),
                 "cross_validated_log_loss": verdict.after,
                 "cross_validated_log_loss_of_head": verdict.before,
             }),
             weights_hash: String::new(),
         };
-        folder::save(student, card, path)?;
+        folder::save(model, card, path)?;
         Ok(())
     }
 }

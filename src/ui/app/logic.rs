@@ -112,10 +112,15 @@ fn reading_news(ctx: &egui::Context, reading: &mut Reading) {
             Event::Explained(explanation) => reading.take_explanation(ctx, &explanation),
             Event::Insight(insight) => reading.take_insight(insight),
             event => {
-                if let Event::LearningEnded { model: Some(model), accepted, outcome, labels } =
-                    &event
+                if let Event::LearningEnded {
+                    model: Some(model),
+                    accepted,
+                    outcome,
+                    labels,
+                    methods,
+                } = &event
                 {
-                    reading.model_weighed(model, *accepted, *labels, outcome);
+                    reading.model_weighed(model, *accepted, *labels, outcome, methods.clone());
                 }
                 reading.learning.take(event);
             }

@@ -30,6 +30,7 @@ use super::start::StartScreen;
 use super::{gallery, help, learn, read, theme, top_bar};
 use crate::config::{Home, Readers, Settings};
 use crate::device::Compute;
+use crate::engine::LearningPlan;
 
 /// What the window opens with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,8 +52,8 @@ pub enum Background {
         compute: Compute,
         /// Name of the pretrained model.
         base_model: String,
-        /// New labels after which models are trained; 0 for only when asked.
-        learn_every: usize,
+        /// When to learn, and how far.
+        plan: LearningPlan,
     },
     /// Films come in random order and nothing is learnt.
     Off,

@@ -16,7 +16,7 @@ use crate::engine::{
     Command, Engine, Foreseen, LabelSet, QueuedFilm, Ranking, ReadingQueue, Workspace,
 };
 use crate::query::Strategy;
-use crate::session::{Class, Event};
+use crate::session::{Class, Event, MethodFigures};
 use crate::ui::aside::Aside;
 use crate::ui::command::{UiCommand, View, sentence};
 use crate::ui::film_loader::{self, FilmLoader, LoadedFilm};
@@ -139,8 +139,8 @@ impl Reading {
         workspace.drawn(reader).into_iter().for_each(|film| queue.remember(film));
         let waker = ctx.clone();
         let engine = match background {
-            Background::Learning { compute, base_model, learn_every } => {
-                let options = workspace.engine_options(compute.clone(), base_model, *learn_every);
+            Background::Learning { compute, base_model, plan } => {
+                let options = workspace.engine_options(compute.clone(), base_model, *plan);
                 Some(Engine::start(options, Arc::new(move || waker.request_repaint()))?)
             }
             Background::Off => None,
@@ -228,9 +228,16 @@ impl Reading {
     }
 
     /// Takes into the log that a new model was weighed against the one in use.
-    pub fn model_weighed(&mut self, model: &str, accepted: bool, labels: usize, reason: &str) {
+    pub fn model_weighed(
+        &mut self,
+        model: &str,
+        accepted: bool,
+        labels: usize,
+        reason: &str,
+        methods: Vec<MethodFigures>,
+    ) {
         let (model, reason) = (model.to_owned(), reason.to_owned());
-        let event = Event::ModelSwap { model, accepted, reason, labels };
+        let event = Event::ModelSwap { model, accepted, reason, labels, methods };
         // A failed append shows as the session's fault.
         self.workspace.session.append(&self.reader, event).ok();
     }

@@ -238,7 +238,7 @@ impl Reading {
             let labels = entries.iter().filter_map(|entry| swap(&entry.event)).next_back();
             let from = before.map(|before| format!(" from {before}")).unwrap_or_default();
             let reason = format!("The reader went back to it{from}");
-            self.model_weighed(model, true, labels.unwrap_or(0), &reason);
+            self.model_weighed(model, true, labels.unwrap_or(0), &reason, Vec::new());
         }
         self.desk.take(insight);
     }

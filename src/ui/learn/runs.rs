@@ -1,4 +1,5 @@
-//! Runs: every model that was made in the session, with its parent, data and figures; going back to one; the losses.
+//! Runs: every model that was made in the session, with its parent, data and figures; going back to one; what each way of
+//! learning came to; the losses.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +8,19 @@ use egui::{Grid, RichText, ScrollArea, Ui};
 use super::{Desk, plot};
 use crate::chart::{Axis, Chart, Point, Series, Shape, Tint};
 use crate::engine::Engine;
+use crate::learn::metrics::{Estimate, wilson};
 use crate::model::folder::ModelCard;
-use crate::session::{Entry, Event, Time};
+use crate::session::{Entry, Event, MethodFigures, Time};
 use crate::ui::app::reading::Reading;
 use crate::ui::command::{UiCommand, sentence};
 use crate::ui::{figures, theme};
+
+/// Ways of learning: how the log calls them, their names and colours.
+const METHODS: [(&str, &str, Tint); 3] = [
+    ("head", "Head", Tint::Grey),
+    ("finetune", "Fine-tuned", Tint::Blue),
+    ("distill", "Distilled", Tint::Orange),
+];
 
 /// What the cards of models say, or why they cannot be read, by name.
 pub type Cards = BTreeMap<String, Result<Box<ModelCard>, String>>;
@@ -34,7 +43,7 @@ pub struct Run {
 /// Returns the session's runs, oldest first.
 pub fn runs(entries: &[Entry]) -> Vec<Run> {
     let run = |entry: &Entry| match &entry.event {
-        Event::ModelSwap { model, accepted, reason, labels } => Some(Run {
+        Event::ModelSwap { model, accepted, reason, labels, .. } => Some(Run {
             time: entry.time,
             model: model.clone(),
             accepted: *accepted,
@@ -65,7 +74,70 @@ pub fn ui(ui: &mut Ui, desk: &mut Desk, reading: &Reading, commands: &mut Vec<Ui
         },
     );
     ui.add_space(theme::SPACE[2]);
-    losses(ui, desk, reading);
+    let Some(chart) = methods(reading.workspace.session.entries()) else {
+        losses(ui, desk, reading);
+        return;
+    };
+    ui.columns(2, |columns| {
+        let height = columns[0].available_height();
+        let corner = Some(egui_plot::Corner::RightBottom);
+        plot::show(&mut columns[0], &chart, height, corner, &mut desk.saving);
+        losses(&mut columns[1], desk, reading);
+    });
+}
+
+/// What each way of learning came to at each run: accuracy on the reference films or, without any, cross-validated
+/// log-loss.
+fn methods(entries: &[Entry]) -> Option<Chart> {
+    let of_run = |entry: &Entry| match &entry.event {
+        Event::ModelSwap { labels, methods, .. } => Some((*labels, methods.clone())),
+        _ => None,
+    };
+    let runs: Vec<(usize, Vec<MethodFigures>)> = entries.iter().filter_map(of_run).collect();
+    let found = || runs.iter().flat_map(|(labels, methods)| methods.iter().map(|m| (*labels, m)));
+    let n = found().filter_map(|(_, m)| Some(m.reference?.1)).next_back();
+    let value = |figures: &MethodFigures, labels: usize| {
+        let x = labels as f64;
+        let Some((accuracy, n)) = figures.reference else {
+            return figures.log_loss.filter(|_| n.is_none()).map(|loss| Point::new(x, loss));
+        };
+        let Estimate { value, low, high } = wilson((accuracy * n as f64).round() as usize, n);
+        Some(Point::within(x, value, low, high))
+    };
+    let series = METHODS.map(|(method, name, tint)| Series {
+        name: name.to_owned(),
+        tint,
+        shape: Shape::Dots,
+        n: n.unwrap_or(0),
+        points: found()
+            .filter(|(_, figures)| figures.method == method)
+            .filter_map(|(labels, figures)| value(figures, labels))
+            .collect(),
+    });
+    let points = || series.iter().flat_map(|series| &series.points);
+    points().next()?;
+    let most = points().map(|point| point.x).fold(10.0, f64::max);
+    let ends = |point: &Point| point.interval.unwrap_or((point.y, point.y));
+    let least = points().map(|point| ends(point).0).fold(0.9, f64::min);
+    let highest = points().map(|point| ends(point).1).fold(0.1, f64::max);
+    let y = match n {
+        Some(_) => Axis::new("Accuracy", (10.0 * least).floor() / 10.0, 1.0),
+        None => Axis::new("Log-loss", 0.0, 1.05 * highest),
+    };
+    let note = match n {
+        Some(n) => format!(
+            "Models of the same labels on the {n} reference films, Wilson's intervals; the head stands on the pretrained features"
+        ),
+        None => "Models of the same labels, cross-validated by patient on them; the head stands on the pretrained features"
+            .to_owned(),
+    };
+    Some(Chart {
+        title: "Ways of learning".to_owned(),
+        x: Axis::new("Labels", 0.0, 1.05 * most),
+        y,
+        series: series.to_vec(),
+        note,
+    })
 }
 
 fn table(ui: &mut Ui, desk: &Desk, reading: &Reading, commands: &mut Vec<UiCommand>) {
@@ -212,5 +284,43 @@ mod tests {
         let runs =
             [run("ward-20", true), run("ward-30", false), run("demo", true), run("ward-20", true)];
         assert_eq!(names(Some("demo"), &runs), ["demo", "ward-20"]);
+    }
+
+    #[test]
+    fn ways_of_learning_are_compared_on_reference_films_where_there_are_any() {
+        let figures = |method: &str, log_loss, reference| MethodFigures {
+            method: method.to_owned(),
+            log_loss: Some(log_loss),
+            reference,
+        };
+        let entry = |labels, methods| Entry {
+            seq: 0,
+            time: Time::now(),
+            reader: String::new(),
+            event: Event::ModelSwap {
+                model: String::new(),
+                accepted: false,
+                reason: String::new(),
+                labels,
+                methods,
+            },
+        };
+        let early = entry(10, Vec::new());
+        assert!(methods(std::slice::from_ref(&early)).is_none());
+        let without = [
+            early,
+            entry(20, vec![figures("head", 0.4, None), figures("finetune", 0.3, None)]),
+            entry(30, vec![figures("head", 0.35, None), figures("finetune", 0.2, None)]),
+        ];
+        let chart = methods(&without).unwrap();
+        assert_eq!(chart.y.title, "Log-loss");
+        assert_eq!(chart.series[1].points, [Point::new(20.0, 0.3), Point::new(30.0, 0.2)]);
+        assert!(chart.series[2].points.is_empty());
+        let on_films = [entry(20, vec![figures("distill", 0.4, Some((0.9, 200)))])];
+        let chart = methods(&on_films).unwrap();
+        assert_eq!(chart.y.title, "Accuracy");
+        let point = chart.series[2].points[0];
+        let Estimate { value, low, high } = wilson(180, 200);
+        assert_eq!((point.y, point.interval), (value, Some((low, high))));
     }
 }

@@ -36,10 +36,10 @@ fn background_learning_weighs_a_student_and_says_so() {
     });
     // Labels that arrive meanwhile join the next epoch.
     engine.send(Command::Labels(room.labels(24)));
-    let (model, accepted, outcome, labels) =
+    let (model, accepted, outcome, labels, methods) =
         wait(&engine, "the end of learning", |event| match event {
-            Event::LearningEnded { model, accepted, outcome, labels } => {
-                Some((model, accepted, outcome, labels))
+            Event::LearningEnded { model, accepted, outcome, labels, methods } => {
+                Some((model, accepted, outcome, labels, methods))
             }
             _ => None,
         });
@@ -48,6 +48,10 @@ fn background_learning_weighs_a_student_and_says_so() {
     assert!(!engine.losses().is_empty());
     let saved = room.home.models().join(model.unwrap()).join("model.json").is_file();
     assert_eq!(saved, accepted, "{outcome}");
+    let names: Vec<&str> = methods.iter().map(|figures| figures.method.as_str()).collect();
+    assert_eq!(names, &["head", "finetune", "distill"][..if accepted { 3 } else { 2 }]);
+    let [before, after] = [0, 1].map(|way| methods[way].log_loss.unwrap());
+    assert_eq!(after < before, accepted, "{outcome}");
 }
 
 /// A session whose every second kind of film is of one patient. A network that is tested on that patient has seen no such
@@ -102,7 +106,8 @@ fn a_student_in_use_is_taken_up_again_and_the_pretrained_model_serves_when_it_is
     drop(engine);
     let labels = FILMS;
     let reason = String::new();
-    let swap = Entered::ModelSwap { model: student.clone(), accepted: true, reason, labels };
+    let (model, methods) = (student.clone(), Vec::new());
+    let swap = Entered::ModelSwap { model, accepted: true, reason, labels, methods };
     room.workspace.session.append("R1", swap).unwrap();
     let Room { workspace, home, folder } = room;
     drop(workspace);

@@ -13,7 +13,7 @@ use penumbra::config::Home;
 use penumbra::device;
 use penumbra::engine::workspace::{self, NewSession};
 use penumbra::engine::{
-    Command, Engine, Event, LabelSet, Options, Ranking, Source, Stage, Workspace,
+    Command, Engine, Event, LabelSet, LearningPlan, Options, Ranking, Source, Stage, Workspace,
 };
 use penumbra::imaging::{Fit, Preprocess};
 use penumbra::model::folder::{self, Kind, ModelCard};
@@ -80,7 +80,8 @@ fn room_with(patient: fn(u32) -> u32) -> Room {
 
 impl Room {
     fn options(&self, learn_every: usize) -> Options {
-        self.workspace.engine_options(device::cpu(), "tiny", learn_every)
+        let plan = LearningPlan { every: learn_every, distil: true };
+        self.workspace.engine_options(device::cpu(), "tiny", plan)
     }
 
     /// The first `n` films of the pool with their kinds.

@@ -133,7 +133,7 @@ fn a_model_that_is_taken_back_goes_into_the_log() {
     room.press(Key::F2);
     take(&mut room, Insight::InUse("demo".to_owned()));
     room.settle();
-    let Event::ModelSwap { model, accepted, reason, labels } = room.last_event() else {
+    let Event::ModelSwap { model, accepted, reason, labels, .. } = room.last_event() else {
         panic!("{:?}", room.last_event())
     };
     assert_eq!((model.as_str(), accepted, labels), ("demo", true, 0));

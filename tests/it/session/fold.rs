@@ -86,7 +86,7 @@ impl Try {
             }
             Self::Swap(accepted) => {
                 let (model, reason) = (format!("model {}", state.entries()), String::new());
-                Event::ModelSwap { model, accepted, reason, labels: 0 }
+                Event::ModelSwap { model, accepted, reason, labels: 0, methods: Vec::new() }
             }
         })
     }
