@@ -78,6 +78,11 @@ impl Palette {
     pub fn selection(&self) -> Color32 {
         self.panel.lerp_to_gamma(self.accent, SELECTION)
     }
+
+    /// Returns the colour of films on a map that stand behind the others.
+    pub fn behind(&self) -> Color32 {
+        self.panel.lerp_to_gamma(self.secondary, 0.5)
+    }
 }
 
 /// Returns the colours of the theme that something is drawn in.

@@ -129,9 +129,9 @@ pub fn ui(ui: &mut Ui, desk: &mut Desk, reading: &mut Reading, commands: &mut Ve
     let side = area.width().min(area.height()) - theme::SPACE[3];
     let plane = Rect::from_center_size(area.center(), vec2(side, side));
     let on_screen = |place: Pos2| plane.min + place.to_vec2() * side;
-    let colours =
-        colours(&desk.map, &map, desk.analysis.as_deref(), reading, theme::palette(ui).text);
-    ui.painter().add(Shape::mesh(mesh(&places, &colours, on_screen)));
+    let colours = colours(&desk.map, &map, desk.analysis.as_deref(), reading, theme::palette(ui));
+    let behind = theme::palette(ui).behind();
+    ui.painter().add(Shape::mesh(mesh(&places, &colours, behind, on_screen)));
     if let Some(format) = save {
         let chart = chart(&desk.map, &map, &places, reading);
         desk.saving.ask(ui.ctx(), Drawn::Chart(chart), format, area);
@@ -224,7 +224,7 @@ fn legend(ui: &mut Ui, tab: &MapTab, map: &FilmMap, reading: &Reading) {
                 return;
             }
         }
-        key(ui, theme::LATER, "No answer");
+        key(ui, theme::palette(ui).behind(), "No answer");
         key(ui, theme::palette(ui).text, "Picked");
     });
 }
@@ -302,10 +302,10 @@ fn colours(
     map: &FilmMap,
     analysis: Option<&Analysis>,
     reading: &Reading,
-    picked: Color32,
+    palette: &theme::Palette,
 ) -> Vec<Color32> {
     let n = map.components.len();
-    let mut colours = vec![theme::LATER; n];
+    let mut colours = vec![palette.behind(); n];
     let mut set = |row: usize, colour: Color32| {
         if let Some(place) = colours.get_mut(row) {
             *place = colour;
@@ -356,7 +356,7 @@ fn colours(
         }
     }
     for &row in &tab.picked {
-        set(row, picked);
+        set(row, palette.text);
     }
     colours
 }
@@ -375,14 +375,19 @@ fn readers_of(reading: &Reading) -> impl Iterator<Item = (usize, usize, usize)> 
     })
 }
 
-/// All films as one mesh of squares, those that have a colour of their own on top.
-fn mesh(places: &[Pos2], colours: &[Color32], on_screen: impl Fn(Pos2) -> Pos2) -> Mesh {
+/// All films as one mesh of squares, those that have a colour of their own on top of those `behind`.
+fn mesh(
+    places: &[Pos2],
+    colours: &[Color32],
+    behind: Color32,
+    on_screen: impl Fn(Pos2) -> Pos2,
+) -> Mesh {
     let mut mesh = Mesh::default();
     mesh.reserve_vertices(4 * places.len());
     mesh.reserve_triangles(2 * places.len());
     for plain in [true, false] {
         for (&place, &colour) in places.iter().zip(colours) {
-            if (colour == theme::LATER) == plain {
+            if (colour == behind) == plain {
                 let side = if plain { theme::MAP_DOT[0] } else { theme::MAP_DOT[1] };
                 mesh.add_colored_rect(
                     Rect::from_center_size(on_screen(place), vec2(side, side)),

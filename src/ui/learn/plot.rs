@@ -12,6 +12,16 @@ use crate::ui::{figures, theme};
 
 /// Draws a chart of a height, in points, with its heading and a menu that saves it.
 pub fn show(ui: &mut Ui, chart: &Chart, height: f32, legend: Option<Corner>, saving: &mut Saving) {
+    // The plot's own rectangle would leave out its axes.
+    let drawn = ui.scope(|ui| drawn(ui, chart, height, legend));
+    if let Some(format) = drawn.inner {
+        // The menu lies over the plot until the next pass.
+        saving.ask(ui.ctx(), Drawn::Chart(chart.clone()), format, drawn.response.rect);
+    }
+}
+
+/// Draws the heading and the chart; returns what it is to be saved as.
+fn drawn(ui: &mut Ui, chart: &Chart, height: f32, legend: Option<Corner>) -> Option<SavedAs> {
     let mut save = None;
     ui.horizontal(|ui| {
         ui.label(&chart.title).on_hover_text(&chart.note);
@@ -42,10 +52,7 @@ pub fn show(ui: &mut Ui, chart: &Chart, height: f32, legend: Option<Corner>, sav
         }
     });
     drawn.response.context_menu(|ui| save = save.or(formats(ui)));
-    if let Some(format) = save {
-        // The menu lies over the plot until the next pass.
-        saving.ask(ui.ctx(), Drawn::Chart(chart.clone()), format, drawn.response.rect);
-    }
+    save
 }
 
 /// Returns the distance of ticks that stand at least `apart` points from one another on an axis of a span and a length in

@@ -33,7 +33,7 @@ fn places_fill_the_square_in_their_proportions() {
 #[test]
 fn a_line_around_films_picks_them_in_one_mesh() {
     let places = normalised(&[[0.0, 0.0], [1.0, 1.0], [0.5, 0.5]]);
-    let drawn = mesh(&places, &[theme::LATER; 3], |place| place);
+    let drawn = mesh(&places, &[theme::LATER; 3], theme::LATER, |place| place);
     assert_eq!((drawn.vertices.len(), drawn.indices.len()), (12, 18));
     assert_eq!(nearest(&places, places[1], |place| place * 500.0), None);
     assert_eq!(nearest(&places, places[1] * 500.0, |place| place * 500.0), Some(1));
