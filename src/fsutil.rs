@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum FsError {
     /// The operating system refused an operation.
-    #[error("could not {action} ({source}{}): {}", remedy(source), path.display())]
+    #[error("could not {action} ({fault}{}): {}", remedy(fault), path.display())]
     Io {
         /// What was being done, as it follows "could not".
         action: &'static str,
         /// The operating system's reason.
-        source: io::Error,
+        fault: io::Error,
         /// What it was done to.
         path: PathBuf,
     },
@@ -40,7 +40,7 @@ pub fn remedy(error: &io::Error) -> &'static str {
 /// Builds the closure that turns an [`io::Error`] into an [`FsError`] which says what was done to which path.
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FsError {
     let path = path.to_path_buf();
-    move |source| FsError::Io { action, source, path }
+    move |fault| FsError::Io { action, fault, path }
 }
 
 /// Reads a whole file.
@@ -126,11 +126,11 @@ pub fn replace_dir(finished: &Path, target: &Path) -> Result<(), FsError> {
     if replaced {
         fs::rename(target, &aside).map_err(failed("set aside the folder", target))?;
     }
-    if let Err(source) = fs::rename(finished, target) {
+    if let Err(fault) = fs::rename(finished, target) {
         if replaced {
             fs::rename(&aside, target).map_err(failed("put back the folder", target))?;
         }
-        return Err(failed("move a finished folder to", target)(source));
+        return Err(failed("move a finished folder to", target)(fault));
     }
     sync_dir(&parent)?;
     if replaced {

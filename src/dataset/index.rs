@@ -12,12 +12,12 @@ pub enum IndexError {
     #[error(transparent)]
     Fs(#[from] FsError),
     /// A line is no film record.
-    #[error("line {line} of the index is damaged ({source}); import the films again: {}", path.display())]
+    #[error("line {line} of the index is damaged ({fault}); import the films again: {}", path.display())]
     Line {
         /// The line, counted from 1.
         line: usize,
         /// What is wrong with it.
-        source: serde_json::Error,
+        fault: serde_json::Error,
         /// The index.
         path: PathBuf,
     },
@@ -31,7 +31,7 @@ pub fn save_index(path: &Path, films: &[FilmRecord]) -> Result<(), IndexError> {
     let mut bytes = Vec::new();
     for (number, film) in films.iter().enumerate() {
         let damaged =
-            |source| IndexError::Line { line: number + 1, source, path: path.to_path_buf() };
+            |fault| IndexError::Line { line: number + 1, fault, path: path.to_path_buf() };
         serde_json::to_writer(&mut bytes, film).map_err(damaged)?;
         bytes.push(b'\n');
     }
@@ -48,7 +48,7 @@ pub fn load_index(path: &Path) -> Result<Vec<FilmRecord>, IndexError> {
     lines
         .map(|(number, line)| {
             let damaged =
-                |source| IndexError::Line { line: number + 1, source, path: path.to_path_buf() };
+                |fault| IndexError::Line { line: number + 1, fault, path: path.to_path_buf() };
             serde_json::from_slice(line).map_err(damaged)
         })
         .collect()

@@ -39,10 +39,10 @@ pub struct PatientRule {
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidPatientRule {
     /// The pattern breaks the rules of regular expressions.
-    #[error("the pattern for patients is not a regular expression ({source}): {pattern}")]
+    #[error("the pattern for patients is not a regular expression ({fault}): {pattern}")]
     Syntax {
         /// What is wrong with it.
-        source: Box<regex::Error>,
+        fault: Box<regex::Error>,
         /// The pattern as given.
         pattern: String,
     },
@@ -69,8 +69,8 @@ impl PatientRule {
     /// # Errors
     /// When the pattern is no regular expression or has no group.
     pub fn new(pattern: &str) -> Result<Self, InvalidPatientRule> {
-        let given = Regex::new(pattern).map_err(|source| InvalidPatientRule::Syntax {
-            source: Box::new(source),
+        let given = Regex::new(pattern).map_err(|fault| InvalidPatientRule::Syntax {
+            fault: Box::new(fault),
             pattern: pattern.to_owned(),
         })?;
         if given.captures_len() < 2 {

@@ -42,8 +42,8 @@ impl PatientKey {
         Ok(self.key.get_or_init(|| key))
     }
 
-    fn failed(&self, source: io::Error) -> FsError {
-        FsError::Io { action: "use the key for patients", source, path: self.path.clone() }
+    fn failed(&self, fault: io::Error) -> FsError {
+        FsError::Io { action: "use the key for patients", fault, path: self.path.clone() }
     }
 }
 

@@ -82,18 +82,18 @@ pub struct Scan {
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     /// The folder is missing, is no folder, or may not be read.
-    #[error("could not open the folder of films ({source}): {}", path.display())]
+    #[error("could not open the folder of films ({fault}): {}", path.display())]
     Root {
         /// The operating system's reason.
-        source: io::Error,
+        fault: io::Error,
         /// The folder.
         path: PathBuf,
     },
     /// The operating system gave no thread.
-    #[error("could not start a thread to read films with ({source}): {}", path.display())]
+    #[error("could not start a thread to read films with ({fault}): {}", path.display())]
     Thread {
         /// The operating system's reason.
-        source: io::Error,
+        fault: io::Error,
         /// The folder.
         path: PathBuf,
     },
@@ -111,7 +111,7 @@ pub fn scan(
     rule: &PatientRule,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Scan, ScanError> {
-    let unreadable = |source| ScanError::Root { source, path: root.to_path_buf() };
+    let unreadable = |fault| ScanError::Root { fault, path: root.to_path_buf() };
     let canonical = fs::canonicalize(root).map_err(unreadable)?;
     fs::read_dir(root).map_err(unreadable)?;
     let mut scan = Scan::default();
@@ -134,7 +134,7 @@ pub fn scan(
             thread::Builder::new().name(format!("scan-{n}")).spawn_scoped(scope, work).map(|_| ())
         })
     })
-    .map_err(|source| ScanError::Thread { source, path: root.to_path_buf() })?;
+    .map_err(|fault| ScanError::Thread { fault, path: root.to_path_buf() })?;
     scan.sort_in(found.into_inner());
     Ok(scan)
 }

@@ -24,10 +24,10 @@ pub const MAX_FILE_BYTES: u64 = 512 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// The file could not be read.
-    #[error("could not read the file ({source}): {}", path.display())]
+    #[error("could not read the file ({fault}): {}", path.display())]
     Read {
         /// The operating system's reason.
-        source: io::Error,
+        fault: io::Error,
         /// The file.
         path: PathBuf,
     },
@@ -111,7 +111,7 @@ pub fn decode(path: &Path) -> Result<Film, DecodeError> {
 
 /// Reads a file that is no larger than [`MAX_FILE_BYTES`].
 pub(crate) fn read_limited(path: &Path) -> Result<Vec<u8>, DecodeError> {
-    let unreadable = |source| DecodeError::Read { source, path: path.to_path_buf() };
+    let unreadable = |fault| DecodeError::Read { fault, path: path.to_path_buf() };
     let found = std::fs::metadata(path).map_err(unreadable)?;
     // Opening a pipe waits for whoever writes into it, and a device may have no end.
     if !found.is_file() {

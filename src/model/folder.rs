@@ -65,10 +65,10 @@ pub enum ModelError {
     #[error(transparent)]
     File(#[from] FsError),
     /// The card is not valid.
-    #[error("the model card is not valid: {source}: {path}")]
+    #[error("the model card is not valid: {fault}: {path}")]
     Card {
         /// What is wrong.
-        source: serde_json::Error,
+        fault: serde_json::Error,
         /// The card's file.
         path: PathBuf,
     },
@@ -106,7 +106,7 @@ pub fn load_card(folder: &Path) -> Result<ModelCard, ModelError> {
     fsutil::recover_dir(folder)?;
     let path = folder.join(CARD);
     let card: ModelCard = serde_json::from_slice(&fsutil::read(&path)?)
-        .map_err(|source| ModelError::Card { source, path: path.clone() })?;
+        .map_err(|fault| ModelError::Card { fault, path: path.clone() })?;
     let fault = match card.architecture.blocks() {
         Err(fault) => Some(fault),
         _ if card.version != VERSION => {
@@ -248,7 +248,7 @@ fn save_from<M: ModuleSnapshot>(
 fn write_files(folder: &Path, weights: &[u8], card: &ModelCard) -> Result<(), ModelError> {
     let path = folder.join(CARD);
     let text = serde_json::to_vec_pretty(card)
-        .map_err(|source| ModelError::Card { source, path: path.clone() })?;
+        .map_err(|fault| ModelError::Card { fault, path: path.clone() })?;
     fsutil::write_atomic(&folder.join(WEIGHTS), weights)?;
     fsutil::write_atomic(&path, &text)?;
     Ok(())

@@ -71,12 +71,12 @@ pub enum SessionError {
     #[error(transparent)]
     Fs(#[from] FsError),
     /// A step on a file of the session failed.
-    #[error("cannot {what}: {source}{}: {}", remedy(source), path.display())]
+    #[error("cannot {what}: {fault}{}: {}", remedy(fault), path.display())]
     Io {
         /// Step that failed.
         what: &'static str,
         /// What the system says.
-        source: io::Error,
+        fault: io::Error,
         /// File or folder concerned.
         path: PathBuf,
     },
@@ -133,7 +133,7 @@ impl SessionError {
         }
     }
 
-    pub(super) fn io(what: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { what, source, path: path.to_owned() }
+    pub(super) fn io(what: &'static str, path: &Path, fault: io::Error) -> Self {
+        Self::Io { what, fault, path: path.to_owned() }
     }
 }

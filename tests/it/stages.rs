@@ -144,6 +144,7 @@ fn what_does_not_fit_is_refused_with_the_reason() {
     ] {
         let said = place.expect(3, command, more);
         assert!(said.contains(why), "{command} {more:?}: {said}");
+        assert!(said.matches("os error").count() < 2, "the cause is said twice: {said}");
     }
     assert!(!place.home().join("models/x").exists());
 }

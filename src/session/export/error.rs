@@ -32,12 +32,12 @@ pub enum ExportError {
         path: PathBuf,
     },
     /// A step on a file or folder failed; nothing is exported.
-    #[error("cannot {what}: {source}{}: {}", remedy(source), path.display())]
+    #[error("cannot {what}: {fault}{}: {}", remedy(fault), path.display())]
     Io {
         /// Step that failed.
         what: &'static str,
         /// What the system says.
-        source: io::Error,
+        fault: io::Error,
         /// File or folder concerned.
         path: PathBuf,
     },
@@ -51,10 +51,10 @@ pub enum ExportError {
     #[error("cannot write the labels as JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// The archive of arrays could not be written; nothing is exported.
-    #[error("cannot write the archive: {source}: {}", path.display())]
+    #[error("cannot write the archive: {fault}: {}", path.display())]
     Zip {
         /// What went wrong.
-        source: rawzip::Error,
+        fault: rawzip::Error,
         /// The archive.
         path: PathBuf,
     },
@@ -70,7 +70,7 @@ impl ExportError {
     /// Builds the closure that says which step on which path failed.
     pub(super) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io { what, source, path }
+        move |fault| Self::Io { what, fault, path }
     }
 }
 

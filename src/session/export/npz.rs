@@ -77,7 +77,7 @@ pub(super) fn write(
             let (_, output) = writer.finish()?;
             entry.finish(output).map(|_| ())
         };
-    let zip = |source| ExportError::Zip { source, path: path.to_owned() };
+    let zip = |fault| ExportError::Zip { fault, path: path.to_owned() };
     let length = (taken.len() * side * side) as u64;
     add("images", &images, &mut pixels.take(length)).map_err(zip)?;
     for (name, bytes) in &members {
