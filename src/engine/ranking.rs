@@ -1,11 +1,14 @@
 //! The ranking thread: tier 1, a head on cached embeddings refitted after every label.
 
+mod space;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
+use self::space::{Space, Views};
 use super::analysis::{Basis, Question, Task};
 use super::message::{Event, Foreseen, LabelSet, Opinions, Ranking};
 use super::worker::{Job, panic_text};
@@ -14,8 +17,7 @@ use crate::learn::finetune::{FoldAssigner, Labelled};
 use crate::learn::macro_auroc::macro_auroc;
 use crate::learn::metrics::Metrics;
 use crate::query::{
-    ClusterCache, Embeddings, Head, Pool, Ranked, Regularisation, Standardisation, Strategy,
-    confident_learning, out_of_fold, rank,
+    Embeddings, Head, Pool, Ranked, Strategy, confident_learning, out_of_fold, rank,
 };
 
 /// Length of a ranking: far more than is read before the next one.
@@ -72,81 +74,6 @@ pub enum ToRanking {
     Ask(Question),
     /// End the thread.
     Close,
-}
-
-/// Standardised features to fit on, normalised ones to measure distances in.
-struct Space {
-    model: String,
-    scale: Standardisation,
-    features: Arc<Embeddings>,
-    views: Views,
-    directions: Arc<Embeddings>,
-    reference: Option<Arc<(Embeddings, Vec<usize>)>>,
-    unreadable: Vec<usize>,
-    head: Option<Head>,
-    regularisation: Regularisation,
-    clusters: ClusterCache,
-}
-
-/// Features of further views of the pool.
-enum Views {
-    /// Nobody needed them.
-    Unasked,
-    /// The compute thread makes them.
-    Asked,
-    /// Standardised.
-    There(Vec<Embeddings>),
-}
-
-impl Views {
-    fn get(&self) -> Option<&[Embeddings]> {
-        match self {
-            Self::Unasked | Self::Asked => None,
-            Self::There(views) => Some(views),
-        }
-    }
-}
-
-impl Space {
-    fn new(embedded: Embedded) -> Self {
-        let scale = Standardisation::measure(&embedded.pool, &embedded.blocks);
-        let features = scale.apply(&embedded.pool);
-        Self {
-            model: embedded.model,
-            directions: Arc::new(features.normalised()),
-            features: Arc::new(features),
-            reference: embedded
-                .reference
-                .map(|(features, classes)| Arc::new((scale.apply(&features), classes))),
-            unreadable: embedded.unreadable,
-            head: None,
-            regularisation: Regularisation::default(),
-            clusters: ClusterCache::default(),
-            views: Views::Unasked,
-            scale,
-        }
-    }
-
-    /// Returns what analyses stand on.
-    fn basis(&self) -> Basis {
-        Basis {
-            model: self.model.clone(),
-            features: Arc::clone(&self.features),
-            directions: Arc::clone(&self.directions),
-            reference: self.reference.clone(),
-            unreadable: self.unreadable.clone(),
-        }
-    }
-
-    /// Takes views in; those of other films or another model are of no use.
-    fn take_views(&mut self, model: &str, views: &[Embeddings]) {
-        let fits = |view: &Embeddings| {
-            (view.len(), view.dim()) == (self.features.len(), self.features.dim())
-        };
-        if model == self.model && views.iter().all(fits) {
-            self.views = Views::There(views.iter().map(|view| self.scale.apply(view)).collect());
-        }
-    }
 }
 
 /// The labels that can be learnt from.

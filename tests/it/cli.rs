@@ -3,13 +3,10 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::process::{Command, Output, Stdio};
 
 use penumbra::fsutil::write_atomic;
 use penumbra::session::Event;
-use rustix::process::{Pid, Signal, kill_process};
 
 pub(super) fn command(home: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_penumbra"));
@@ -249,97 +246,6 @@ fn pretrain_embed_and_simulate_run_one_after_the_other() {
     assert_eq!(code(&output), 0, "{}", text(&output));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["cells"].as_array().unwrap().len(), 15);
-}
-
-/// Starts `penumbra` and waits until a file is there for which `ready` is true.
-fn start_until(home: &Path, args: &[&str], file: &Path, ready: impl Fn(&str) -> bool) -> Child {
-    let mut command = command(home, args);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let started = Instant::now();
-    while !fs::read_to_string(file).is_ok_and(|text| ready(&text)) {
-        assert!(child.try_wait().unwrap().is_none(), "it ended too early");
-        assert!(started.elapsed() < Duration::from_mins(1), "nothing came");
-        sleep(Duration::from_millis(2));
-    }
-    child
-}
-
-pub(super) fn interrupt(child: &Child) {
-    kill_process(Pid::from_child(child), Signal::INT).unwrap();
-}
-
-fn step(position: &str) -> Option<u64> {
-    serde_json::from_str::<serde_json::Value>(position).ok()?["step"].as_u64()
-}
-
-#[test]
-fn an_interrupted_pretraining_goes_on_to_the_same_model() {
-    let folder = tempfile::tempdir().unwrap();
-    let images = folder.path().join("films");
-    let labels = films(&images, 96);
-    let images = images.to_string_lossy().into_owned();
-    let home = folder.path().join("home");
-    let pretrain = [
-        "pretrain", "--images", &images, "--labels", &labels, "--split", "train", "--arch",
-        "resnet10", "--width", "0.0625", "--size", "16", "--batch", "16", "--epochs", "16",
-    ];
-    let model = |name: &str| home.join("models").join(name);
-    let cut = [&pretrain[..], &["--checkpoint-steps", "5", "--out", "cut"]].concat();
-    let position = model("cut.checkpoint").join("position.json");
-    let child = start_until(&home, &cut, &position, |text| step(text).is_some_and(|step| step > 3));
-    interrupt(&child);
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(code(&output), 1, "{}", text(&output));
-    assert!(text(&output).contains("--resume goes on from here"), "{}", text(&output));
-    assert!(text(&output).contains("cut.checkpoint"), "{}", text(&output));
-    assert!(!model("cut").exists());
-    let stopped = step(&fs::read_to_string(&position).unwrap()).unwrap();
-    assert!((4..48).contains(&stopped), "{stopped}");
-
-    let other = [&cut[..], &["--resume", "--seed", "1"]].concat();
-    let refused = penumbra(&home, &other);
-    assert_eq!(code(&refused), 3);
-    assert!(text(&refused).contains("seed was 0 and is 1 now"), "{}", text(&refused));
-    let output = penumbra(&home, &[&cut[..], &["--resume"]].concat());
-    assert_eq!(code(&output), 0, "{}", text(&output));
-    assert!(!model("cut.checkpoint").exists());
-    let output = penumbra(&home, &[&pretrain[..], &["--out", "whole"]].concat());
-    assert_eq!(code(&output), 0, "{}", text(&output));
-
-    let card = |name: &str| -> serde_json::Value {
-        serde_json::from_slice(&fs::read(model(name).join("model.json")).unwrap()).unwrap()
-    };
-    assert_eq!(card("cut")["weights_hash"], card("whole")["weights_hash"]);
-    assert_eq!(card("cut")["metrics"], card("whole")["metrics"]);
-    assert_eq!(card("cut")["made_by"]["labels_looked_at_by_probe"], 0);
-    // All but the last column, which is the speed.
-    let curve = |name: &str| -> Vec<String> {
-        let csv = fs::read_to_string(model(name).join("pretrain.csv")).unwrap();
-        csv.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned()).collect()
-    };
-    assert_eq!(curve("cut").len(), 17);
-    assert_eq!(curve("cut"), curve("whole"));
-}
-
-#[test]
-fn a_second_ctrl_c_does_not_wait_for_the_step() {
-    let folder = tempfile::tempdir().unwrap();
-    let images = folder.path().join("films");
-    films(&images, 12);
-    let images = images.to_string_lossy().into_owned();
-    let home = folder.path().join("home");
-    let args = [
-        "pretrain", "--images", &images, "--width", "1", "--size", "128", "--batch", "12", "--out",
-        "slow",
-    ];
-    let position = home.join("models/slow.checkpoint/position.json");
-    let child = start_until(&home, &args, &position, |text| step(text) == Some(0));
-    interrupt(&child);
-    sleep(Duration::from_millis(40));
-    interrupt(&child);
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(code(&output), 130, "{}", text(&output));
-    assert!(text(&output).contains("Ctrl-C again"), "{}", text(&output));
 }
 
 #[test]

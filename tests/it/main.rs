@@ -11,6 +11,7 @@ mod films;
 mod gpu;
 #[cfg(feature = "gui")]
 mod gui;
+mod interrupted;
 mod layering;
 mod learning;
 mod metrics;

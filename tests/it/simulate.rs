@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use penumbra::fsutil::write_atomic;
 use serde_json::Value;
 
-use super::cli::{code, command, films, interrupt, penumbra, text};
+use super::cli::{code, command, films, penumbra, text};
+use super::interrupted::interrupt;
 
 /// Films, two of each patient, and an encoder pretrained on those of the split `train`.
 struct Place {

@@ -1,5 +1,6 @@
 //! The program behind the window: its phases, one place that takes news in, one place that changes the world.
 
+mod ahead;
 mod answers;
 mod browse;
 mod browsing;

@@ -12,9 +12,7 @@ use super::course::audit_course;
 use super::record::{self, Reply};
 use crate::dataset::{FilmId, Stamp};
 use crate::engine::workspace::RETURN_AFTER;
-use crate::engine::{
-    Command, Engine, Foreseen, LabelSet, QueuedFilm, Ranking, ReadingQueue, Workspace,
-};
+use crate::engine::{Command, Engine, LabelSet, QueuedFilm, Ranking, ReadingQueue, Workspace};
 use crate::query::Strategy;
 use crate::session::{Class, Event, MethodFigures};
 use crate::ui::aside::Aside;
@@ -91,15 +89,15 @@ pub struct Reading {
     pub(super) passed: Vec<usize>,
     pub(super) ranking: Option<Arc<Ranking>>,
     pub(super) loader: FilmLoader,
-    thumbnails: BTreeMap<usize, TextureHandle>,
+    pub(super) thumbnails: BTreeMap<usize, TextureHandle>,
     /// Films that the reader looks at instead of the queue.
     pub(super) browsing: Option<Browsing>,
     /// Rows that may come first after the film on screen, by what the engine foresees.
-    foreseen: Vec<usize>,
+    pub(super) foreseen: Vec<usize>,
     /// Rows that are decoded ahead, the most urgent first.
-    near: Vec<usize>,
+    pub(super) near: Vec<usize>,
     /// State of the files that the textures of films were made from.
-    stamps: BTreeMap<usize, Stamp>,
+    pub(super) stamps: BTreeMap<usize, Stamp>,
     /// Row that was drawn, and how long it has been read.
     pub(super) on_screen: Option<(usize, Sight)>,
     /// Row that was drawn small, how, and what its file holds if that is not what it held at import.
@@ -118,7 +116,7 @@ impl Reading {
     /// Films that are decoded ahead, the one on screen included.
     pub const AHEAD: usize = 10;
     /// Films whose textures wait on the graphics card, the one on screen included.
-    const UPLOADED: usize = 4;
+    pub(super) const UPLOADED: usize = 4;
 
     /// Starts to read a session as `reader`.
     ///
@@ -278,20 +276,6 @@ impl Reading {
         }
     }
 
-    /// Has the films decoded that may come first after the film on screen. Nothing else is touched: what is read ahead
-    /// and never comes leaves no trace.
-    pub fn foresee(&mut self, foreseen: &Foreseen) {
-        if self.upcoming.first().is_some_and(|film| film.row == foreseen.row) {
-            self.foreseen = union_of_heads(&foreseen.heads);
-            self.read_ahead();
-        }
-    }
-
-    /// Returns the rows that are decoded ahead, the most urgent first.
-    pub fn near(&self) -> &[usize] {
-        &self.near
-    }
-
     /// Takes the time of a key whose film was drawn in the pass before: now that pass has been painted and presented.
     pub fn presented(&mut self) {
         if let Some(key) = self.drawn_for.take() {
@@ -448,39 +432,6 @@ impl Reading {
         self.labels = Arc::new(labels);
     }
 
-    pub(super) fn queue_changed(&mut self) {
-        let before = self.near.first().copied();
-        self.upcoming = self.queue.upcoming(Self::AHEAD);
-        self.read_ahead();
-        if let Some(row) = self.row() {
-            self.film_view.show_film(row);
-            if before != Some(row) {
-                // It may have been read ahead long ago.
-                self.loader.doubt(row, film_loader::is_current);
-            }
-        }
-    }
-
-    /// Has the films decoded that are on screen or come next: those of the queue, those beside the one that the reader
-    /// looks back at, and those that may come first after the film on screen.
-    fn read_ahead(&mut self) {
-        let disputed = if self.view == View::Review { &self.disputed[..] } else { &[] };
-        let disputed = disputed.iter().copied().take(Self::AHEAD);
-        let on_screen = self.row().into_iter().chain(disputed).chain(self.browsing_neighbours());
-        let queued = self.upcoming.iter().map(|film| film.row);
-        let mut near: Vec<usize> = Vec::new();
-        for row in on_screen.chain(queued).chain(self.foreseen.iter().copied()) {
-            if !near.contains(&row) {
-                near.push(row);
-            }
-        }
-        self.loader.want(&near);
-        self.film_view.keep(&near[..near.len().min(Self::UPLOADED)]);
-        self.thumbnails.retain(|row, _| near.contains(row));
-        self.stamps.retain(|row, _| near.contains(row));
-        self.near = near;
-    }
-
     /// Returns whether there is an answer that can be taken back.
     pub fn can_undo(&self) -> bool {
         let state = self.workspace.session.state();
@@ -488,29 +439,5 @@ impl Reading {
             return state.last_adjudication(&self.reader).is_some();
         }
         state.last_undoable(&self.reader).is_some()
-    }
-}
-
-/// Returns the rows of several orders, the first of each before the second of any.
-fn union_of_heads(heads: &[Vec<usize>]) -> Vec<usize> {
-    let longest = heads.iter().map(Vec::len).max().unwrap_or(0);
-    let mut rows = Vec::new();
-    for row in (0..longest).flat_map(|place| heads.iter().filter_map(move |head| head.get(place))) {
-        if !rows.contains(row) {
-            rows.push(*row);
-        }
-    }
-    rows
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_may_come_first_is_read_first() {
-        let heads = [vec![4, 7, 1], vec![4, 9], vec![]];
-        assert_eq!(union_of_heads(&heads), [4, 7, 9, 1]);
-        assert!(union_of_heads(&[]).is_empty());
     }
 }

@@ -1,16 +1,18 @@
 //! The map of the films: those that the model finds alike lie together. What it holds of a film colours only films that
 //! have an answer.
 
+mod dots;
+
 use std::sync::Arc;
 
-use egui::{Color32, Mesh, Pos2, Rect, RichText, Sense, Shape, Stroke, Ui, pos2, vec2};
+use egui::{Color32, Pos2, Rect, RichText, Sense, Shape, Stroke, Ui, pos2, vec2};
 
+use self::dots::{colours, mesh};
 use super::Desk;
 use super::plot::save_menu;
 use super::saving::{Drawn, SavedAs};
 use crate::chart::{Axis, Chart, Point, Series, Tint};
-use crate::engine::analysis::{Analysis, FilmMap};
-use crate::query::entropy;
+use crate::engine::analysis::FilmMap;
 use crate::ui::app::reading::Reading;
 use crate::ui::app::record::Reply;
 use crate::ui::command::UiCommand;
@@ -294,109 +296,6 @@ fn chart(tab: &MapTab, map: &FilmMap, places: &[Pos2], reading: &Reading) -> Cha
         series: all,
         note: note_of(tab, map),
     }
-}
-
-/// Returns the colour of each film.
-fn colours(
-    tab: &MapTab,
-    map: &FilmMap,
-    analysis: Option<&Analysis>,
-    reading: &Reading,
-    palette: &theme::Palette,
-) -> Vec<Color32> {
-    let n = map.components.len();
-    let mut colours = vec![palette.behind(); n];
-    let mut set = |row: usize, colour: Color32| {
-        if let Some(place) = colours.get_mut(row) {
-            *place = colour;
-        }
-    };
-    let classes = reading.classes().len();
-    let held = analysis.map(|analysis| &analysis.held_out_of_fold);
-    match tab.colour {
-        Colour::Label => {
-            let labels = &reading.labels;
-            for (&row, &class) in labels.rows.iter().zip(&labels.classes) {
-                set(row, reading.colour(Reply::Class(class)));
-            }
-            labels
-                .excluded
-                .iter()
-                .for_each(|&row| set(row, reading.colour(Reply::Uninterpretable)));
-        }
-        // Cross-validated, and of labelled films only: no opinion comes before an answer.
-        Colour::Prediction => {
-            for (&row, p) in
-                held.into_iter().flat_map(|h| h.rows.iter().zip(h.probabilities.chunks(classes)))
-            {
-                if reading.answer_of(row).is_some() {
-                    let class = crate::query::confident_learning::likeliest(p);
-                    set(row, reading.colour(Reply::Class(class)));
-                }
-            }
-        }
-        Colour::Uncertainty => {
-            let most = (classes as f32).ln();
-            for (&row, p) in
-                held.into_iter().flat_map(|h| h.rows.iter().zip(h.probabilities.chunks(classes)))
-            {
-                if reading.answer_of(row).is_some() {
-                    set(row, theme::scale(entropy(p) / most));
-                }
-            }
-        }
-        Colour::Reader => {
-            for (row, group, groups) in readers_of(reading) {
-                set(row, theme::group(group, groups));
-            }
-        }
-        Colour::Group => {
-            let groups = map.clusters.iter().max().map_or(1, |most| most + 1);
-            map.clusters.iter().enumerate().for_each(|(row, &g)| set(row, theme::group(g, groups)));
-        }
-    }
-    for &row in &tab.picked {
-        set(row, palette.text);
-    }
-    colours
-}
-
-/// Films that have been read, with the place of their reader among all, after whom comes who stands for several, and their
-/// number. Who read a film says nothing of what was answered.
-fn readers_of(reading: &Reading) -> impl Iterator<Item = (usize, usize, usize)> {
-    let state = reading.workspace.session.state();
-    let readers = state.readers();
-    reading.workspace.films.iter().enumerate().filter_map(move |(row, film)| {
-        let mut of_film = state.labels(film.id).map(|(reader, _)| reader);
-        let first = of_film.next()?;
-        let several = of_film.any(|other| other != first);
-        let place = readers.iter().position(|reader| reader == first)?;
-        Some((row, if several { readers.len() } else { place }, readers.len() + 1))
-    })
-}
-
-/// All films as one mesh of squares, those that have a colour of their own on top of those `behind`.
-fn mesh(
-    places: &[Pos2],
-    colours: &[Color32],
-    behind: Color32,
-    on_screen: impl Fn(Pos2) -> Pos2,
-) -> Mesh {
-    let mut mesh = Mesh::default();
-    mesh.reserve_vertices(4 * places.len());
-    mesh.reserve_triangles(2 * places.len());
-    for plain in [true, false] {
-        for (&place, &colour) in places.iter().zip(colours) {
-            if (colour == behind) == plain {
-                let side = if plain { theme::MAP_DOT[0] } else { theme::MAP_DOT[1] };
-                mesh.add_colored_rect(
-                    Rect::from_center_size(on_screen(place), vec2(side, side)),
-                    colour,
-                );
-            }
-        }
-    }
-    mesh
 }
 
 /// Returns the film that the pointer is at.

@@ -1,0 +1,82 @@
+//! What one model makes of the films, as ranking needs it.
+
+use std::sync::Arc;
+
+use super::Embedded;
+use crate::engine::analysis::Basis;
+use crate::query::{ClusterCache, Embeddings, Head, Regularisation, Standardisation};
+
+/// Standardised features to fit on, normalised ones to measure distances in.
+pub(super) struct Space {
+    pub(super) model: String,
+    pub(super) scale: Standardisation,
+    pub(super) features: Arc<Embeddings>,
+    pub(super) views: Views,
+    pub(super) directions: Arc<Embeddings>,
+    pub(super) reference: Option<Arc<(Embeddings, Vec<usize>)>>,
+    pub(super) unreadable: Vec<usize>,
+    pub(super) head: Option<Head>,
+    pub(super) regularisation: Regularisation,
+    pub(super) clusters: ClusterCache,
+}
+
+/// Features of further views of the pool.
+pub(super) enum Views {
+    /// Nobody needed them.
+    Unasked,
+    /// The compute thread makes them.
+    Asked,
+    /// Standardised.
+    There(Vec<Embeddings>),
+}
+
+impl Views {
+    pub(super) fn get(&self) -> Option<&[Embeddings]> {
+        match self {
+            Self::Unasked | Self::Asked => None,
+            Self::There(views) => Some(views),
+        }
+    }
+}
+
+impl Space {
+    pub(super) fn new(embedded: Embedded) -> Self {
+        let scale = Standardisation::measure(&embedded.pool, &embedded.blocks);
+        let features = scale.apply(&embedded.pool);
+        Self {
+            model: embedded.model,
+            directions: Arc::new(features.normalised()),
+            features: Arc::new(features),
+            reference: embedded
+                .reference
+                .map(|(features, classes)| Arc::new((scale.apply(&features), classes))),
+            unreadable: embedded.unreadable,
+            head: None,
+            regularisation: Regularisation::default(),
+            clusters: ClusterCache::default(),
+            views: Views::Unasked,
+            scale,
+        }
+    }
+
+    /// Returns what analyses stand on.
+    pub(super) fn basis(&self) -> Basis {
+        Basis {
+            model: self.model.clone(),
+            features: Arc::clone(&self.features),
+            directions: Arc::clone(&self.directions),
+            reference: self.reference.clone(),
+            unreadable: self.unreadable.clone(),
+        }
+    }
+
+    /// Takes views in; those of other films or another model are of no use.
+    pub(super) fn take_views(&mut self, model: &str, views: &[Embeddings]) {
+        let fits = |view: &Embeddings| {
+            (view.len(), view.dim()) == (self.features.len(), self.features.dim())
+        };
+        if model == self.model && views.iter().all(fits) {
+            self.views = Views::There(views.iter().map(|view| self.scale.apply(view)).collect());
+        }
+    }
+}
