@@ -31,7 +31,7 @@ const TABS: [(&str, &str); 5] = [
 /// Frames measured of each tab.
 const FRAMES: usize = 300;
 
-/// Writes variants of the demo's films, cropped by some pixels: other files, near one another in threes.
+/// Writes variants of the demo's films, cropped by some pixels: other files, some nine of each.
 fn write_films(folder: &Path) -> BTreeMap<String, String> {
     std::fs::create_dir_all(folder).unwrap();
     let mut random = rng::stream(4, "bench crops", &[]);

@@ -150,7 +150,7 @@ pub struct LabelArgs {
     /// Teach a student on the whole pool after fine-tuning, and use it in place of its teacher: minutes more, and no better
     /// where it was measured
     #[arg(long)]
-    pub distil: bool,
+    pub distill: bool,
 }
 
 /// Arguments of `render`.

@@ -24,7 +24,7 @@ pub fn run(home: &Home, label: Option<&LabelArgs>, args: &Args) -> anyhow::Resul
     let base_model = label.map_or_else(|| DEMO.to_owned(), |label| label.model.clone());
     let plan = label.map_or_else(LearningPlan::default, |label| LearningPlan {
         every: label.learn_every,
-        distil: label.distil,
+        distill: label.distill,
     });
     let start = match label {
         Some(label) => session(home, label)?,

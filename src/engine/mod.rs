@@ -68,12 +68,12 @@ pub struct LearningPlan {
     pub every: usize,
     /// Whether a student is taught on the whole pool after fine-tuning and used in place of its teacher. It takes minutes
     /// more and was no better where it was measured.
-    pub distil: bool,
+    pub distill: bool,
 }
 
 impl Default for LearningPlan {
     fn default() -> Self {
-        Self { every: workspace::LABELS_PER_LEARNING, distil: false }
+        Self { every: workspace::LABELS_PER_LEARNING, distill: false }
     }
 }
 

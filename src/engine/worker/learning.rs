@@ -153,16 +153,9 @@ impl Worker {
             return Ok(Ended { model: name, accepted: false, outcome, methods, labelled });
         }
         let mut made_by = json!({ "finetune": config });
-        if self.options.plan.distil {
-            let device = &self.options.compute.device;
-            let teacher = probabilities(&model, &self.pool, &rows, size, device, &mut { ask })?;
-            let teacher = Teacher::Probabilities(&teacher);
+        if self.options.plan.distill {
             let config = DistillConfig::standard(size, self.options.seed);
-            let student =
-                distill(&setting, &model, &rows, teacher, &config, None, &mut |report| {
-                    self.observe(Stage::Distilling, report)
-                })?;
-            model = align(student)?;
+            model = align(self.student(&setting, &model, &rows, &config)?)?;
             methods.push(self.figures("distill", None, &model)?);
             made_by["distill"] = json!(config);
         }
@@ -174,6 +167,23 @@ impl Worker {
         })?;
         self.to_ranking.send(ToRanking::Embedded(embedded)).ok();
         Ok(Ended { model: name, accepted: true, outcome: verdict.text, methods, labelled })
+    }
+
+    /// Teaches a student of a network, which it starts from, on the films `rows`.
+    fn student(
+        &self,
+        setting: &Setting<'_>,
+        teacher: &Classifier,
+        rows: &[usize],
+        config: &DistillConfig,
+    ) -> Result<Classifier, LearnError> {
+        let device = &self.options.compute.device;
+        let ask = &mut |_| self.shared.flags.check();
+        let known = probabilities(teacher, &self.pool, rows, config.size, device, ask)?;
+        let known = Teacher::Probabilities(&known);
+        distill(setting, teacher, rows, known, config, None, &mut |report| {
+            self.observe(Stage::Distilling, report)
+        })
     }
 
     /// What a method came to: on the reference films by a network, if there are any, and by cross-validation.

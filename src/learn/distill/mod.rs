@@ -4,8 +4,8 @@
 //! Deviations from the reference: by default the teacher's probabilities are computed once per film, over its networks and
 //! mirror images, instead of once per view, which on a CPU would cost several times as much ([`Teacher::Networks`] does
 //! what the reference does); and the student may start from its teacher or a pretrained encoder instead of from random
-//! weights. Mixed films and long schedules are from Beyer et al., "Knowledge distillation: a
-//! good teacher is patient and consistent", 2021, <https://arxiv.org/abs/2106.05237>.
+//! weights. Mixed films and long schedules are from Beyer et al., "Knowledge distillation: a good teacher is patient and
+//! consistent", 2021, <https://arxiv.org/abs/2106.05237>.
 
 mod checkpoint;
 #[cfg(test)]

@@ -7,9 +7,9 @@
 //! fine-tuning helped. Then networks are trained on all labels for as many passes, and the mean of their weights is the
 //! classifier, and the teacher of distillation.
 //!
-//! Deviations from the reference: what is predicted with, by fold networks too, lies between the weights that were learnt and
-//! those at the start ([`FinetuneConfig::start_share`]); the zero-initialised classifier may stand beside a linear head that is fitted before
-//! ([`Setting::head`]); AdamW with layer-wise rates is the default and LARS an option; weak augmentation goes beyond
+//! Deviations from the reference: what is predicted with, by fold networks too, lies between the weights that were learnt
+//! and those at the start ([`FinetuneConfig::start_share`]); the zero-initialised classifier may stand beside a linear head
+//! that is fitted before ([`Setting::head`]); AdamW with layer-wise rates is the default and LARS an option; weak augmentation goes beyond
 //! mirror images; weights are averaged (EMA); and batch norms keep the statistics of pretraining, because a handful of
 //! films gives poor ones.
 

@@ -80,7 +80,7 @@ fn room_with(patient: fn(u32) -> u32) -> Room {
 
 impl Room {
     fn options(&self, learn_every: usize) -> Options {
-        let plan = LearningPlan { every: learn_every, distil: true };
+        let plan = LearningPlan { every: learn_every, distill: true };
         self.workspace.engine_options(device::cpu(), "tiny", plan)
     }
 
