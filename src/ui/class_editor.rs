@@ -74,7 +74,9 @@ impl ClassEditor {
                 let number = index + 1;
                 ui.color_edit_button_srgb(&mut typed.colour)
                     .accessible_name(format!("Colour of class {number}"));
-                let name = TextEdit::singleline(&mut typed.name).desired_width(theme::COLUMN / 2.0);
+                // A grid offers a cell no more width than it had, whatever is desired.
+                let wide = egui::vec2(theme::COLUMN / 2.0, 0.0);
+                let name = TextEdit::singleline(&mut typed.name).min_size(wide);
                 ui.add(name.hint_text("name")).accessible_name(format!("Name of class {number}"));
                 let key = TextEdit::singleline(&mut typed.key).desired_width(theme::SPACE[4]);
                 ui.add(key.char_limit(1).hint_text("key"))
