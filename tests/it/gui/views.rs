@@ -144,6 +144,8 @@ fn an_idle_window_does_not_repaint() {
         app.reading()
             .is_some_and(|r| r.upcoming.iter().all(|film| r.film_view.is_prepared(film.row)))
     });
+    // The acknowledgement of a label wakes the window.
+    room.until("the label saved", |app| app.reading().is_some_and(|r| r.workspace.session.ready()));
     for _ in 0..4 {
         room.harness.step();
     }
