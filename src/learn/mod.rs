@@ -6,7 +6,6 @@
 
 pub mod calibration;
 mod checkpoint_files;
-pub mod class_shares;
 pub mod comparison;
 pub mod distill;
 pub mod ema;
@@ -21,6 +20,7 @@ pub mod nt_xent;
 pub mod objective;
 pub mod operating_point;
 pub mod optimizer;
+pub mod pool_means;
 pub mod pretrain;
 pub mod pseudo_labels;
 pub mod reliability;

@@ -8,9 +8,9 @@ use burn::tensor::{Device, Tensor};
 use penumbra::dataset::batches::eval_batch;
 use penumbra::dataset::planes::PlaneStore;
 use penumbra::imaging::{Augment, Fit, Plane, Preprocess};
-use penumbra::learn::class_shares::{aligned, mean_shares};
 use penumbra::learn::distill::{DistillConfig, Teacher, distill};
 use penumbra::learn::finetune::{FinetuneConfig, Labelled, finetune};
+use penumbra::learn::pool_means::{PoolMeans, aligned};
 use penumbra::learn::{
     Flow, HeadFit, LearnError, Recipe, Setting, StepReport, films as films_of, probabilities, read,
 };
@@ -301,7 +301,7 @@ fn weights(network: &impl Module) -> Vec<Vec<f32>> {
     all.0
 }
 
-/// What predicts lies between the start and what was learnt, and its mean over the pool is brought to given shares.
+/// What predicts lies between the start and what was learnt, and its mean over the pool is brought to given ones.
 #[test]
 fn fine_tuning_goes_part_of_the_way_and_is_aligned_with_the_pool() {
     let bench = Bench::new(40);
@@ -323,12 +323,13 @@ fn fine_tuning_goes_part_of_the_way_and_is_aligned_with_the_pool() {
         }
     }
     let rows: Vec<usize> = (0..40).collect();
-    let shares = [0.2, 0.8];
+    let means = PoolMeans { shares: vec![0.2, 0.8], confidence: 0.9 };
     let go_on = &mut |_| Flow::Continue;
-    let aligned = aligned(part.model, &setting, &rows, SIZE, &shares, go_on).unwrap();
-    let mean = mean_shares(&bench.predict(&aligned), 2).unwrap();
-    // Biases are found for the mean of a film and its mirror image, and added to each.
-    assert!((mean[1] - 0.8).abs() < 0.02, "{mean:?}");
+    let aligned = aligned(part.model, &setting, &rows, SIZE, &means, go_on).unwrap();
+    let found = PoolMeans::of(&bench.predict(&aligned), 2).unwrap();
+    // They are found for the mean of a film and its mirror image, and applied to each.
+    assert!((found.shares[1] - 0.8).abs() < 0.02, "{found:?}");
+    assert!((found.confidence - 0.9).abs() < 0.02, "{found:?}");
 }
 
 /// SimCLR v2's own form: LARS, which leaves the layers' rates to itself.

@@ -14,11 +14,11 @@ use serde_json::json;
 
 use super::bench::{Bench, HANDMADE_SEED};
 use crate::engine::ranking::FOLDS;
-use crate::learn::class_shares::{aligned, mean_shares};
 use crate::learn::distill::{DistillConfig, Teacher, distill};
 use crate::learn::finetune::{FinetuneConfig, FoldAssigner, Labelled, finetune};
 use crate::learn::fixmatch::{FixMatchConfig, fixmatch};
 use crate::learn::optimizer::OptimizerConfig;
+use crate::learn::pool_means::{PoolMeans, aligned};
 use crate::learn::supervised::{SupervisedConfig, supervised};
 use crate::learn::{Flow, HeadFit, Setting, StepReport, probabilities};
 use crate::model::{Classifier, LinearHead};
@@ -109,7 +109,7 @@ impl Method {
             Self::Finetune => Learner::new(Tuning::standard(size, seed), fine_tuned),
             Self::FinetuneSimclr => {
                 let finetune = FinetuneConfig::simclr(size, 32, seed);
-                Learner::new(Tuning { finetune, aligned: false }, fine_tuned)
+                Learner::new(Tuning { finetune, pool_means_of_head: false }, fine_tuned)
             }
             Self::Distill => Learner::new(
                 (Tuning::standard(size, seed), DistillConfig::standard(size, seed)),
@@ -122,7 +122,7 @@ impl Method {
             Self::Propagation => {
                 let settings =
                     json!({ "neighbours": NEIGHBOURS, "alpha": ALPHA, "prior": "of the head" });
-                Learner::new(settings, |bench, bought, _| Ok(propagated(bench, bought)))
+                Learner::new(settings, |bench, bought, _| propagated(bench, bought))
             }
             Self::Fixmatch => {
                 Learner::new(FixMatchConfig::from_encoder(size, seed), |bench, bought, config| {
@@ -179,11 +179,12 @@ fn head_fit<'b>(bench: &'b Bench<'_>, bought: &Labelled) -> impl Fn(&Labelled) -
     }
 }
 
-/// Returns the mean of the head's probabilities over the pool, an estimate of the classes' shares that a strategy's choice
-/// of films does not bias as it does the labels' own.
-fn estimated_prior(bench: &Bench<'_>, bought: &Labelled) -> Vec<f32> {
+/// Returns the means of the head's probabilities over the pool; their shares estimate the classes' prior, which a strategy's
+/// choice of films does not bias as it does the labels' own.
+fn pool_means(bench: &Bench<'_>, bought: &Labelled) -> anyhow::Result<PoolMeans> {
     let head = fit_head(bench, bought, &mut Regularisation::default(), None);
-    mean_shares(&head.probabilities(&bench.features), bench.classes()).unwrap_or_default()
+    PoolMeans::of(&head.probabilities(&bench.features), bench.classes())
+        .context("no films to learn from")
 }
 
 fn linear_floor(bench: &Bench<'_>, bought: &Labelled) -> anyhow::Result<Learnt> {
@@ -199,16 +200,16 @@ fn linear_floor(bench: &Bench<'_>, bought: &Labelled) -> anyhow::Result<Learnt> 
     })
 }
 
-fn propagated(bench: &Bench<'_>, bought: &Labelled) -> Learnt {
-    let prior = estimated_prior(bench, bought);
+fn propagated(bench: &Bench<'_>, bought: &Labelled) -> anyhow::Result<Learnt> {
+    let prior = pool_means(bench, bought)?.shares;
     let Labelled { rows, classes } = bought;
     let spread = bench.graph().spread(rows, classes, bench.classes(), ALPHA, Some(&prior));
     let (pool, evaluation) = (&bench.directions, &bench.eval_directions);
-    Learnt {
+    Ok(Learnt {
         probabilities: vote(pool, &spread, evaluation, NEIGHBOURS, &prior),
         labels_looked_at: rows.len(),
         seconds_before: 0.0,
-    }
+    })
 }
 
 fn fix_matched(
@@ -217,7 +218,7 @@ fn fix_matched(
     config: &FixMatchConfig,
     setting: &Setting<'_>,
 ) -> anyhow::Result<Learnt> {
-    let prior = estimated_prior(bench, bought);
+    let prior = pool_means(bench, bought)?.shares;
     let pool: Vec<usize> = (0..bench.pool_store.len()).collect();
     let ask = &mut |_: &StepReport| bench.flow();
     let found = fixmatch(setting, &pool, bought, Some(&prior), config, ask)
@@ -252,13 +253,13 @@ fn evaluated(bench: &Bench<'_>, bought: &Labelled, model: &Classifier) -> anyhow
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Tuning {
     finetune: FinetuneConfig,
-    /// Brings the mean probabilities over the pool to the head's.
-    aligned: bool,
+    /// Brings the class shares and the confidence over the pool to the head's.
+    pool_means_of_head: bool,
 }
 
 impl Tuning {
     fn standard(size: u32, seed: u64) -> Self {
-        Self { finetune: FinetuneConfig::standard(size, seed), aligned: true }
+        Self { finetune: FinetuneConfig::standard(size, seed), pool_means_of_head: true }
     }
 }
 
@@ -285,13 +286,13 @@ fn distilled(
     Ok(Learnt { seconds_before, ..evaluated(bench, bought, &student)? })
 }
 
-/// Brings a network's mean probabilities over the pool to the head's.
+/// Brings a network's class shares and confidence over the pool to the head's.
 fn align(bench: &Bench<'_>, bought: &Labelled, model: Classifier) -> anyhow::Result<Classifier> {
     let (pool, setting): (Vec<usize>, _) =
         ((0..bench.pool_store.len()).collect(), bench.setting(bench.base, None));
-    let shares = estimated_prior(bench, bought);
+    let means = pool_means(bench, bought)?;
     let ask = &mut |_| bench.flow();
-    Ok(aligned(model, &setting, &pool, bench.size, &shares, ask)?)
+    Ok(aligned(model, &setting, &pool, bench.size, &means, ask)?)
 }
 
 /// The network fine-tuned last, which two methods in a row use.
@@ -324,7 +325,8 @@ fn network(
     let setting = bench.setting(bench.base, head);
     let tuned = finetune(&setting, patients, &mut || bought.clone(), config, None, ask)
         .with_context(|| format!("cannot fine-tune on {} labels", bought.rows.len()))?;
-    let model = if tuning.aligned { align(bench, bought, tuned.model)? } else { tuned.model };
+    let model =
+        if tuning.pool_means_of_head { align(bench, bought, tuned.model)? } else { tuned.model };
     let (tuning, bought) = (tuning.clone(), bought.clone());
     let seconds = started.elapsed().as_secs_f32();
     let network = Rc::new(TunedNetwork { tuning, bought, model, seconds });

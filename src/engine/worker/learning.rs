@@ -8,10 +8,10 @@ use super::super::message::Stage;
 use super::super::ranking::{FOLDS, ToRanking};
 use super::Worker;
 use crate::learn::calibration::{apply_temperature, fit_temperature};
-use crate::learn::class_shares::{aligned, mean_shares};
 use crate::learn::distill::{DistillConfig, Teacher, distill};
 use crate::learn::finetune::{FineTuned, FinetuneConfig, FoldAssigner, Labelled, finetune};
 use crate::learn::metrics::log_loss;
+use crate::learn::pool_means::{PoolMeans, aligned};
 use crate::learn::{Flow, HeadFit, LearnError, Setting, probabilities};
 use crate::model::folder::{self, Kind, ModelCard};
 use crate::model::{Classifier, LinearHead};
@@ -100,13 +100,13 @@ impl Worker {
         fitted.unwrap_or_default()
     }
 
-    /// Estimates the classes' shares among the films `rows` by the head on the pretrained features.
-    fn class_shares(&self, labelled: &Labelled, l2: f32, rows: &[usize]) -> Option<Vec<f32>> {
+    /// Returns the means, over the films `rows`, of the probabilities of the head on the pretrained features.
+    fn pool_means(&self, labelled: &Labelled, l2: f32, rows: &[usize]) -> Option<PoolMeans> {
         let (features, _) = self.base_features.as_ref()?;
         let (Labelled { rows: known, classes: truth }, count) =
             (labelled, self.options.classes.len());
         let head = Head::fit(features, known, truth, count, l2, None);
-        mean_shares(&head.probabilities_of(features, rows), count)
+        PoolMeans::of(&head.probabilities_of(features, rows), count)
     }
 
     /// Chooses the penalty of the head on the pretrained features.
@@ -137,10 +137,10 @@ impl Worker {
         let rows: Vec<usize> = (0..self.pool.len()).filter(usable).collect();
         let fit = |labelled: &Labelled| self.fit_head(labelled, l2);
         let setting = self.setting(&fit);
-        let shares = self.class_shares(&labelled, l2, &rows);
+        let means = self.pool_means(&labelled, l2, &rows);
         let ask = |_| self.shared.flags.check();
-        let align = |model: Classifier| match &shares {
-            Some(shares) => aligned(model, &setting, &rows, size, shares, &mut { ask }),
+        let align = |model: Classifier| match &means {
+            Some(means) => aligned(model, &setting, &rows, size, means, &mut { ask }),
             None => Ok(model),
         };
         let mut model = align(tuned.model.clone())?;
