@@ -38,6 +38,9 @@ fn main() {
     if wanted("scale-rank") {
         scale::bench_rank();
     }
+    if wanted("scale-engine") {
+        scale::bench_engine();
+    }
     if wanted("scale-million") {
         scale::bench_million();
     }

@@ -9,9 +9,14 @@ use std::path::Path;
 use penumbra::config::Home;
 use penumbra::dataset::FilmRecord;
 use penumbra::dataset::index::save_index;
+use penumbra::dataset::plane_file::PlaneFile;
 use penumbra::device;
-use penumbra::engine::Workspace;
-use penumbra::query::{ClusterCache, Embeddings, Head, Pool, Strategy, rank};
+use penumbra::engine::worker::source_preprocess;
+use penumbra::engine::{
+    Command, Engine, Event as EngineEvent, LabelSet, LearningPlan, Options, Workspace, cache,
+};
+use penumbra::model::folder::load_card;
+use penumbra::query::{ClusterCache, EmbeddingRows, Embeddings, Head, Pool, Strategy, rank};
 use penumbra::rng;
 use penumbra::session::{Answer, Class, Event, Header, Session, Shown, Source, State, Time};
 
@@ -207,6 +212,70 @@ fn bench_pool(films: usize, dim: usize, strategies: &[Strategy]) {
 pub fn bench_rank() {
     for dim in [512, 2_752] {
         bench_pool(FILMS as usize, dim, &[Strategy::Margin, Strategy::TypiclustMargin]);
+    }
+}
+
+/// Writes what a session keeps of its films once it has been open: planes, and features of the shipped encoder.
+fn write_cache(workspace: &Workspace, options: &Options) {
+    let card = load_card(&options.base_model).unwrap();
+    let pre = source_preprocess(card.preprocess);
+    let mut file = PlaneFile::open(&options.cache, &pre).unwrap();
+    let plane: Vec<u8> = (0..pre.size * pre.size).map(|pixel| (pixel % 251) as u8).collect();
+    for key in &options.pool.keys {
+        file.add(key, &plane).unwrap();
+    }
+    let dim = card.architecture.embedding_blocks().iter().sum();
+    let mut features = EmbeddingRows::new(dim, workspace.films.len());
+    let mut random = rng::stream(4, "bench engine", &[]);
+    for _ in 0..workspace.films.len() {
+        let row: Vec<f32> = (0..dim).map(|_| rng::unit(&mut random) as f32).collect();
+        features.push(&row);
+    }
+    let key = cache::key(&card.weights_hash, &options.pool.keys);
+    cache::save(&options.cache, &key, &features.finish().unwrap()).unwrap();
+}
+
+/// The whole engine on 100,000 films that it has seen before, in a process of its own: until it is ready, and until a label
+/// has reordered the queue.
+pub fn bench_engine() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::find(Some(folder.path()));
+    write_session(&home);
+    let workspace = Workspace::open(&home, "big").unwrap();
+    let plan = LearningPlan { every: 0, ..LearningPlan::default() };
+    let mut options = workspace.engine_options(device::cpu(), "demo", plan);
+    options.strategy = Strategy::Margin;
+    write_cache(&workspace, &options);
+    let before = mib();
+    let started = Instant::now();
+    let engine = Engine::start(options, std::sync::Arc::new(|| {})).unwrap();
+    let wait = |wanted: &dyn Fn(&EngineEvent) -> bool| loop {
+        if engine.events().iter().any(wanted) {
+            return;
+        }
+        assert!(started.elapsed() < Duration::from_mins(10), "the engine does not come");
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    wait(&|event| matches!(event, EngineEvent::Ready { .. }));
+    println!(
+        "engine on {FILMS} films seen before, ready after {:.1} s, {} MiB in memory, {} before",
+        started.elapsed().as_secs_f64(),
+        mib(),
+        before
+    );
+    for labels in 20..25 {
+        let rows: Vec<usize> = (0..labels).collect();
+        let classes = rows.iter().map(|row| row % 2).collect();
+        let version = labels as u64;
+        let set = LabelSet { version, rows, classes, ..LabelSet::default() };
+        let asked = Instant::now();
+        engine.send(Command::Labels(std::sync::Arc::new(set)));
+        wait(&|event| matches!(event, EngineEvent::Ranking(ranking) if ranking.version >= version));
+        println!(
+            "  {labels} labels to a new order: {:.0} ms, {} MiB in memory",
+            ms(asked.elapsed()),
+            mib()
+        );
     }
 }
 

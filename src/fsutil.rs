@@ -59,6 +59,17 @@ pub fn read(path: &Path) -> Result<Vec<u8>, FsError> {
 /// # Errors
 /// When the folder cannot be made or written to; the target is then untouched and no temporary file is left.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
+    write_atomic_with(path, |file| file.write_all(bytes))
+}
+
+/// [`write_atomic`] of what `write` gives, which need not be in memory at once.
+///
+/// # Errors
+/// As [`write_atomic`], and when `write` fails.
+pub fn write_atomic_with(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), FsError> {
     let (parent, _) = split(path)?;
     create_dirs(&parent)?;
     let mut builder = tempfile::Builder::new();
@@ -68,7 +79,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut temporary =
         builder.tempfile_in(&parent).map_err(failed("make a temporary file in", &parent))?;
-    temporary.write_all(bytes).map_err(failed("write the file", path))?;
+    write(temporary.as_file_mut()).map_err(failed("write the file", path))?;
     temporary.as_file().sync_all().map_err(failed("write the file to the disk", path))?;
     temporary.persist(path).map_err(|error| failed("replace the file", path)(error.error))?;
     sync_dir(&parent)

@@ -18,7 +18,7 @@ use crate::imaging::FixedView;
 use crate::learn::{EVAL_BATCH, Flow, LearnError, films, probabilities, read};
 use crate::model::folder::{Kind, load_classifier, load_pretrained};
 use crate::model::{Classifier, Encoder, ModelCard, ModelError, Pretrained, load_card};
-use crate::query::Embeddings;
+use crate::query::{EmbeddingRows, Embeddings};
 
 /// A model loaded for inference, on the plain device.
 #[derive(Debug)]
@@ -154,16 +154,19 @@ fn embed_batches(
 ) -> Result<Embeddings, LearnError> {
     let encoder = encoder.valid();
     let device = device.clone().inner();
-    let mut values = Vec::new();
+    let mut found: Option<EmbeddingRows> = None;
     let mut done = 0;
     for chunk in rows.chunks(EVAL_BATCH) {
         let films = films(batch(chunk), &device);
-        values.extend(read(encoder.embed(films))?);
+        let values = read(encoder.embed(films))?;
+        let begin = || EmbeddingRows::new(values.len() / chunk.len(), rows.len());
+        found.get_or_insert_with(begin).push(&values);
         done += chunk.len();
         if observe(done) == Flow::Stop {
             return Err(LearnError::Stopped);
         }
     }
-    Embeddings::new(values.len() / rows.len().max(1), values)
-        .map_err(|fault| LearnError::Device(fault.to_string()))
+    let found =
+        found.ok_or_else(|| LearnError::TooLittle("there is no film to embed".to_owned()))?;
+    found.finish().map_err(|fault| LearnError::Device(fault.to_string()))
 }

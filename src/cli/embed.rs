@@ -40,7 +40,7 @@ pub fn run(
     })?;
     bar.finish_and_clear();
     let shape = [embeddings.len(), embeddings.dim()];
-    fsutil::write_atomic(&args.out, &npy(shape, embeddings.values()))?;
+    fsutil::write_atomic(&args.out, &npy(shape, &embeddings.values()))?;
     let mut order = "row,file\n".to_owned();
     for (row, file) in films.files.iter().enumerate() {
         writeln!(order, "{row},\"{}\"", file.replace('"', "\"\"")).ok();

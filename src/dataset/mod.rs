@@ -10,6 +10,7 @@ pub mod index;
 pub mod labels;
 mod patient;
 mod patient_key;
+pub mod plane_file;
 pub mod planes;
 mod scan;
 pub mod splits;

@@ -1,13 +1,15 @@
-//! Films made ready once and kept in memory as 8-bit squares, from which every view and batch is taken.
+//! Films made ready once and kept as 8-bit squares, in memory or on disk, from which every view and batch is taken.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use parking_lot::Mutex;
 
+use super::plane_file::PlaneFile;
 use super::{Flow, Refused, Stopped};
 use crate::imaging::{self, Plane, Preprocess};
 
@@ -16,9 +18,37 @@ use crate::imaging::{self, Plane, Preprocess};
 pub struct PlaneStore {
     /// Columns and rows of every plane.
     pub size: u32,
-    pixels: Arc<Vec<u8>>,
+    pixels: Pixels,
     /// Where in the pixels each film stands, counted in planes.
     places: Vec<usize>,
+}
+
+#[derive(Clone, Debug)]
+enum Pixels {
+    InMemory(Arc<Vec<u8>>),
+    OnDisk(Arc<OnDisk>),
+}
+
+/// Planes in a file and the films that they were made of.
+#[derive(Debug)]
+struct OnDisk {
+    file: PlaneFile,
+    /// Where in the file each film's plane stands; nowhere if the film could not be read.
+    places: Vec<Option<usize>>,
+    root: PathBuf,
+    files: Vec<String>,
+    pre: Preprocess,
+}
+
+/// Planes that could not be made and kept on disk.
+#[derive(Debug, thiserror::Error)]
+pub enum KeepError {
+    /// The observer said so.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// The files of planes cannot be made, read or written to.
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }
 
 impl PlaneStore {
@@ -69,8 +99,48 @@ impl PlaneStore {
         let mut refused = refused.into_inner();
         refused.sort_by_key(|(place, _)| *place);
         let places = (0..files.len()).collect();
-        let store = Self { size: pre.size, pixels: Arc::new(pixels), places };
+        let store = Self { size: pre.size, pixels: Pixels::InMemory(Arc::new(pixels)), places };
         Ok((store, refused.into_iter().map(|(_, refused)| refused).collect()))
+    }
+
+    /// [`Self::load`] on one thread, from and to the plane file in `folder`: films that are there and whose `keys` it knows
+    /// are not decoded again, and none is held in memory.
+    ///
+    /// # Errors
+    /// [`KeepError::Stopped`] when `observe` says so, or when the file of planes cannot be made or written to.
+    pub fn kept(
+        folder: &Path,
+        root: &Path,
+        (files, keys): (&[String], &[String]),
+        pre: &Preprocess,
+        observe: &mut dyn FnMut(usize, usize) -> Flow,
+    ) -> Result<(Self, Vec<Refused>), KeepError> {
+        let pre = Preprocess { size: pre.size.max(1), ..*pre };
+        let mut file = PlaneFile::open(folder, &pre)?;
+        let mut pixels = vec![0; pre.size as usize * pre.size as usize];
+        let (mut places, mut refused) = (Vec::with_capacity(files.len()), Vec::new());
+        for (row, (name, key)) in files.iter().zip(keys).enumerate() {
+            let path = root.join(name);
+            // Who reads is to see the film too.
+            let place = match file.place(key).filter(|_| path.is_file()) {
+                Some(place) => Some(place),
+                None => match fill(&path, pre, &mut pixels) {
+                    Ok(()) => Some(file.add(key, &pixels)?),
+                    Err(reason) => {
+                        refused.push(Refused { file: name.clone(), reason });
+                        None
+                    }
+                },
+            };
+            places.push(place);
+            if observe(row + 1, files.len()) == Flow::Stop {
+                return Err(Stopped.into());
+            }
+        }
+        let (root, files) = (root.to_owned(), files.to_vec());
+        let rows = (0..places.len()).collect();
+        let pixels = Pixels::OnDisk(Arc::new(OnDisk { file, places, root, files, pre }));
+        Ok((Self { size: pre.size, pixels, places: rows }, refused))
     }
 
     /// Keeps planes that are already at hand; those of another size are resized.
@@ -81,7 +151,7 @@ impl PlaneStore {
             pixels.extend(imaging::resize(plane, size).pixels.into_iter().map(quantise));
             places.push(places.len());
         }
-        Self { size, pixels: Arc::new(pixels), places }
+        Self { size, pixels: Pixels::InMemory(Arc::new(pixels)), places }
     }
 
     /// Returns the films in `rows`, in that order; the pixels are shared.
@@ -90,7 +160,7 @@ impl PlaneStore {
     /// When there is no such film.
     pub fn select(&self, rows: &[usize]) -> Self {
         let places = rows.iter().map(|&row| self.places[row]).collect();
-        Self { size: self.size, pixels: Arc::clone(&self.pixels), places }
+        Self { size: self.size, pixels: self.pixels.clone(), places }
     }
 
     /// Returns the number of films.
@@ -121,11 +191,13 @@ impl PlaneStore {
         let area = self.size as usize * self.size as usize;
         (plane.width, plane.height) = (self.size, self.size);
         plane.pixels.clear();
-        plane.pixels.extend(
-            self.pixels[self.places[i] * area..][..area]
-                .iter()
-                .map(|&pixel| f32::from(pixel) / 255.0),
-        );
+        let mut fill = |pixels: &[u8]| {
+            plane.pixels.extend(pixels.iter().map(|&pixel| f32::from(pixel) / 255.0));
+        };
+        match &self.pixels {
+            Pixels::InMemory(pixels) => fill(&pixels[self.places[i] * area..][..area]),
+            Pixels::OnDisk(on_disk) => fill(&on_disk.plane(self.places[i])),
+        }
     }
 
     /// Returns the `i`th film at `size` squared, antialiased: what a network sees outside training.
@@ -134,6 +206,28 @@ impl PlaneStore {
     /// When there is no such film.
     pub fn resized(&self, i: usize, size: u32) -> Plane {
         imaging::resize(self.plane(i), size)
+    }
+}
+
+impl OnDisk {
+    /// Returns the pixels of a film's plane, black if it cannot be read.
+    fn plane(&self, row: usize) -> Vec<u8> {
+        let area = self.pre.size as usize * self.pre.size as usize;
+        let mut pixels = vec![0; area];
+        let Some(place) = self.places[row] else { return pixels };
+        if let Err(fault) = self.file.read(place, &mut pixels) {
+            let path = self.root.join(&self.files[row]);
+            tracing::warn!(
+                "a plane is made anew, its file is damaged ({fault}): {}",
+                path.display()
+            );
+            pixels.fill(0);
+            if let Err(reason) = fill(&path, self.pre, &mut pixels) {
+                tracing::error!("a film counts as black: {reason}: {}", path.display());
+                pixels.fill(0);
+            }
+        }
+        pixels
     }
 }
 

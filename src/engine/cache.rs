@@ -1,12 +1,16 @@
 //! Embeddings on disk, so that a session opens without embedding its films again.
 
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::fsutil::{self, FsError};
-use crate::query::Embeddings;
+use crate::query::{EmbeddingRows, Embeddings};
 
 /// The number at its end changes with what a row holds, so that older files are made anew.
 const MAGIC: &[u8; 8] = b"PNMBEMB2";
+/// Likewise, of rows in half precision.
+const MAGIC_HALF: &[u8; 8] = b"PNMBEMH1";
 
 /// What is kept of a film; another name for another definition of [`Encoder::embed`](crate::model::Encoder::embed), so
 /// that embeddings of an earlier program are not taken for today's.
@@ -26,43 +30,81 @@ pub fn key(weights_hash: &str, films: &[String]) -> String {
     hasher.finalize().to_hex()[..24].to_owned()
 }
 
-/// Hash of what the file holds.
-fn seal(dim: usize, body: &[u8]) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&(dim as u64).to_le_bytes());
-    hasher.update(body);
-    *hasher.finalize().as_bytes()
-}
-
 fn path(folder: &Path, key: &str) -> PathBuf {
     folder.join(format!("embeddings-{key}.bin"))
 }
 
 /// Reads embeddings of `rows` films; `None` if there are none or the file is not whole.
 pub fn load(folder: &Path, key: &str, rows: usize) -> Option<Embeddings> {
-    let bytes = std::fs::read(path(folder, key)).ok()?;
-    let (head, body) = bytes.split_at_checked(8 + 8 + 32)?;
-    let dim = u64::from_le_bytes(head[8..16].try_into().ok()?) as usize;
-    let length = rows.checked_mul(dim)?.checked_mul(4)?;
-    let whole = &head[..8] == MAGIC && body.len() == length && head[16..] == seal(dim, body);
-    if !whole {
+    let mut file = BufReader::with_capacity(1 << 20, File::open(path(folder, key)).ok()?);
+    let (mut magic, mut dim, mut sealed) = ([0; 8], [0; 8], [0; 32]);
+    for part in [&mut magic[..], &mut dim, &mut sealed] {
+        file.read_exact(part).ok()?;
+    }
+    let dim = u64::from_le_bytes(dim) as usize;
+    let half = &magic == MAGIC_HALF;
+    let row = if half { dim.checked_mul(2)?.checked_add(4)? } else { dim.checked_mul(4)? };
+    let length = (8 + 8 + 32u64).checked_add(rows.checked_mul(row)? as u64)?;
+    if !half && &magic != MAGIC || file.get_ref().metadata().ok()?.len() != length {
         return None;
     }
-    let values = body.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-    Embeddings::new(dim, values).ok()
+    let mut found = EmbeddingRows::new(dim, rows);
+    if found.is_half() != half {
+        return None;
+    }
+    let (mut seal, mut bytes) = (Seal::new(dim), vec![0; row]);
+    for _ in 0..rows {
+        file.read_exact(&mut bytes).ok()?;
+        seal.add(&bytes);
+        found.push_bytes(&bytes);
+    }
+    if seal.finish() != sealed {
+        return None;
+    }
+    found.finish().ok()
 }
 
-/// Writes embeddings.
+/// Writes embeddings, never more of them in memory than a row.
 ///
 /// # Errors
 /// Fails if the file cannot be written.
 pub fn save(folder: &Path, key: &str, embeddings: &Embeddings) -> Result<(), FsError> {
-    let body: Vec<u8> = embeddings.values().iter().flat_map(|value| value.to_le_bytes()).collect();
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend((embeddings.dim() as u64).to_le_bytes());
-    bytes.extend(seal(embeddings.dim(), &body));
-    bytes.extend(body);
-    fsutil::write_atomic(&path(folder, key), &bytes)
+    let (mut seal, mut bytes) = (Seal::new(embeddings.dim()), Vec::new());
+    for row in 0..embeddings.len() {
+        embeddings.row_bytes(row, &mut bytes);
+        seal.add(&bytes);
+    }
+    let seal = seal.finish();
+    fsutil::write_atomic_with(&path(folder, key), |file| {
+        let mut file = BufWriter::with_capacity(1 << 20, file);
+        file.write_all(if embeddings.is_half() { MAGIC_HALF } else { MAGIC })?;
+        file.write_all(&(embeddings.dim() as u64).to_le_bytes())?;
+        file.write_all(&seal)?;
+        for row in 0..embeddings.len() {
+            embeddings.row_bytes(row, &mut bytes);
+            file.write_all(&bytes)?;
+        }
+        file.flush()
+    })
+}
+
+/// Hash of what the file holds.
+struct Seal(blake3::Hasher);
+
+impl Seal {
+    fn new(dim: usize) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&(dim as u64).to_le_bytes());
+        Self(hasher)
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> [u8; 32] {
+        *self.0.finalize().as_bytes()
+    }
 }
 
 #[cfg(test)]
@@ -81,6 +123,26 @@ mod tests {
         *bytes.last_mut().unwrap() ^= 1;
         fsutil::write_atomic(&file, &bytes).unwrap();
         assert!(load(folder.path(), "k", 2).is_none());
+    }
+
+    /// So many values that they are kept in half precision.
+    #[test]
+    fn reads_back_very_many_and_refuses_a_damaged_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (dim, films) = (1 << 20, 65);
+        let mut rows = EmbeddingRows::new(dim, films);
+        let row: Vec<f32> = (0..dim).map(|v| (v as f32).sin()).collect();
+        (0..films).for_each(|_| rows.push(&row));
+        let embeddings = rows.finish().unwrap();
+        save(folder.path(), "k", &embeddings).unwrap();
+        assert!(load(folder.path(), "k", films).unwrap() == embeddings);
+        let file = path(folder.path(), "k");
+        assert_eq!(
+            std::fs::metadata(&file).unwrap().len(),
+            48 + films as u64 * (4 + 2 * dim as u64)
+        );
+        std::fs::OpenOptions::new().append(true).open(&file).unwrap().write_all(&[0]).unwrap();
+        assert!(load(folder.path(), "k", films).is_none());
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub struct Source {
     pub root: PathBuf,
     /// Files, relative to the root.
     pub files: Vec<String>,
-    /// What identifies each film in the cache of embeddings.
+    /// What identifies each film in the cache.
     pub keys: Vec<String>,
     /// Identity of each film; empty for a reference set.
     pub ids: Vec<FilmId>,
@@ -102,7 +102,7 @@ pub struct Options {
     pub learnt_labels: usize,
     /// Folder that new models go into.
     pub models: PathBuf,
-    /// Folder for cached embeddings.
+    /// Folder that keeps films as a network sees them, and their embeddings, for the next start.
     pub cache: PathBuf,
     /// How to rank.
     pub strategy: Strategy,

@@ -17,7 +17,8 @@ use crate::learn::finetune::{FoldAssigner, Labelled};
 use crate::learn::macro_auroc::macro_auroc;
 use crate::learn::metrics::Metrics;
 use crate::query::{
-    Embeddings, Head, Pool, Ranked, Strategy, confident_learning, out_of_fold, rank,
+    Embeddings, Head, Pool, Ranked, Standardisation, Strategy, confident_learning, out_of_fold,
+    rank,
 };
 
 /// Length of a ranking: far more than is read before the next one.
@@ -36,11 +37,11 @@ pub const FOLDS: usize = 5;
 pub struct Embedded {
     /// Name of the model.
     pub model: String,
-    /// Dimensions of each block of the features.
-    pub blocks: [usize; 3],
-    /// Features of the pool.
+    /// What the features were standardised with.
+    pub scale: Standardisation,
+    /// Features of the pool, standardised.
     pub pool: Embeddings,
-    /// Features and classes of the reference set.
+    /// Features, standardised likewise, and classes of the reference set.
     pub reference: Option<(Embeddings, Vec<usize>)>,
     /// Rows of the pool that cannot be read.
     pub unreadable: Vec<usize>,
@@ -213,7 +214,7 @@ impl Ranker {
             }
             ToRanking::Views { model, views } => {
                 if let Some(space) = &mut self.space {
-                    space.take_views(&model, &views);
+                    space.take_views(&model, views);
                 }
             }
             ToRanking::Labels(labels) => self.labels = labels,

@@ -18,8 +18,9 @@ use super::message::{Event, Progress, Stage, Training};
 use super::ranking::{Embedded, ToRanking};
 use super::{Options, ReferenceSet, Shared, Source};
 use crate::dataset::Stopped;
-use crate::dataset::planes::PlaneStore;
+use crate::dataset::planes::{KeepError, PlaneStore};
 use crate::device;
+use crate::fsutil::remedy;
 use crate::imaging::Preprocess;
 use crate::learn::finetune::{FineTuned, Labelled};
 use crate::learn::{Flow, LearnError, StepReport};
@@ -143,10 +144,12 @@ impl Worker {
         let plain = options.compute.device.clone().inner();
         let (base, base_card) = load_pretrained(&options.base_model, &plain)?;
         let preprocess = source_preprocess(base_card.preprocess);
-        let (pool, unreadable) = load(&options.pool, preprocess, "reading films", &shared)?;
+        let (pool, unreadable) =
+            load(&options.cache, &options.pool, preprocess, "reading films", &shared)?;
         let reference = options.reference.as_ref();
-        let reference =
-            reference.map(|part| load_reference(part, preprocess, &shared)).transpose()?;
+        let reference = reference
+            .map(|part| load_reference(&options.cache, part, preprocess, &shared))
+            .transpose()?;
         if reference.as_ref().is_some_and(|(store, _)| store.is_empty()) {
             let text = "No film of the reference set can be read; there is no accuracy curve";
             shared.send(Event::Warning(text.to_owned()));
@@ -169,8 +172,7 @@ impl Worker {
         let hash = worker.base_card.weights_hash.clone();
         let embedded = worker
             .embed_all(None, &name, &hash, &mut |done, total| worker.preparing(done, total))?;
-        let scale = Standardisation::measure(&embedded.pool, &embedded.blocks);
-        worker.base_features = Some((scale.apply(&embedded.pool), scale));
+        worker.base_features = Some((embedded.pool.clone(), embedded.scale.clone()));
         worker.to_ranking.send(ToRanking::Embedded(embedded)).ok();
         let current = worker.options.current_model.as_ref();
         let taken_up = current.filter(|(name, path)| worker.take_up(name, path));
@@ -317,24 +319,41 @@ impl Worker {
     }
 }
 
-/// Reads films into memory; returns the rows of those that cannot be read, which stay black and are reported.
+/// Makes the films' planes, or finds those that were kept; returns the rows of films that cannot be read, which stay black and
+/// are reported. Where planes cannot be kept, which is said, they are held in memory.
 fn load(
+    cache: &Path,
     source: &Source,
     preprocess: Preprocess,
     what: &'static str,
     shared: &Shared,
 ) -> Result<(Arc<PlaneStore>, Vec<usize>), Stopped> {
     let reporter = Mutex::new(0);
-    let (store, refused) =
-        PlaneStore::load(&source.root, &source.files, &preprocess, 1, &|done, total| {
-            // A report for each film would flood the queue.
-            let mut last = reporter.lock();
-            if done >= *last + 64 || done == total {
-                *last = done;
-                shared.send(Event::Preparing { what, done, total });
-            }
-            shared.flags.until_closed()
-        })?;
+    let observe = |done, total| {
+        // A report for each film would flood the queue.
+        let mut last = reporter.lock();
+        if done >= *last + 64 || done == total {
+            *last = done;
+            shared.send(Event::Preparing { what, done, total });
+        }
+        shared.flags.until_closed()
+    };
+    let Source { root, files, keys, .. } = source;
+    let kept = PlaneStore::kept(cache, root, (files, keys), &preprocess, &mut { observe });
+    let (store, refused) = match kept {
+        Ok(kept) => kept,
+        Err(KeepError::Stopped(stopped)) => return Err(stopped),
+        Err(KeepError::Io(fault)) => {
+            let remedy = remedy(&fault);
+            let text = format!(
+                "Films could not be kept for the next start ({fault}){remedy}: {}",
+                cache.display()
+            );
+            shared.send(Event::Warning(text));
+            *reporter.lock() = 0;
+            PlaneStore::load(root, files, &preprocess, 1, &observe)?
+        }
+    };
     let files: BTreeSet<&str> = refused.iter().map(|film| film.file.as_str()).collect();
     let rows =
         (0..source.files.len()).filter(|&row| files.contains(source.files[row].as_str())).collect();
@@ -346,17 +365,17 @@ fn load(
 
 /// Reads the reference set; films that cannot be read are left out of it.
 fn load_reference(
+    cache: &Path,
     reference: &ReferenceSet,
     preprocess: Preprocess,
     shared: &Shared,
 ) -> Result<(Arc<PlaneStore>, ReferenceSet), Stopped> {
     let what = "reading the reference set";
-    let (store, unreadable) = load(&reference.source, preprocess, what, shared)?;
+    let (store, unreadable) = load(cache, &reference.source, preprocess, what, shared)?;
     if unreadable.is_empty() {
         return Ok((store, reference.clone()));
     }
     let readable: Vec<usize> = (0..store.len()).filter(|row| !unreadable.contains(row)).collect();
-    let planes = readable.iter().map(|&row| store.plane(row));
     let pick = |all: &[String]| readable.iter().map(|&row| all[row].clone()).collect();
     let source = Source {
         root: reference.source.root.clone(),
@@ -365,6 +384,5 @@ fn load_reference(
         ..Source::default()
     };
     let classes = readable.iter().map(|&row| reference.classes[row]).collect();
-    let store = PlaneStore::from_planes(store.size, planes);
-    Ok((Arc::new(store), ReferenceSet { source, classes }))
+    Ok((Arc::new(store.select(&readable)), ReferenceSet { source, classes }))
 }

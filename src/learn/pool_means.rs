@@ -6,16 +6,18 @@
 //! label (distribution alignment as Berthelot et al. have it, ICLR 2020, <https://arxiv.org/abs/1911.09785>, applied once, to
 //! the logits' biases, and likewise to their scale).
 
-use super::calibration::apply_temperature;
 use super::{Flow, LearnError, Setting, probabilities};
 use crate::model::Classifier;
 
 /// Films of the pool that are asked at most, at equal steps through it.
 const FILMS: usize = 2_000;
-/// A class's mean and its share differ by less than this in the end.
-const CLOSE: f64 = 1e-6;
-/// Rounds after which the search for biases ends; each brings every mean nearer, in practice tenfold in a few.
-const ROUNDS: usize = 1_000;
+/// Biases move by less than this in the end, and means are as near to their shares, relative to these.
+const CLOSE: f64 = 1e-7;
+/// Rounds through the classes after which the search for biases ends; with two classes two are enough.
+const ROUNDS: usize = 100;
+/// Steps and bound of the search for one bias.
+const STEPS: usize = 60;
+const FARTHEST: f64 = 2_000.0;
 /// Temperatures that are searched; beyond them probabilities are one-hot or the shares themselves.
 const TEMPERATURES: (f64, f64) = (0.05, 20.0);
 /// Halvings of their range, on a logarithmic scale, which leave a millionth of it.
@@ -34,19 +36,13 @@ impl PoolMeans {
     /// Returns the means of probabilities, films x classes, row-major; nothing without films.
     pub fn of(probabilities: &[f32], classes: usize) -> Option<Self> {
         let films = probabilities.len().checked_div(classes).filter(|&films| films > 0)? as f64;
+        let top = |row: &[f32]| f64::from(row.iter().copied().fold(0.0, f32::max));
         let of = |class| probabilities.iter().skip(class).step_by(classes).map(|&p| f64::from(p));
         Some(Self {
             shares: (0..classes).map(|class| (of(class).sum::<f64>() / films) as f32).collect(),
-            confidence: confidence(probabilities, classes) as f32,
+            confidence: (probabilities.chunks_exact(classes).map(top).sum::<f64>() / films) as f32,
         })
     }
-}
-
-fn confidence(probabilities: &[f32], classes: usize) -> f64 {
-    let top = |row: &[f32]| row.iter().copied().fold(0.0, f32::max);
-    let rows = probabilities.chunks_exact(classes.max(1));
-    let films = rows.len().max(1) as f64;
-    rows.map(|row| f64::from(top(row))).sum::<f64>() / films
 }
 
 /// What a classifier's logits are divided by, and what is then added to those of each class.
@@ -62,53 +58,93 @@ pub struct Alignment {
 ///
 /// Where no temperature in 0.05..=20 reaches the confidence, the nearest is taken.
 pub fn alignment(probabilities: &[f32], means: &PoolMeans) -> Alignment {
-    let (classes, wanted) = (means.shares.len(), f64::from(means.confidence));
-    let at = |log_temperature: f64| {
-        let temperature = log_temperature.exp() as f32;
-        let mut scaled = probabilities.to_vec();
-        apply_temperature(&mut scaled, classes, temperature);
-        let (biases, confidence) = shifted(&scaled, &means.shares);
-        (Alignment { temperature, biases }, confidence)
-    };
+    let classes = means.shares.len();
+    let logs: Vec<f64> = probabilities.iter().map(|&p| f64::from(p).max(1e-12).ln()).collect();
+    let mut biases = vec![0.0; classes];
     let (mut low, mut high) = (TEMPERATURES.0.ln(), TEMPERATURES.1.ln());
+    let mut inverse = 1.0;
     for _ in 0..HALVINGS {
         let middle = f64::midpoint(low, high);
+        inverse = (-middle).exp();
+        let logits: Vec<f64> = logs.iter().map(|log| log * inverse).collect();
+        // The last ones are near.
+        find_biases(&logits, &means.shares, &mut biases);
         // The hotter, the less sure.
-        if at(middle).1 > wanted {
+        if confidence_with(&logits, &biases) > f64::from(means.confidence) {
             low = middle;
         } else {
             high = middle;
         }
     }
-    at(f64::midpoint(low, high)).0
+    // A sum of zero says the same.
+    let middle = biases.iter().sum::<f64>() / classes.max(1) as f64;
+    Alignment {
+        temperature: inverse.recip() as f32,
+        biases: biases.iter().map(|bias| (bias - middle) as f32).collect(),
+    }
 }
 
-/// Returns what to add to the logits of each class so that the mean of probabilities becomes `shares`, and the confidence then.
-fn shifted(probabilities: &[f32], shares: &[f32]) -> (Vec<f32>, f64) {
-    let classes = shares.len();
-    let logs: Vec<f64> = probabilities.iter().map(|&p| f64::from(p).max(1e-12).ln()).collect();
-    let films = (logs.len() / classes.max(1)).max(1) as f64;
-    let (mut added, mut confidence) = (vec![0.0; classes], 0.0);
+/// Returns the mean probability of the likeliest class once biases are added to the logits.
+fn confidence_with(logits: &[f64], biases: &[f64]) -> f64 {
+    let rows = logits.chunks_exact(biases.len().max(1));
+    let films = rows.len().max(1) as f64;
+    let top = |row: &[f64]| {
+        let shifted = || row.iter().zip(biases).map(|(logit, bias)| logit + bias);
+        let top = shifted().fold(f64::NEG_INFINITY, f64::max);
+        shifted().map(|logit| (logit - top).exp()).sum::<f64>().recip()
+    };
+    rows.map(top).sum::<f64>() / films
+}
+
+/// Moves biases until, added to the logits, they make the mean probabilities `shares`: class by class, each exactly while the
+/// others stand still, which raises a concave function of all of them.
+fn find_biases(logits: &[f64], shares: &[f32], biases: &mut [f64]) {
+    let (classes, all) = (shares.len(), shares.iter().map(|&share| f64::from(share)).sum::<f64>());
     for _ in 0..ROUNDS {
-        let mut mean = vec![0.0; classes];
-        confidence = 0.0;
-        for row in logs.chunks_exact(classes) {
-            let raised: Vec<f64> = row.iter().zip(&added).map(|(log, b)| (log + b).exp()).collect();
-            let total: f64 = raised.iter().sum();
-            confidence += raised.iter().copied().fold(0.0, f64::max) / total / films;
-            mean.iter_mut().zip(raised).for_each(|(sum, p)| *sum += p / total / films);
+        let mut moved = 0.0f64;
+        for (class, &share) in shares.iter().enumerate() {
+            // The log-odds of the class against the others together.
+            let odds = |row: &[f64]| {
+                let shifted = |other: usize| row[other] + biases[other];
+                let others = || (0..classes).filter(|&other| other != class).map(shifted);
+                let top = others().fold(f64::NEG_INFINITY, f64::max);
+                let total: f64 = others().map(|logit| (logit - top).exp()).sum();
+                shifted(class) - top - total.ln()
+            };
+            let odds: Vec<f64> = logits.chunks_exact(classes).map(odds).collect();
+            let shift = shift_to(&odds, f64::from(share) / all);
+            biases[class] += shift;
+            moved = moved.max(shift.abs());
         }
-        let share = |class: usize| f64::from(shares[class]);
-        for class in 0..classes {
-            added[class] += (share(class).max(1e-12) / mean[class].max(1e-12)).ln();
-        }
-        if (0..classes).all(|class| (mean[class] - share(class)).abs() < CLOSE) {
+        if moved < CLOSE {
             break;
         }
     }
-    // A sum of zero says the same.
-    let middle = added.iter().sum::<f64>() / classes.max(1) as f64;
-    (added.iter().map(|b| (b - middle) as f32).collect(), confidence)
+}
+
+/// Returns what to add to log-odds so that the mean of their probabilities is `share`: Newton's method between bounds.
+fn shift_to(odds: &[f64], share: f64) -> f64 {
+    let films = odds.len().max(1) as f64;
+    let (mut low, mut high, mut shift) = (-FARTHEST, FARTHEST, 0.0);
+    for _ in 0..STEPS {
+        let probability = |odds: &f64| ((-odds - shift).exp() + 1.0).recip();
+        let (mean, slope) = odds
+            .iter()
+            .map(probability)
+            .fold((0.0, 0.0), |(mean, slope), p| (mean + p / films, slope + p * (1.0 - p) / films));
+        if (mean - share).abs() < CLOSE * share.min(1.0 - share) {
+            break;
+        }
+        if mean < share {
+            low = shift
+        } else {
+            high = shift
+        }
+        let next = shift + (share - mean) / slope;
+        // Of probabilities of 0 and 1 alone the slope says nothing.
+        shift = if next > low && next < high { next } else { f64::midpoint(low, high) };
+    }
+    shift
 }
 
 /// Scales and shifts a classifier's logits so that its probabilities over the films `rows` of the store, or up to 2,000 of
@@ -134,6 +170,7 @@ pub fn aligned(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::learn::calibration::apply_temperature;
     use crate::rng;
 
     fn films(classes: usize) -> Vec<f32> {

@@ -11,7 +11,8 @@
 
 use rand_core::Rng;
 
-use super::embeddings::{Embeddings, dot};
+use super::dot_product::dot;
+use super::embeddings::Embeddings;
 use super::pool::{Pool, Ranked};
 use super::reason::Reason;
 use crate::rng;
@@ -103,7 +104,7 @@ impl<'a> Gradients<'a> {
                 residual[class] -= 1.0;
             }
             let row = features.row(film);
-            squares.push(f64::from(dot(residual, residual)) * f64::from(dot(row, row)));
+            squares.push(f64::from(dot(residual, residual)) * f64::from(dot(&row, &row)));
         }
         let lengths = squares.iter().map(|square| square.sqrt()).collect();
         Self { films, features, residuals, classes: pool.class_count, squares, lengths }
@@ -112,7 +113,7 @@ impl<'a> Gradients<'a> {
     fn squared_distance(&self, a: usize, b: usize) -> f64 {
         let residual = |place: usize| &self.residuals[place * self.classes..][..self.classes];
         let row = |place: usize| self.features.row(self.films[place]);
-        let product = f64::from(dot(residual(a), residual(b))) * f64::from(dot(row(a), row(b)));
+        let product = f64::from(dot(residual(a), residual(b))) * f64::from(dot(&row(a), &row(b)));
         let squared = self.squares[a] + self.squares[b] - 2.0 * product;
         // Not `max`, which would hide a NaN.
         if squared < 0.0 { 0.0 } else { squared }

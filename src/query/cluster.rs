@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use rand_core::Rng;
 
-use super::embeddings::{Embeddings, dot, dots};
+use super::dot_product::{dot, dots};
+use super::embeddings::Embeddings;
 use super::prob_cover::Cover;
 use crate::rng;
 
@@ -14,6 +15,8 @@ const ITERATIONS: usize = 30;
 /// full iterations are as good and reproducible.
 const MANY: usize = 50;
 const ITERATIONS_MANY: usize = 6;
+/// Films that centroids are found by at most.
+const SAMPLE: usize = 20_000;
 /// Relative gain in inertia below which iterating stops.
 const SMALL_GAIN: f64 = 1e-4;
 
@@ -49,13 +52,31 @@ impl Clusters {
 }
 
 /// Clusters all films of `x` into `count` clusters (no more than films) by k-means++ and [`lloyd`].
+///
+/// Of more than 20,000 films that many at equal steps find the centroids, and the others join the nearest.
 pub fn k_means(x: &Embeddings, count: usize, seed: u64) -> Clusters {
     let count = count.clamp(1, x.len().max(1));
     if x.is_empty() {
         return Clusters::from_assignment(Vec::new());
     }
     let iterations = if count <= MANY { ITERATIONS } else { ITERATIONS_MANY };
-    lloyd(x, seed_centroids(x, count, seed), iterations)
+    if x.len() <= SAMPLE.max(count) {
+        return lloyd(x, seed_centroids(x, count, seed), iterations);
+    }
+    let sample: Vec<usize> = (0..x.len()).step_by(x.len().div_ceil(SAMPLE.max(count))).collect();
+    let sample = x.select(&sample);
+    let count = count.min(sample.len());
+    let found = lloyd(&sample, seed_centroids(&sample, count, seed), iterations);
+    let centroids = means(&sample, count, &found.assignment, &mut vec![0.0; sample.len()]);
+    let (mut assignment, mut distances) = (vec![0; x.len()], vec![0.0; x.len()]);
+    assign(x, &centroids, &mut assignment, &mut distances);
+    let inertia = inertia(&distances);
+    Clusters { count, assignment, inertia }
+}
+
+/// Returns the sum of the squared distances that are finite.
+fn inertia(distances: &[f32]) -> f64 {
+    distances.iter().filter(|d| d.is_finite()).map(|&d| f64::from(d)).sum()
 }
 
 /// Draws starting centroids far from one another: k-means++ (Arthur and Vassilvitskii 2007).
@@ -65,7 +86,7 @@ fn seed_centroids(x: &Embeddings, count: usize, seed: u64) -> Vec<f32> {
     let mut nearest = vec![f32::INFINITY; x.len()];
     let mut next = rng::below(&mut draws, x.len());
     loop {
-        centroids.extend_from_slice(x.row(next));
+        centroids.extend_from_slice(&x.row(next));
         if centroids.len() == count * x.dim() {
             return centroids;
         }
@@ -88,8 +109,9 @@ fn seed_centroids(x: &Embeddings, count: usize, seed: u64) -> Vec<f32> {
 /// Lowers each film's squared distance in `nearest` to that from film `centre`, where that is smaller.
 pub(crate) fn lower_distances(x: &Embeddings, centre: usize, nearest: &mut [f32]) {
     let centre_row = x.row(centre);
+    let mut scratch = Vec::new();
     for (film, slot) in nearest.iter_mut().enumerate() {
-        let squared = squared_distance(x.row(film), centre_row);
+        let squared = squared_distance(x.row_in(film, &mut scratch), &centre_row);
         // A NaN fails the comparison and changes nothing.
         if squared < *slot {
             *slot = squared;
@@ -124,7 +146,7 @@ pub fn lloyd(x: &Embeddings, mut centroids: Vec<f32>, iterations: usize) -> Clus
     for iteration in 0..iterations.max(1) {
         let before = inertia;
         let changed = assign(x, &centroids, &mut assignment, &mut distances);
-        inertia = distances.iter().filter(|d| d.is_finite()).map(|&d| f64::from(d)).sum();
+        inertia = self::inertia(&distances);
         let settled = before - inertia <= SMALL_GAIN * inertia;
         if iteration > 0 && (!changed || settled) {
             break;
@@ -145,8 +167,7 @@ fn assign(
     let rows: Vec<&[f32]> = centroids.chunks_exact(dim).collect();
     let halves: Vec<f32> = rows.iter().map(|c| 0.5 * dot(c, c)).collect();
     let mut changed = false;
-    let mut settle = |film: usize, best: (f32, usize)| {
-        let own = x.row(film);
+    let mut settle = |film: usize, own: &[f32], best: (f32, usize)| {
         let squared = dot(own, own) + 2.0 * best.0;
         changed |= assignment[film] != best.1;
         assignment[film] = best.1;
@@ -154,7 +175,8 @@ fn assign(
     };
     let whole = x.len() / 4 * 4;
     for film in (0..whole).step_by(4) {
-        let films = [x.row(film), x.row(film + 1), x.row(film + 2), x.row(film + 3)];
+        let own = [x.row(film), x.row(film + 1), x.row(film + 2), x.row(film + 3)];
+        let films = own.each_ref().map(|row| &**row);
         // Half the squared distance less half the film's own square, which all centroids share.
         let mut best = [(f32::INFINITY, 0usize); 4];
         let mut offer = |cluster: usize, products: [f32; 4]| {
@@ -175,18 +197,19 @@ fn assign(
             offer(rows.len() - 1, films.map(|film| dot(film, centre)));
         }
         for (i, best) in best.into_iter().enumerate() {
-            settle(film + i, best);
+            settle(film + i, films[i], best);
         }
     }
     for film in whole..x.len() {
+        let own = x.row(film);
         let mut best = (f32::INFINITY, 0);
         for (cluster, centre) in rows.iter().enumerate() {
-            let score = halves[cluster] - dot(x.row(film), centre);
+            let score = halves[cluster] - dot(&own, centre);
             if score < best.0 {
                 best = (score, cluster);
             }
         }
-        settle(film, best);
+        settle(film, &own, best);
     }
     changed
 }
@@ -196,8 +219,9 @@ fn means(x: &Embeddings, count: usize, assignment: &[usize], distances: &mut [f3
     let dim = x.dim();
     let mut sums = vec![0.0f64; count * dim];
     let mut sizes = vec![0usize; count];
+    let mut scratch = Vec::new();
     for (film, &cluster) in assignment.iter().enumerate() {
-        let row = x.row(film);
+        let row = x.row_in(film, &mut scratch);
         if row.iter().all(|v| v.is_finite()) {
             sizes[cluster] += 1;
             let sum = &mut sums[cluster * dim..][..dim];
@@ -214,7 +238,7 @@ fn means(x: &Embeddings, count: usize, assignment: &[usize], distances: &mut [f3
             distances.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
         let film = farthest.map_or(0, |(film, _)| film);
         distances[film] = 0.0;
-        centroids.extend_from_slice(x.row(film));
+        centroids.extend_from_slice(&x.row(film));
     }
     centroids
 }
@@ -279,6 +303,22 @@ impl ClusterCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Ten groups far apart are found whole, though most of their films are in no sample.
+    #[test]
+    fn clusters_of_many_films_are_those_of_a_sample() {
+        let films = 2 * SAMPLE + 500;
+        let place = |film: usize| [(film % 10 * 100) as f32, ((film * 7919) % 101) as f32 / 50.0];
+        let x = Embeddings::new(2, (0..films).flat_map(place).collect()).unwrap();
+        let found = k_means(&x, 10, 1);
+        assert_eq!((found.count(), found.assignment().len()), (10, films));
+        for film in 0..films {
+            assert_eq!(found.assignment()[film], found.assignment()[film % 10], "{film}");
+        }
+        let numbers: std::collections::BTreeSet<_> = found.assignment()[..10].iter().collect();
+        assert_eq!(numbers.len(), 10);
+        assert!(found.inertia() > 0.0 && found.inertia() < films as f64);
+    }
 
     fn blobs() -> Embeddings {
         let wobble = |i: usize| ((i * 7919) % 101) as f32 / 1000.0;

@@ -3,7 +3,7 @@
 //! `H(p) * (mean similarity to the unlabelled films)^beta` with the cosine as similarity and `beta = 1`, as there. The
 //! mean over all films is one product with the sum of their normalised embeddings.
 
-use super::embeddings::dot;
+use super::dot_product::dot;
 use super::pool::{Pool, Ranked};
 use super::reason::Reason;
 use super::uncertainty;
@@ -14,7 +14,7 @@ pub(crate) fn rank(pool: &Pool<'_>) -> Vec<Ranked> {
     pool.by_score(|film| {
         let nats = uncertainty::entropy(pool.probabilities_of(film));
         // Features after a ReLU have no negative cosine; of others it says that nothing is near.
-        let cosine = dot(pool.embeddings.row(film), &centre);
+        let cosine = dot(&pool.embeddings.row(film), &centre);
         let similarity = if cosine.is_nan() { 0.0 } else { cosine.clamp(0.0, 1.0) };
         (nats * similarity, Reason::DenseEntropy { nats, similarity })
     })
@@ -25,7 +25,7 @@ fn mean_direction(pool: &Pool<'_>) -> Vec<f32> {
     let mut sum = vec![0.0f32; pool.embeddings.dim()];
     let rows = pool.candidates.iter().map(|&film| pool.embeddings.row(film));
     for row in rows.filter(|row| dot(row, row).is_finite()) {
-        sum.iter_mut().zip(row).for_each(|(s, v)| *s += v);
+        sum.iter_mut().zip(&*row).for_each(|(s, v)| *s += v);
     }
     let films = pool.candidates.len().max(1) as f32;
     sum.into_iter().map(|s| s / films).collect()

@@ -98,9 +98,10 @@ mod tests {
             assert!(sum.abs() < 0.05, "{column}: {sum}");
         }
         for kind in [0..96, 96..192] {
-            let of_film =
-                |film: usize| x.row(film)[kind.clone()].iter().map(|&v| f64::from(v).powi(2));
-            let squares: f64 = (0..x.len()).flat_map(of_film).sum();
+            let square = |film: usize| -> f64 {
+                x.row(film)[kind.clone()].iter().map(|&v| f64::from(v).powi(2)).sum()
+            };
+            let squares: f64 = (0..x.len()).map(square).sum();
             assert!((squares / (96.0 * 109.0) - 1.0).abs() < 1e-3, "{squares}");
         }
     }
@@ -112,7 +113,7 @@ mod tests {
         let (one, many) = (measured.features(&one).unwrap(), measured.features(&many).unwrap());
         // A pool of 30 has 29 components of each.
         assert_eq!(one.dim(), 58);
-        one.row(0).iter().zip(many.row(0)).for_each(|(a, b)| assert!((a - b).abs() < 1e-4));
+        one.row(0).iter().zip(&*many.row(0)).for_each(|(a, b)| assert!((a - b).abs() < 1e-4));
         assert!(HandMade::measure(&films(1, 0), 1).unwrap().features(&films(1, 0)).is_err());
     }
 }

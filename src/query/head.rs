@@ -1,7 +1,9 @@
 //! The tier-1 head: logistic regression on cached embeddings, refitted after every label.
 
-use super::embeddings::{Embeddings, Standardisation, dot};
+use super::dot_product::dot;
+use super::embeddings::Embeddings;
 use super::lbfgs::{inner, minimise};
+use super::standardisation::Standardisation;
 use crate::model::LinearHead;
 
 /// Relative accuracy to which the weights are solved; see [`Head::fit`].
@@ -59,7 +61,7 @@ impl Head {
         for (&row, &class) in rows.iter().zip(classes) {
             let features = x.row(row);
             if class < class_count && features.iter().all(|v| v.is_finite()) {
-                values.extend_from_slice(features);
+                values.extend_from_slice(&features);
                 targets.push(class);
                 counts[class] += 1;
             }
@@ -108,7 +110,10 @@ impl Head {
     /// frequencies, by the same rule.
     pub fn probabilities(&self, x: &Embeddings) -> Vec<f32> {
         let mut out = Vec::with_capacity(x.len() * self.class_count);
-        (0..x.len()).for_each(|row| self.push_probabilities(x.row(row), &mut out));
+        let mut scratch = Vec::new();
+        for row in 0..x.len() {
+            self.push_probabilities(x.row_in(row, &mut scratch), &mut out);
+        }
         out
     }
 
@@ -116,7 +121,7 @@ impl Head {
     pub fn probabilities_of(&self, x: &Embeddings, rows: &[usize]) -> Vec<f32> {
         let mut out = Vec::with_capacity(rows.len() * self.class_count);
         for &row in rows {
-            self.push_probabilities(x.row(row), &mut out);
+            self.push_probabilities(&x.row(row), &mut out);
         }
         out
     }

@@ -1,7 +1,7 @@
 //! Greedy k-center (Sener and Savarese, ICLR 2018): the film farthest from all labelled ones, again and again.
 
 use super::cluster::{ClusterCache, lower_distances};
-use super::embeddings::dot;
+use super::dot_product::dot;
 use super::pool::{Pool, Ranked};
 use super::reason::Reason;
 
@@ -45,7 +45,7 @@ fn most_central(pool: &Pool<'_>, films: &[usize]) -> usize {
     let x = pool.embeddings;
     let mut sum = vec![0.0f32; x.dim()];
     for &film in films {
-        sum.iter_mut().zip(x.row(film)).filter(|(_, v)| v.is_finite()).for_each(|(s, v)| *s += v);
+        sum.iter_mut().zip(&*x.row(film)).filter(|(_, v)| v.is_finite()).for_each(|(s, v)| *s += v);
     }
-    pool.best_of(films, |film| dot(x.row(film), &sum))
+    pool.best_of(films, |film| dot(&x.row(film), &sum))
 }

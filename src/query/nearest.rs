@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::embeddings::{Embeddings, dot, dots};
+use super::dot_product::{dot, dots};
+use super::embeddings::Embeddings;
 
 /// Rows of the left matrix that one task multiplies: enough to keep them in the processor's cache while the right one
 /// streams past, and fixed, so that nothing depends on the number of threads.
@@ -62,8 +63,9 @@ pub fn nearest(
     if count == 0 {
         return found;
     }
+    let all = x.values();
     for (part, rows) in queries.values().chunks(QUERIES * dim).enumerate() {
-        let similarities = products(rows, x.values(), dim);
+        let similarities = products(rows, &all, dim);
         let best: Vec<Vec<usize>> = similarities
             .par_chunks_exact(x.len())
             .enumerate()
@@ -107,9 +109,9 @@ mod tests {
             let x = Embeddings::new(dim, values).unwrap();
             let n = x.len();
             let slow = |i: usize, j: usize| -> f64 {
-                x.row(i).iter().zip(x.row(j)).map(|(&p, &q)| f64::from(p) * f64::from(q)).sum()
+                x.row(i).iter().zip(&*x.row(j)).map(|(&p, &q)| f64::from(p) * f64::from(q)).sum()
             };
-            let found = products(x.values(), x.values(), dim);
+            let found = products(&x.values(), &x.values(), dim);
             for i in 0..n {
                 for j in 0..n {
                     prop_assert!((f64::from(found[i * n + j]) - slow(i, j)).abs() < 1e-5);

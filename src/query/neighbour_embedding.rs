@@ -142,7 +142,7 @@ fn graph(x: &Embeddings, count: usize) -> Vec<Edge> {
     let mut directed: Vec<Edge> = Vec::with_capacity(neighbours.len());
     for (film, others) in neighbours.chunks_exact(count.max(1)).enumerate() {
         let cosine = |other: usize| -> f32 {
-            x.row(film).iter().zip(x.row(other)).map(|(a, b)| a * b).sum()
+            x.row(film).iter().zip(&*x.row(other)).map(|(a, b)| a * b).sum()
         };
         let distances: Vec<f32> =
             others.iter().map(|&other| (2.0 - 2.0 * cosine(other)).max(0.0).sqrt()).collect();

@@ -1,5 +1,7 @@
 //! Principal components of a pool by randomised subspace iteration.
 
+use std::ops::Range;
+
 use rand_chacha::ChaCha8Rng;
 
 use super::embeddings::Embeddings;
@@ -10,6 +12,8 @@ use crate::rng;
 const OVERSAMPLING: usize = 16;
 /// Times that the data are multiplied through; each widens the gaps between variances by their square.
 const ITERATIONS: usize = 5;
+/// Films whose coordinates are found at once.
+const FILMS: usize = 1024;
 /// Sweeps of Jacobi rotations, which converge quadratically; six or so suffice.
 const SWEEPS: usize = 30;
 
@@ -36,7 +40,7 @@ impl Pca {
         if count == 0 {
             return Self { mean, components: Vec::new(), variances: Vec::new() };
         }
-        let rows = centred(x, &mean);
+        let rows = centred(x, &mean, 0..films);
         let columns = transposed(&rows, width);
         let directions = (count + OVERSAMPLING).min(width).min(films);
         let mut draws = rng::stream(seed, "pca", &[count as u64]);
@@ -71,24 +75,28 @@ impl Pca {
 
     /// Returns the films' coordinates along the components, films x components; `x` must have the width measured.
     pub fn apply(&self, x: &Embeddings) -> Vec<f32> {
-        let width = x.dim();
-        products(&centred(x, &self.mean), &self.components, width)
+        let (width, mut scores) = (x.dim(), Vec::with_capacity(x.len() * self.count()));
+        for start in (0..x.len()).step_by(FILMS) {
+            let rows = centred(x, &self.mean, start..(start + FILMS).min(x.len()));
+            scores.extend(products(&rows, &self.components, width));
+        }
+        scores
     }
 }
 
 fn means(x: &Embeddings) -> Vec<f32> {
     let mut sums = vec![0.0f64; x.dim()];
-    for row in x.values().chunks_exact(x.dim()) {
-        sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
+    for film in 0..x.len() {
+        sums.iter_mut().zip(&*x.row(film)).for_each(|(sum, &value)| *sum += f64::from(value));
     }
     let films = x.len().max(1) as f64;
     sums.into_iter().map(|sum| (sum / films) as f32).collect()
 }
 
-fn centred(x: &Embeddings, mean: &[f32]) -> Vec<f32> {
+fn centred(x: &Embeddings, mean: &[f32], films: Range<usize>) -> Vec<f32> {
     let shift =
         |row: &[f32]| row.iter().zip(mean).map(|(value, mean)| value - mean).collect::<Vec<_>>();
-    x.values().chunks_exact(x.dim()).flat_map(shift).collect()
+    films.flat_map(|film| shift(&x.row(film))).collect()
 }
 
 fn transposed(rows: &[f32], width: usize) -> Vec<f32> {

@@ -7,7 +7,8 @@
 //! embeddings: quadratic in time, and a bit a pair in memory.
 
 use super::cluster::{ClusterCache, Clusters};
-use super::embeddings::{Embeddings, dot, dots};
+use super::dot_product::{dot, dots};
+use super::embeddings::Embeddings;
 use super::pool::{Pool, Ranked};
 use super::reason::Reason;
 
@@ -136,7 +137,7 @@ impl Cover {
 
 /// Calls `see` with every two different films and the square of their distance.
 fn for_each_pair(x: &Embeddings, mut see: impl FnMut(usize, usize, f32)) {
-    let rows: Vec<&[f32]> = (0..x.len()).map(|film| x.row(film)).collect();
+    let rows: Vec<_> = (0..x.len()).map(|film| x.row(film)).collect();
     let squares: Vec<f32> = rows.iter().map(|row| dot(row, row)).collect();
     let last = rows.len().saturating_sub(1);
     for block in (0..rows.len()).step_by(4) {
@@ -144,7 +145,7 @@ fn for_each_pair(x: &Embeddings, mut see: impl FnMut(usize, usize, f32)) {
         let at: [usize; 4] = std::array::from_fn(|i| (block + i).min(last));
         for pair in (block..rows.len()).step_by(2) {
             let others = [pair, (pair + 1).min(last)];
-            let products = dots(at.map(|film| rows[film]), others.map(|film| rows[film]));
+            let products = dots(at.map(|film| &*rows[film]), others.map(|film| &*rows[film]));
             for i in 0..4.min(rows.len() - block) {
                 for j in 0..2.min(rows.len() - pair) {
                     let (a, b) = (at[i], others[j]);
@@ -168,7 +169,8 @@ mod tests {
             let x = Embeddings::new(3, (0..3 * films).map(value).collect()).unwrap();
             let mut seen = Vec::new();
             for_each_pair(&x, |a, b, squared| {
-                let exact: f32 = x.row(a).iter().zip(x.row(b)).map(|(p, q)| (p - q).powi(2)).sum();
+                let exact: f32 =
+                    x.row(a).iter().zip(&*x.row(b)).map(|(p, q)| (p - q).powi(2)).sum();
                 assert!((exact - squared).abs() < 1e-4);
                 seen.push((a, b));
             });

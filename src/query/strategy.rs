@@ -189,3 +189,47 @@ pub fn rank(
     ranked.truncate(count);
     ranked
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::FilmId;
+    use crate::query::{Embeddings, Head};
+    use crate::rng;
+
+    /// On values that half precision holds exactly.
+    #[test]
+    fn every_strategy_ranks_rows_of_half_precision_the_same() {
+        let mut random = rng::stream(5, "films", &[]);
+        let value = |place: usize| match place % 6 {
+            0 => 1.0,
+            _ => rng::below(&mut random, 65) as f32 / 32.0 - 1.0,
+        };
+        let single = Embeddings::new(6, (0..600).map(value).collect()).unwrap();
+        let ids: Vec<FilmId> = (0..100u8).map(|film| FilmId::of(&[film])).collect();
+        let (labelled, candidates): (Vec<usize>, Vec<usize>) =
+            ((0..20).collect(), (20..100).collect());
+        let classes: Vec<usize> = labelled.iter().map(|row| row % 2).collect();
+        let ranked = |x: &Embeddings, strategy| {
+            let head = Head::fit(x, &labelled, &classes, 2, 1.0, None);
+            let views = [x.clone(), x.clone()];
+            let pool = Pool {
+                ids: &ids,
+                embeddings: x,
+                features: x,
+                views: Some(&views),
+                head: &head,
+                probabilities: &head.probabilities(x),
+                class_count: 2,
+                labelled: &labelled,
+                classes: &classes,
+                candidates: &candidates,
+            };
+            rank(strategy, &pool, 12, 3, &mut ClusterCache::default())
+        };
+        let half = single.halved();
+        for strategy in Strategy::ALL {
+            assert_eq!(ranked(&single, strategy), ranked(&half, strategy), "{strategy}");
+        }
+    }
+}

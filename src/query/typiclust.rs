@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::cluster::{ClusterCache, Clusters, Typicality};
-use super::embeddings::{Embeddings, dot, dots};
+use super::dot_product::{dot, dots};
+use super::embeddings::Embeddings;
 use super::pool::{Pool, Ranked};
 use super::reason::Reason;
 
@@ -142,7 +143,7 @@ fn typicality(x: &Embeddings, films: &[usize]) -> Vec<f32> {
     if neighbours == 0 {
         return vec![0.0; films.len()];
     }
-    let rows: Vec<&[f32]> = films.iter().map(|&film| x.row(film)).collect();
+    let rows: Vec<_> = films.iter().map(|&film| x.row(film)).collect();
     let squares: Vec<f32> = rows.iter().map(|row| dot(row, row)).collect();
     let mut distances = [(); 4].map(|()| vec![0.0f32; films.len()]);
     let mut values = Vec::with_capacity(films.len());
@@ -152,7 +153,7 @@ fn typicality(x: &Embeddings, films: &[usize]) -> Vec<f32> {
         let at: [usize; 4] = std::array::from_fn(|i| (block + i).min(last));
         for other in (0..films.len()).step_by(2) {
             let others = [other, (other + 1).min(last)];
-            let products = dots(at.map(|a| rows[a]), others.map(|o| rows[o]));
+            let products = dots(at.map(|a| &*rows[a]), others.map(|o| &*rows[o]));
             for i in 0..4 {
                 for j in 0..2 {
                     let squared = squares[at[i]] + squares[others[j]] - 2.0 * products[i][j];

@@ -65,7 +65,7 @@ impl Neighbours {
             Ok((classes[class].clone(), preview))
         });
         let films = films.collect::<anyhow::Result<_>>()?;
-        Ok(Self { directions: scale.apply(&embeddings).normalised(), scale, films })
+        Ok(Self { directions: scale.apply(embeddings).normalised(), scale, films })
     }
 
     /// Returns how many films there are.
@@ -78,11 +78,11 @@ impl Neighbours {
         let Ok(query) = Embeddings::new(self.directions.dim(), embedding) else {
             return Vec::new();
         };
-        let query = self.scale.apply(&query).normalised();
+        let query = self.scale.apply(query).normalised();
         let found = nearest(&self.directions, &query, COUNT, false);
         let neighbour = |place: usize| {
             let row = self.directions.row(place);
-            let similarity = row.iter().zip(query.row(0)).map(|(a, b)| a * b).sum();
+            let similarity = row.iter().zip(&*query.row(0)).map(|(a, b)| a * b).sum();
             let (label, preview) = self.films[place].clone();
             Neighbour { label, similarity, preview }
         };

@@ -284,7 +284,7 @@ fn counts(session: &Summary) -> String {
     session
         .fault
         .as_deref()
-        .map_or_else(|| figures::count(session.labelled, "film") + " labelled", sentence)
+        .map_or_else(|| figures::count(session.labelled, "film") + " with an answer", sentence)
 }
 
 /// Returns what a session is opened by: the name that its reader gave it may be another.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, Rgb, Rgba};
 use penumbra::dataset::batches::eval_batch;
 use penumbra::dataset::labels::read_labels;
-use penumbra::dataset::planes::PlaneStore;
+use penumbra::dataset::planes::{KeepError, PlaneStore};
 use penumbra::dataset::{Flow, PatientRule, Stopped, scan};
 use penumbra::fsutil::write_atomic;
 use penumbra::imaging::{About, DecodeError, Film, Fit, Preprocess, decode, decode_bytes};
@@ -407,6 +407,54 @@ fn reading_films_ends_when_asked() {
     });
     assert!(matches!(stopped, Err(Stopped)));
     assert_eq!(asked.into_inner(), 3, "films were read after the end");
+}
+
+/// Kept on disk they are what they are in memory, made once, and films that are gone are reported each time.
+#[test]
+fn kept_planes_are_those_in_memory() {
+    let (root, cache) = (mixed_folder(), tempfile::tempdir().unwrap());
+    let files =
+        ["b/person7_virus_2.jpeg", "c/cut.jpg", "a copy.png", "gone.png"].map(str::to_owned);
+    let keys = ["1", "2", "3", "4"].map(str::to_owned);
+    let pre = Preprocess { size: 12, fit: Fit::Crop };
+    let (memory, refused) =
+        PlaneStore::load(root.path(), &files, &pre, 1, &|_, _| Flow::Continue).unwrap();
+    let kept = || {
+        let go_on = &mut |_, _| Flow::Continue;
+        PlaneStore::kept(cache.path(), root.path(), (&files, &keys), &pre, go_on).unwrap()
+    };
+    let same = |store: &PlaneStore| {
+        assert_eq!((store.len(), store.size), (4, 12));
+        (0..4).all(|film| store.plane(film) == memory.plane(film))
+    };
+    for _ in 0..2 {
+        let (store, refused_too) = kept();
+        assert_eq!(refused_too, refused);
+        assert!(same(&store) && store.select(&[2]).plane(0) == memory.plane(2));
+    }
+    // Other contents under a name whose film is known: its plane is not made again until it is found damaged.
+    let first = root.path().join(&files[0]);
+    let film = std::fs::read(&first).unwrap();
+    std::fs::copy(root.path().join(&files[2]), &first).unwrap();
+    let (store, _) = kept();
+    assert!(same(&store));
+    std::fs::write(&first, film).unwrap();
+    let pixels = std::fs::read_dir(cache.path()).unwrap().map(|entry| entry.unwrap().path());
+    let pixels = pixels.filter(|path| path.extension().is_some_and(|part| part == "pixels"));
+    for path in pixels {
+        std::fs::write(&path, vec![7; std::fs::metadata(&path).unwrap().len() as usize]).unwrap();
+    }
+    assert!(same(&store), "a damaged plane was taken for the film");
+    std::fs::remove_file(&first).unwrap();
+    let (_, refused) = kept();
+    assert_eq!(refused.len(), 3, "{refused:?}");
+    let go_on = &mut |done, _| if done == 2 { Flow::Stop } else { Flow::Continue };
+    let stopped = PlaneStore::kept(cache.path(), root.path(), (&files, &keys), &pre, go_on);
+    assert!(matches!(stopped, Err(KeepError::Stopped(_))));
+    let no_folder = root.path().join(&files[2]);
+    let go_on = &mut |_, _| Flow::Continue;
+    let refused = PlaneStore::kept(&no_folder, root.path(), (&files, &keys), &pre, go_on);
+    assert!(matches!(refused, Err(KeepError::Io(_))));
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Bench {
         let go_on = &mut |_| Flow::Continue;
         let embedded = embed(&start.encoder, &store, &rows, SIZE, &device, go_on).unwrap();
         let scale = Standardisation::measure(&embedded, &small().embedding_blocks());
-        let features = scale.apply(&embedded);
+        let features = scale.apply(embedded.clone());
         let patients = (0..count).map(|row| format!("p{}", row / 2)).collect();
         Self { store, start, device, features, scale, patients }
     }
@@ -124,7 +124,7 @@ fn a_network_starts_as_the_head_that_it_is_given() {
     let encoder = &bench.start.encoder;
     let embedded = embed(encoder, &bench.store, &rows, SIZE, &bench.device, go_on).unwrap();
     let scale = Standardisation::measure(&embedded, &small().embedding_blocks());
-    let features = scale.apply(&embedded);
+    let features = scale.apply(embedded.clone());
     let bench = Bench { features, scale, ..bench };
     for classes in [2, 3] {
         let truth: Vec<usize> = rows.iter().map(|row| row % classes).collect();
@@ -323,13 +323,15 @@ fn fine_tuning_goes_part_of_the_way_and_is_aligned_with_the_pool() {
         }
     }
     let rows: Vec<usize> = (0..40).collect();
-    let means = PoolMeans { shares: vec![0.2, 0.8], confidence: 0.9 };
+    let means = PoolMeans { shares: vec![0.2, 0.8], confidence: 0.84 };
     let go_on = &mut |_| Flow::Continue;
-    let aligned = aligned(part.model, &setting, &rows, SIZE, &means, go_on).unwrap();
-    let found = PoolMeans::of(&bench.predict(&aligned), 2).unwrap();
+    let aligned = aligned(part.model.clone(), &setting, &rows, SIZE, &means, go_on).unwrap();
+    let [before, found] =
+        [&part.model, &aligned].map(|model| PoolMeans::of(&bench.predict(model), 2).unwrap());
     // They are found for the mean of a film and its mirror image, and applied to each.
-    assert!((found.shares[1] - 0.8).abs() < 0.02, "{found:?}");
-    assert!((found.confidence - 0.9).abs() < 0.02, "{found:?}");
+    assert!((found.shares[1] - 0.8).abs() < 0.06, "{found:?}");
+    assert!((found.confidence - 0.84).abs() < 0.06, "{found:?}");
+    assert!(before.shares[1] < 0.6 && before.confidence > 0.92, "{before:?}");
 }
 
 /// SimCLR v2's own form: LARS, which leaves the layers' rates to itself.

@@ -191,7 +191,7 @@ impl Embedded {
         let go_on = &mut |_| Flow::Continue;
         let embedded = embed(&start.network.encoder, store, &lesson.rows(), size, device, go_on)?;
         let scale = Standardisation::measure(&embedded, &start.architecture.embedding_blocks());
-        let features = scale.apply(&embedded);
+        let features = scale.apply(embedded);
         let Labelled { rows, classes: truth } = &lesson.labelled;
         let folds = FoldAssigner::new(FOLDS).assign_all(&lesson.labelled, &lesson.films.patients);
         let (classes, go_on) = (lesson.classes(), &mut || Flow::Continue);

@@ -104,7 +104,8 @@ impl Probe {
         let device = &self.compute.device;
         let on = &mut |_| Flow::Continue;
         let features = embed(&network.encoder, &self.store, &rows, self.size, device, on)?;
-        let standardised = Standardisation::measure(&features, &self.blocks).apply(&features);
+        let standardised =
+            Standardisation::measure(&features, &self.blocks).apply(features.clone());
         let (truth, classes) = (&self.films.labels, self.films.classes.len());
         let score = |probabilities: &[f32]| self.score(probabilities);
         Ok(Some(ProbePoint {
@@ -150,7 +151,7 @@ fn nearest(x: &Embeddings, truth: &[usize], classes: usize, folds: &[usize]) -> 
     let mut out = vec![0.0; truth.len() * classes];
     for (film, votes) in out.chunks_exact_mut(classes).enumerate() {
         let cosine =
-            |other: usize| x.row(film).iter().zip(x.row(other)).map(|(a, b)| a * b).sum::<f32>();
+            |other: usize| x.row(film).iter().zip(&*x.row(other)).map(|(a, b)| a * b).sum::<f32>();
         let others = (0..truth.len()).filter(|&other| folds[other] != folds[film]);
         let mut others: Vec<(f32, usize)> = others.map(|other| (cosine(other), other)).collect();
         others.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));

@@ -121,8 +121,8 @@ impl<'a> Bench<'a> {
         let pool = loaded.embedded.select(&split.pool);
         let scale = Standardisation::measure(&pool, &loaded.architecture.embedding_blocks());
         let evaluation = loaded.embedded.select(&split.evaluation);
-        let (features, eval_features) = (scale.apply(&pool), scale.apply(&evaluation));
-        let view = |view: &Embeddings| scale.apply(&view.select(&split.pool));
+        let (features, eval_features) = (scale.apply(pool), scale.apply(evaluation));
+        let view = |view: &Embeddings| scale.apply(view.select(&split.pool));
         let views = loaded.views.as_ref().map(|views| views.iter().map(view).collect());
         Self {
             compute,

@@ -7,6 +7,8 @@ use crate::query::{Embeddings, Pca, k_means};
 
 /// Principal components that distances are measured in.
 const COMPONENTS: usize = 50;
+/// Films that the components are found by at most, at equal steps through all.
+const FITTED: usize = 10_000;
 /// Groups that films are put into.
 pub const CLUSTERS: usize = 12;
 
@@ -36,7 +38,7 @@ impl FilmMap {
         let own = self.directions.row(film);
         let cosine = |&other: &usize| {
             let row = self.directions.row(other);
-            (other, own.iter().zip(row).map(|(a, b)| a * b).sum::<f32>())
+            (other, own.iter().zip(&*row).map(|(a, b)| a * b).sum::<f32>())
         };
         let others = among.iter().filter(|&&other| other != film && other < self.directions.len());
         let mut found: Vec<(usize, f32)> = others.map(cosine).collect();
@@ -51,8 +53,8 @@ fn variance(x: &Embeddings) -> f64 {
     let n = x.len() as f64;
     let mut sums = vec![0.0f64; x.dim()];
     let mut squares = 0.0f64;
-    for row in x.values().chunks_exact(x.dim()) {
-        for (sum, &value) in sums.iter_mut().zip(row) {
+    for film in 0..x.len() {
+        for (sum, &value) in sums.iter_mut().zip(&*x.row(film)) {
             *sum += f64::from(value);
             squares += f64::from(value).powi(2);
         }
@@ -68,9 +70,13 @@ pub(super) fn draw(
     observe: &mut dyn FnMut() -> Flow,
     tell: &mut dyn FnMut(FilmMap),
 ) {
-    let pca = Pca::fit(&basis.directions, COMPONENTS, seed);
-    let width = pca.count();
     let films = basis.directions.len();
+    let asked: Vec<usize> = (0..films).step_by(films.div_ceil(FITTED).max(1)).collect();
+    let pca = match asked.len() {
+        all if all == films => Pca::fit(&basis.directions, COMPONENTS, seed),
+        _ => Pca::fit(&basis.directions.select(&asked), COMPONENTS, seed),
+    };
+    let width = pca.count();
     let Ok(reduced) = Embeddings::new(width.max(1), pca.apply(&basis.directions)) else { return };
     if width < 2 || films == 0 {
         return;

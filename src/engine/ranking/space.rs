@@ -41,21 +41,17 @@ impl Views {
 
 impl Space {
     pub(super) fn new(embedded: Embedded) -> Self {
-        let scale = Standardisation::measure(&embedded.pool, &embedded.blocks);
-        let features = scale.apply(&embedded.pool);
         Self {
             model: embedded.model,
-            directions: Arc::new(features.normalised()),
-            features: Arc::new(features),
-            reference: embedded
-                .reference
-                .map(|(features, classes)| Arc::new((scale.apply(&features), classes))),
+            directions: Arc::new(embedded.pool.normalised()),
+            features: Arc::new(embedded.pool),
+            reference: embedded.reference.map(Arc::new),
             unreadable: embedded.unreadable,
             head: None,
             regularisation: Regularisation::default(),
             clusters: ClusterCache::default(),
             views: Views::Unasked,
-            scale,
+            scale: embedded.scale,
         }
     }
 
@@ -71,12 +67,13 @@ impl Space {
     }
 
     /// Takes views in; those of other films or another model are of no use.
-    pub(super) fn take_views(&mut self, model: &str, views: &[Embeddings]) {
+    pub(super) fn take_views(&mut self, model: &str, views: Vec<Embeddings>) {
         let fits = |view: &Embeddings| {
             (view.len(), view.dim()) == (self.features.len(), self.features.dim())
         };
         if model == self.model && views.iter().all(fits) {
-            self.views = Views::There(views.iter().map(|view| self.scale.apply(view)).collect());
+            self.views =
+                Views::There(views.into_iter().map(|view| self.scale.apply(view)).collect());
         }
     }
 }

@@ -13,11 +13,11 @@ use crate::imaging::FixedView;
 use crate::learn::{Flow, LearnError, Pace};
 use crate::model::release_buffers;
 use crate::predict::{Predictor, embed, embed_views};
-use crate::query::Embeddings;
+use crate::query::{Embeddings, Standardisation};
 
 impl Worker {
-    /// Embeds pool and reference set, from the cache where this model has embedded these films before; `observe` is told
-    /// the films done, of how many.
+    /// Embeds pool and reference set, from the cache where this model has embedded these films before, and standardises;
+    /// `observe` is told the films done, of how many.
     pub(super) fn embed_all(
         &self,
         student: Option<&Predictor>,
@@ -51,13 +51,18 @@ impl Worker {
                 Ok(found)
             };
         let pool = part(&self.pool, &self.options.pool, self.unreadable.is_empty())?;
+        let scale =
+            Standardisation::measure(&pool, &self.base_card.architecture.embedding_blocks());
+        let pool = scale.apply(pool);
         let reference = match &self.reference {
-            Some((store, set)) => Some((part(store, &set.source, true)?, set.classes.clone())),
+            Some((store, set)) => {
+                let features = scale.apply(part(store, &set.source, true)?);
+                Some((features, set.classes.clone()))
+            }
             None => None,
         };
         let unreadable = self.unreadable.clone();
-        let blocks = self.base_card.architecture.embedding_blocks();
-        Ok(Embedded { model: model.to_owned(), blocks, pool, reference, unreadable })
+        Ok(Embedded { model: model.to_owned(), scale, pool, reference, unreadable })
     }
 
     /// Says how far embedding is while the session opens.

@@ -176,7 +176,7 @@ fn views_are_embedded_when_a_strategy_asks_for_them_and_margin_stands_in_until_t
         if start_anew {
             first.clone_from(&ranking.order);
             let kept = std::fs::read_dir(&room.options(0).cache).unwrap().count();
-            assert_eq!(kept, 1 + 5, "the pool and five views of it");
+            assert_eq!(kept, 2 + 1 + 5, "planes, features of the pool and of five views of it");
         } else {
             assert_eq!(ranking.order, first, "kept views give another ranking");
         }
@@ -191,6 +191,7 @@ fn closing_does_not_wait_for_a_large_pool() {
     let mut options = room.options(0);
     // Reading all of them would take half a minute.
     options.pool.files = vec!["large.png".to_owned(); 6000];
+    options.pool.keys = (0..6000).map(|film| film.to_string()).collect();
     let engine = start(options);
     wait(&engine, "the first films", |event| {
         matches!(event, Event::Preparing { what: "reading films", .. }).then_some(())
