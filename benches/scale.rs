@@ -219,7 +219,7 @@ pub fn bench_rank() {
 fn write_cache(workspace: &Workspace, options: &Options) {
     let card = load_card(&options.base_model).unwrap();
     let pre = source_preprocess(card.preprocess);
-    let mut file = PlaneFile::open(&options.cache, &pre).unwrap();
+    let mut file = PlaneFile::open(&options.cache, pre).unwrap();
     let plane: Vec<u8> = (0..pre.size * pre.size).map(|pixel| (pixel % 251) as u8).collect();
     for key in &options.pool.keys {
         file.add(key, &plane).unwrap();

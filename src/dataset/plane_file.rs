@@ -43,7 +43,7 @@ fn digest(bytes: &[u8]) -> Digest {
     digest
 }
 
-fn paths(folder: &Path, pre: &Preprocess) -> [PathBuf; 2] {
+fn paths(folder: &Path, pre: Preprocess) -> [PathBuf; 2] {
     let fit = match pre.fit {
         Fit::Pad => "pad",
         Fit::Crop => "crop",
@@ -57,7 +57,7 @@ impl PlaneFile {
     ///
     /// # Errors
     /// When the folder or the files cannot be made, read or written to.
-    pub fn open(folder: &Path, pre: &Preprocess) -> io::Result<Self> {
+    pub fn open(folder: &Path, pre: Preprocess) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let open = |path: &PathBuf| {
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
@@ -135,7 +135,7 @@ mod tests {
     }
 
     fn filled(folder: &Path) {
-        let mut file = PlaneFile::open(folder, &PRE).unwrap();
+        let mut file = PlaneFile::open(folder, PRE).unwrap();
         for number in 0..4 {
             assert_eq!(file.place(&format!("film {number}")), None);
             assert_eq!(
@@ -155,14 +155,14 @@ mod tests {
     fn planes_are_there_again() {
         let folder = tempfile::tempdir().unwrap();
         filled(folder.path());
-        let mut file = PlaneFile::open(folder.path(), &PRE).unwrap();
+        let mut file = PlaneFile::open(folder.path(), PRE).unwrap();
         (0..4).for_each(|number| assert_eq!(read(&file, number), Some(plane(number))));
         file.add("film 4", &plane(4)).unwrap();
         file.add("film 0", &plane(5)).unwrap();
         drop(file);
-        let file = PlaneFile::open(folder.path(), &PRE).unwrap();
+        let file = PlaneFile::open(folder.path(), PRE).unwrap();
         assert_eq!([0, 1, 4].map(|n| read(&file, n)), [5, 1, 4].map(|n| Some(plane(n))));
-        let other = PlaneFile::open(folder.path(), &Preprocess { fit: Fit::Crop, ..PRE }).unwrap();
+        let other = PlaneFile::open(folder.path(), Preprocess { fit: Fit::Crop, ..PRE }).unwrap();
         assert_eq!(other.place("film 1"), None);
     }
 
@@ -174,10 +174,10 @@ mod tests {
             for length in 0..=whole {
                 let folder = tempfile::tempdir().unwrap();
                 filled(folder.path());
-                let path = &paths(folder.path(), &PRE)[part];
+                let path = &paths(folder.path(), PRE)[part];
                 let cut = OpenOptions::new().write(true).open(path).unwrap();
                 cut.set_len(length).unwrap();
-                let mut file = PlaneFile::open(folder.path(), &PRE).unwrap();
+                let mut file = PlaneFile::open(folder.path(), PRE).unwrap();
                 let left = length / (whole / 4);
                 for number in 0..4u8 {
                     let expected = (u64::from(number) < left).then(|| plane(number));
@@ -185,7 +185,7 @@ mod tests {
                 }
                 file.add("another", &plane(9)).unwrap();
                 drop(file);
-                let file = PlaneFile::open(folder.path(), &PRE).unwrap();
+                let file = PlaneFile::open(folder.path(), PRE).unwrap();
                 let mut pixels = Vec::new();
                 file.read(file.place("another").unwrap(), &mut pixels).unwrap();
                 assert_eq!(pixels, plane(9));
@@ -197,11 +197,11 @@ mod tests {
     fn a_damaged_plane_is_not_taken_for_the_film() {
         let folder = tempfile::tempdir().unwrap();
         filled(folder.path());
-        let path = &paths(folder.path(), &PRE)[0];
+        let path = &paths(folder.path(), PRE)[0];
         let mut bytes = std::fs::read(path).unwrap();
         bytes[10] ^= 1;
-        std::fs::write(path, bytes).unwrap();
-        let file = PlaneFile::open(folder.path(), &PRE).unwrap();
+        crate::fsutil::write_atomic(path, &bytes).unwrap();
+        let file = PlaneFile::open(folder.path(), PRE).unwrap();
         assert_eq!((read(&file, 0), read(&file, 1)), (Some(plane(0)), None));
     }
 }

@@ -116,7 +116,7 @@ impl PlaneStore {
         observe: &mut dyn FnMut(usize, usize) -> Flow,
     ) -> Result<(Self, Vec<Refused>), KeepError> {
         let pre = Preprocess { size: pre.size.max(1), ..*pre };
-        let mut file = PlaneFile::open(folder, &pre)?;
+        let mut file = PlaneFile::open(folder, pre)?;
         let mut pixels = vec![0; pre.size as usize * pre.size as usize];
         let (mut places, mut refused) = (Vec::with_capacity(files.len()), Vec::new());
         for (row, (name, key)) in files.iter().zip(keys).enumerate() {

@@ -136,9 +136,9 @@ fn shift_to(odds: &[f64], share: f64) -> f64 {
             break;
         }
         if mean < share {
-            low = shift
+            low = shift;
         } else {
-            high = shift
+            high = shift;
         }
         let next = shift + (share - mean) / slope;
         // Of probabilities of 0 and 1 alone the slope says nothing.

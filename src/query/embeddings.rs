@@ -130,7 +130,7 @@ impl Embeddings {
         let range = index * self.dim..(index + 1) * self.dim;
         match &self.values {
             Values::Single(values) => {
-                bytes.extend(values[range].iter().flat_map(|v| v.to_le_bytes()))
+                bytes.extend(values[range].iter().flat_map(|v| v.to_le_bytes()));
             }
             Values::Half(values, factors) => {
                 bytes.extend(factors[index].to_le_bytes());
@@ -142,7 +142,9 @@ impl Embeddings {
     /// Returns the rows of the films in `rows`, in that order; out of range is a defect of the caller and panics.
     pub fn select(&self, rows: &[usize]) -> Self {
         let mut selected = EmbeddingRows::new(self.dim, rows.len());
-        rows.iter().for_each(|&row| selected.push(&self.row(row)));
+        for &row in rows {
+            selected.push(&self.row(row));
+        }
         Self::of(self.dim, selected.values)
     }
 
@@ -279,7 +281,9 @@ impl EmbeddingRows {
 /// Writes a row of half precision, times its factor.
 fn widen(narrow: &[f16], factor: f32, row: &mut [f32]) {
     narrow.convert_to_f32_slice(row);
-    row.iter_mut().for_each(|v| *v *= factor);
+    for v in row {
+        *v *= factor;
+    }
 }
 
 /// Writes a row in half precision, relative to its largest value, and returns that; the row is spoilt.
@@ -293,7 +297,9 @@ fn narrow(row: &mut [f32], narrow: &mut [f16]) -> f32 {
     let scale = if largest > 0.0 { largest.recip() } else { 0.0 };
     // The reciprocal of what is nearly zero is not finite.
     let scale = if scale.is_finite() { scale } else { 0.0 };
-    row.iter_mut().for_each(|v| *v *= scale);
+    for v in row.iter_mut() {
+        *v *= scale;
+    }
     narrow.convert_from_f32_slice(row);
     largest
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Cursor;
+use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -438,11 +438,13 @@ fn kept_planes_are_those_in_memory() {
     std::fs::copy(root.path().join(&files[2]), &first).unwrap();
     let (store, _) = kept();
     assert!(same(&store));
-    std::fs::write(&first, film).unwrap();
+    write_atomic(&first, &film).unwrap();
     let pixels = std::fs::read_dir(cache.path()).unwrap().map(|entry| entry.unwrap().path());
     let pixels = pixels.filter(|path| path.extension().is_some_and(|part| part == "pixels"));
     for path in pixels {
-        std::fs::write(&path, vec![7; std::fs::metadata(&path).unwrap().len() as usize]).unwrap();
+        // In place, where the store has it open.
+        let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.write_all(&vec![7; file.metadata().unwrap().len() as usize]).unwrap();
     }
     assert!(same(&store), "a damaged plane was taken for the film");
     std::fs::remove_file(&first).unwrap();
