@@ -73,6 +73,14 @@ impl Pca {
         self.variances.len()
     }
 
+    /// Returns the share of the variance of `x`, measured with one over films less one, that the first `count` components have,
+    /// in 0..=1.
+    pub fn explained(&self, x: &Embeddings, count: usize) -> f64 {
+        let held: f64 =
+            self.variances.iter().take(count).map(|&variance| f64::from(variance)).sum();
+        (held / variance(x).max(f64::MIN_POSITIVE)).min(1.0)
+    }
+
     /// Returns the films' coordinates along the components, films x components; `x` must have the width measured.
     pub fn apply(&self, x: &Embeddings) -> Vec<f32> {
         let (width, mut scores) = (x.dim(), Vec::with_capacity(x.len() * self.count()));
@@ -82,6 +90,21 @@ impl Pca {
         }
         scores
     }
+}
+
+/// Returns the variance of the films over all dimensions together, with one over films less one.
+fn variance(x: &Embeddings) -> f64 {
+    let n = x.len() as f64;
+    let mut sums = vec![0.0f64; x.dim()];
+    let mut squares = 0.0f64;
+    for film in 0..x.len() {
+        for (sum, &value) in sums.iter_mut().zip(&*x.row(film)) {
+            *sum += f64::from(value);
+            squares += f64::from(value).powi(2);
+        }
+    }
+    let of_mean: f64 = sums.iter().map(|sum| sum * sum).sum::<f64>() / n;
+    (squares - of_mean) / (n - 1.0).max(1.0)
 }
 
 fn means(x: &Embeddings) -> Vec<f32> {
@@ -283,5 +306,12 @@ mod tests {
         assert_eq!(pca.count(), 1);
         assert!((pca.variances()[0] - 12.5).abs() < 1e-5);
         assert!((pca.apply(&two)[1] - 2.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_variance_is_that_of_its_definition() {
+        // Columns 1, 2, 6 and 0, 0, 3: variances 7 and 3.
+        let x = Embeddings::new(2, vec![1.0, 0.0, 2.0, 0.0, 6.0, 3.0]).unwrap();
+        assert!((variance(&x) - 10.0).abs() < 1e-9);
     }
 }

@@ -18,7 +18,7 @@ use super::body::read_film;
 use super::compute::{Computed, Job, Served, Wanted};
 use super::decoding::{Decoded, Preview, decode};
 use super::error::ApiError;
-use super::neighbours::Neighbour;
+use super::neighbours::Among;
 use super::{App, guard, metrics, page};
 use crate::imaging::{Plane, Preprocess};
 use crate::predict::on_film;
@@ -35,6 +35,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
     // Bodies are limited where they are read.
     let guarded = Router::new()
         .route("/api/models", get(models))
+        .route("/api/map", get(film_map))
         .route("/api/predict", post(predict).layer(DefaultBodyLimit::disable()))
         .route("/metrics", get(figures))
         .route_layer(from_fn_with_state(Arc::clone(&app), guard::ask_for_token));
@@ -182,8 +183,8 @@ struct FilmInfo {
 struct Prediction {
     film: FilmInfo,
     predictions: Vec<Answer>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    neighbours: Option<Vec<Neighbour>>,
+    #[serde(flatten)]
+    among: Option<Among>,
     milliseconds: f64,
 }
 
@@ -232,13 +233,13 @@ async fn work(
     let computed = answer.await.map_err(|_| ApiError::closing())?;
     let mut computed = computed.map_err(|fault| ApiError::failed(&fault))?;
     let embedding = computed.first_mut().and_then(|first| first.embedding.take());
-    let neighbours = neighbours.zip(embedding).map(|(films, embedding)| films.of(embedding));
+    let among = neighbours.zip(embedding).and_then(|(films, embedding)| films.of(embedding));
     let answers = app.models.iter().zip(computed);
     let predictions = answers.map(|(model, found)| model.answer(found, [columns, rows])).collect();
     Ok(Json(Prediction {
         film: FilmInfo { columns, rows, preview },
         predictions,
-        neighbours,
+        among,
         milliseconds: started.elapsed().as_secs_f64() * 1e3,
     }))
 }
@@ -252,6 +253,18 @@ async fn models(State(app): State<Arc<App>>) -> Response {
         "version": env!("CARGO_PKG_VERSION"),
     }))
     .into_response()
+}
+
+async fn film_map(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
+    let films = app.neighbours.as_ref().ok_or_else(|| {
+        let remedy = "start the server with --session NAME";
+        ApiError::new(
+            StatusCode::NOT_FOUND,
+            "there are no labelled films to place others among",
+            remedy,
+        )
+    })?;
+    Ok(Json(films.map()).into_response())
 }
 
 async fn health() -> Response {

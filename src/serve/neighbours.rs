@@ -1,4 +1,4 @@
-//! Labelled films of a session that are most like a film, by the first model's embeddings.
+//! Labelled films of a session: which are most like a film, and where it lies among them, by the first model's embeddings.
 
 use anyhow::{Context as _, ensure};
 use serde::Serialize;
@@ -10,9 +10,9 @@ use crate::engine::Workspace;
 use crate::engine::worker::source_preprocess;
 use crate::imaging::decode;
 use crate::learn::Flow;
-use crate::query::{Embeddings, Standardisation, nearest};
+use crate::query::{Embeddings, Pca, Standardisation, nearest};
 
-/// Films that are shown.
+/// Films that are shown as the most alike.
 const COUNT: usize = 4;
 /// Longest edge of such a film, in pixels.
 const EDGE: u32 = 160;
@@ -23,6 +23,31 @@ pub struct Neighbours {
     directions: Embeddings,
     /// Label and picture of each.
     films: Vec<(String, Preview)>,
+    axes: Pca,
+    map: FilmMap,
+}
+
+/// Where the labelled films lie along the first two principal components of their directions from the mean.
+#[derive(Debug, Serialize)]
+pub(super) struct FilmMap {
+    /// Share of the films' variance that the two hold, in 0..=1.
+    explained: f32,
+    films: Vec<MapFilm>,
+}
+
+#[derive(Debug, Serialize)]
+struct MapFilm {
+    label: String,
+    place: [f32; 2],
+}
+
+/// What the labelled films say of a film.
+#[derive(Debug, Serialize)]
+pub(super) struct Among {
+    /// The most alike, first the nearest.
+    pub neighbours: Vec<Neighbour>,
+    /// Where the film lies on the map.
+    pub place: [f32; 2],
 }
 
 /// A labelled film that is like the one asked for.
@@ -64,8 +89,24 @@ impl Neighbours {
             let preview = Preview::of(&film, EDGE).context("a film cannot be made small")?;
             Ok((classes[class].clone(), preview))
         });
-        let films = films.collect::<anyhow::Result<_>>()?;
-        Ok(Self { directions: scale.apply(embeddings).normalised(), scale, films })
+        let films: Vec<(String, Preview)> = films.collect::<anyhow::Result<_>>()?;
+        let directions = scale.apply(embeddings).normalised();
+        let axes = Pca::fit(&directions, 2, 0);
+        let places = places(&axes, &directions).into_iter();
+        let on_map = |(place, (label, _)): ([f32; 2], &(String, Preview))| MapFilm {
+            label: label.clone(),
+            place,
+        };
+        let map = FilmMap {
+            explained: axes.explained(&directions, 2) as f32,
+            films: places.zip(&films).map(on_map).collect(),
+        };
+        Ok(Self { scale, directions, films, axes, map })
+    }
+
+    /// Returns where the labelled films lie.
+    pub(super) fn map(&self) -> &FilmMap {
+        &self.map
     }
 
     /// Returns how many films there are.
@@ -73,11 +114,9 @@ impl Neighbours {
         self.films.len()
     }
 
-    /// Returns the films most like an embedding, the most alike first; none for one of another length.
-    pub(super) fn of(&self, embedding: Vec<f32>) -> Vec<Neighbour> {
-        let Ok(query) = Embeddings::new(self.directions.dim(), embedding) else {
-            return Vec::new();
-        };
+    /// Returns the films most like an embedding, and where it lies among all; nothing for one of another length.
+    pub(super) fn of(&self, embedding: Vec<f32>) -> Option<Among> {
+        let query = Embeddings::new(self.directions.dim(), embedding).ok()?;
         let query = self.scale.apply(query).normalised();
         let found = nearest(&self.directions, &query, COUNT, false);
         let neighbour = |place: usize| {
@@ -86,6 +125,17 @@ impl Neighbours {
             let (label, preview) = self.films[place].clone();
             Neighbour { label, similarity, preview }
         };
-        found.into_iter().map(neighbour).collect()
+        let neighbours = found.into_iter().map(neighbour).collect();
+        Some(Among { neighbours, place: places(&self.axes, &query).into_iter().next()? })
     }
+}
+
+/// Returns where films lie along two axes, 0 along one that there is not.
+fn places(axes: &Pca, directions: &Embeddings) -> Vec<[f32; 2]> {
+    let scores = axes.apply(directions);
+    let of = |film: usize| {
+        let axis = |axis: usize| (axis < axes.count()).then(|| scores[film * axes.count() + axis]);
+        [0, 1].map(|number| axis(number).unwrap_or_default())
+    };
+    (0..directions.len()).map(of).collect()
 }

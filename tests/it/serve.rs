@@ -11,11 +11,16 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use burn::tensor::Device;
+use penumbra::config::Home;
+use penumbra::engine::Workspace;
+use penumbra::engine::workspace::{self, NewSession};
+use penumbra::fsutil::write_atomic;
 use penumbra::imaging::{Fit, Preprocess};
 use penumbra::model::folder::{Kind, VERSION, save};
 use penumbra::model::{Architecture, Classifier, LinearHead, ModelCard, Pretrained, Stem};
 use penumbra::predict::Predictor;
-use penumbra::serve::{Inbox, Served, Settings, server};
+use penumbra::serve::{Inbox, Neighbours, Served, Settings, server};
+use penumbra::session::{Answer, Event, Session, Shown, Source};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -60,10 +65,22 @@ fn settings() -> Settings {
 
 impl Desk {
     fn new(settings: Settings) -> Self {
-        Self::open(settings, true)
+        Self::open(settings, true, |_, _| None)
     }
 
-    fn open(settings: Settings, computes: bool) -> Self {
+    /// A server with a session whose labelled films are the first eight of [`png`].
+    fn with_labelled_films() -> Self {
+        Self::open(settings(), true, |home, model| {
+            let workspace = labelled_films(home);
+            Some(Neighbours::of_session(&workspace, model, 1).unwrap())
+        })
+    }
+
+    fn open(
+        settings: Settings,
+        computes: bool,
+        neighbours: impl FnOnce(&Path, &Served) -> Option<Neighbours>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, seed, metrics) in [
             ("one", 1, json!({ "cross_validated": { "ece": 0.03, "n": 52 } })),
@@ -76,7 +93,7 @@ impl Desk {
             Served::new(name.to_owned(), predictor).unwrap()
         };
         let models = vec![load("one"), load("two")];
-        let (app, inbox) = server(&models, None, settings);
+        let (app, inbox) = server(&models, neighbours(folder.path(), &models[0]), settings);
         let (computing, waiting) = if computes {
             let compute = move || inbox.compute(&models);
             let thread = std::thread::Builder::new().name("compute".to_owned());
@@ -137,6 +154,31 @@ impl Reply {
         assert_eq!(self.headers[header::CONTENT_TYPE], "application/json");
         error.to_owned()
     }
+}
+
+/// Makes a session of eight films, their labels in turn.
+fn labelled_films(home: &Path) -> Workspace {
+    let (images, home) = (home.join("films"), Home::find(Some(home)));
+    for number in 0..8 {
+        write_atomic(&images.join(format!("{number}.png")), &png(number)).unwrap();
+    }
+    let new = NewSession::new("ward".to_owned(), images);
+    let films = workspace::create(&home, &new, &|_, _| {}).unwrap().films;
+    let (mut session, _) = Session::open(&home.session("ward")).unwrap();
+    for film in films {
+        let even = film.file.as_bytes()[0] % 2 == 0;
+        let event = Event::Label {
+            film: film.id,
+            answer: Answer::Class(if even { "normal" } else { "pneumonia" }.to_owned()),
+            ms: 1,
+            source: Source::Browse,
+            shown: Shown::NOTHING,
+        };
+        session.append("R1", event).unwrap();
+    }
+    session.flush().unwrap();
+    drop(session);
+    Workspace::open(&home, "ward").unwrap()
 }
 
 fn request(method: &str, path: &str) -> axum::http::request::Builder {
@@ -343,10 +385,43 @@ fn health_and_figures_tell_how_the_server_does() {
     });
 }
 
+/// A labelled film is the most like itself and lies where the map has it.
+#[test]
+fn a_film_is_placed_among_the_labelled_ones() {
+    let desk = Desk::with_labelled_films();
+    block_on(async {
+        assert_eq!(desk.get("/api/models").await.json()["neighbours"], 8);
+        let map = desk.get("/api/map").await.json();
+        let films = map["films"].as_array().unwrap();
+        assert_eq!(films.len(), 8);
+        let explained = map["explained"].as_f64().unwrap();
+        assert!(explained > 0.2 && explained <= 1.0, "{explained}");
+        let near = |a: &Value, b: &Value| (a.as_f64().unwrap() - b.as_f64().unwrap()).abs() < 1e-4;
+        for number in [2, 5] {
+            let path = "/api/predict?neighbours=true";
+            let answer = desk.send(upload(path, &png(number))).await.json();
+            let label = if number % 2 == 0 { "normal" } else { "pneumonia" };
+            let first = &answer["neighbours"][0];
+            assert_eq!(first["label"], label);
+            assert!(first["similarity"].as_f64().unwrap() > 0.9999, "{first}");
+            assert_eq!(answer["neighbours"].as_array().unwrap().len(), 4);
+            let here = |film: &&Value| {
+                film["label"] == label
+                    && (0..2).all(|axis| near(&film["place"][axis], &answer["place"][axis]))
+            };
+            assert_eq!(films.iter().filter(here).count(), 1, "{map} {}", answer["place"]);
+        }
+        let asked = desk.send(upload("/api/predict", &png(2))).await.json();
+        assert!(asked.get("place").is_none() && asked.get("neighbours").is_none());
+    });
+    let alone = Desk::new(settings());
+    block_on(async { assert_eq!(alone.get("/api/map").await.status, 404) });
+}
+
 /// Each documented path and method is answered otherwise than by "nothing here", and the answer has what is required.
 #[test]
 fn the_description_is_of_this_server() {
-    let desk = Desk::new(settings());
+    let desk = Desk::with_labelled_films();
     block_on(async {
         let description = desk.get("/openapi.json").await.json();
         for (path, methods) in description["paths"].as_object().unwrap() {
@@ -358,11 +433,12 @@ fn the_description_is_of_this_server() {
             }
         }
         let schemas = &description["components"]["schemas"];
-        let prediction =
-            desk.send(upload("/api/predict?saliency=true&preview=true", &png(2))).await;
-        for (answer, name) in
-            [(prediction.json(), "Prediction"), (desk.get("/api/models").await.json(), "Models")]
-        {
+        let path = "/api/predict?saliency=true&preview=true&neighbours=true";
+        for (answer, name) in [
+            (desk.send(upload(path, &png(2))).await.json(), "Prediction"),
+            (desk.get("/api/models").await.json(), "Models"),
+            (desk.get("/api/map").await.json(), "Map"),
+        ] {
             check(&schemas[name], &answer, schemas, name);
         }
     });

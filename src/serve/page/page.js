@@ -9,6 +9,7 @@ const EDGE = 640;
 
 let token = sessionStorage.getItem("token") ?? "";
 let info = null;
+let map = null;
 let shown = null;
 let asked = 0;
 
@@ -74,6 +75,7 @@ function percent(value) {
 async function start() {
   try {
     info = await ask("/api/models");
+    map = info.neighbours === null ? null : await ask("/api/map");
   } catch (reason) {
     return fail(reason);
   }
@@ -132,9 +134,11 @@ function show() {
   $("neighbours").hidden = alike.length === 0;
   $("among").textContent = info.neighbours ?? "";
   $("alike").replaceChildren(...alike.map(likeness));
+  $("map").hidden = !map || !answer.place;
   $("result").hidden = false;
   $("result").classList.remove("stale");
   drawMaps();
+  if (!$("map").hidden) drawPlace(answer.place, classes);
   // On a phone the answer would begin below the window.
   if (matchMedia("(max-width: 760px)").matches) document.querySelector(".model").scrollIntoView();
 }
@@ -245,6 +249,63 @@ function drawMaps() {
     }
     at.context.putImageData(pixels, at.left, at.top);
   });
+}
+
+// Draws where the film lies among the labelled ones, the classes in the colours of the bars.
+function drawPlace(place, classes) {
+  const canvas = $("places");
+  const scale = devicePixelRatio;
+  const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+  [canvas.width, canvas.height] = [width, height].map((length) => Math.round(length * scale));
+  const context = canvas.getContext("2d");
+  context.scale(scale, scale);
+  const ends = [0, 1].map((axis) => {
+    const all = [...map.films.map((film) => film.place[axis]), place[axis]];
+    return [Math.min(...all), Math.max(...all)];
+  });
+  const margin = 16;
+  const at = (where) => [width, height].map((length, axis) => {
+    const [low, high] = ends[axis];
+    const share = (where[axis] - low) / (high - low || 1);
+    // Upwards, as axes go.
+    return margin + (axis ? 1 - share : share) * (length - 2 * margin);
+  });
+  const style = getComputedStyle(document.documentElement);
+  const colours = classes.map((_, number) => classColour(number));
+  for (const film of map.films) {
+    context.fillStyle = colours[classes.indexOf(film.label)] ?? style.getPropertyValue("--secondary");
+    context.globalAlpha = 0.8;
+    context.beginPath();
+    context.arc(...at(film.place), 3, 0, 2 * Math.PI);
+    context.fill();
+  }
+  context.globalAlpha = 1;
+  context.strokeStyle = style.getPropertyValue("--text");
+  context.lineWidth = 2;
+  context.beginPath();
+  context.arc(...at(place), 7, 0, 2 * Math.PI);
+  context.stroke();
+  $("legend").replaceChildren(...classes.map((name, number) => mark(name, `class-${Math.min(number, 4)}`)), mark("this film", "", "this"));
+  $("explained").textContent = `first two principal components, ${percent(map.explained)} of the variance`;
+}
+
+// What a class is drawn in, as the bars are.
+function classColour(number) {
+  const probe = document.createElement("i");
+  probe.className = `class-${Math.min(number, 4)}`;
+  document.body.append(probe);
+  const colour = getComputedStyle(probe).getPropertyValue("--colour");
+  probe.remove();
+  return colour;
+}
+
+function mark(text, of, kind = "") {
+  const item = document.createElement("span");
+  item.className = of;
+  const dot = document.createElement("i");
+  dot.className = kind;
+  item.append(dot, text);
+  return item;
 }
 
 // The two cells around a place in 0..1 of a row, and the share of the second.

@@ -100,7 +100,7 @@ fn nobody_waits_for_ever() {
         let kind = format!("multipart/form-data; boundary={BOUNDARY}");
         let asked = request("POST", "/api/predict").header(header::CONTENT_TYPE, kind);
         desk.send(asked.body(endless()).unwrap()).await.refusal(408);
-        let desk = Desk::open(Settings { answer_limit: short, ..settings() }, false);
+        let desk = Desk::open(Settings { answer_limit: short, ..settings() }, false, |_, _| None);
         desk.predict(&png(1)).await.refusal(504);
     });
 }
@@ -125,7 +125,7 @@ fn endless() -> Body {
 #[test]
 fn a_full_queue_asks_to_come_again() {
     let answer_limit = Duration::from_millis(200);
-    let desk = Desk::open(Settings { queue: 2, answer_limit, ..settings() }, false);
+    let desk = Desk::open(Settings { queue: 2, answer_limit, ..settings() }, false, |_, _| None);
     block_on(async {
         for number in 0..2 {
             desk.predict(&png(number)).await.refusal(504);
