@@ -224,6 +224,7 @@ fn write_cache(workspace: &Workspace, options: &Options) {
     for key in &options.pool.keys {
         file.add(key, &plane).unwrap();
     }
+    file.keep().unwrap();
     let dim = card.architecture.embedding_blocks().iter().sum();
     let mut features = EmbeddingRows::new(dim, workspace.films.len());
     let mut random = rng::stream(4, "bench engine", &[]);

@@ -56,11 +56,15 @@ pub enum Answer {
     No,
 }
 
+/// What is logged where `PENUMBRA_LOG` says nothing: of the window's libraries, which report a renderer that the next one
+/// replaces and a server without all extensions, only what is not said again by the error that ends the program.
+const LOGGED: &str = "warn,eframe=off,egui_wgpu=error,winit=error";
+
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     end_quietly_on_a_closed_pipe();
     let args = Args::parse();
-    let filter = EnvFilter::try_from_env("PENUMBRA_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_env("PENUMBRA_LOG").unwrap_or_else(|_| EnvFilter::new(LOGGED));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
     match run(args) {
         Ok(Answer::Yes) => ExitCode::SUCCESS,

@@ -1,7 +1,7 @@
 //! Planes on disk, so that a session opens without decoding its films again and holds none of them in memory.
 //!
-//! Two files grow together: the planes' pixels, all of one length, and for each the film's key with a checksum. Neither is
-//! synced: a plane whose pixels did not reach the disk fails its checksum and is made anew.
+//! Two files grow together: the planes' pixels, all of one length, and for each the film's key with a checksum, which is
+//! written once the pixels have reached the disk.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -14,6 +14,8 @@ use crate::imaging::{Fit, Preprocess};
 
 /// Raised when [`imaging::decode`](crate::imaging::decode) or [`Preprocess`] makes other pixels of a film.
 const VERSION: u32 = 1;
+/// Planes after which those added are kept, as syncing each would take its time.
+const KEPT_AT_A_TIME: usize = 1024;
 /// Bytes of a key, and of a checksum.
 const DIGEST: usize = 16;
 
@@ -29,6 +31,8 @@ pub struct PlaneFile {
     places: HashMap<Digest, usize>,
     /// Of the planes, in the order of the file.
     checksums: Vec<Digest>,
+    /// Entries of planes that may not have reached the disk.
+    pending: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -84,7 +88,13 @@ impl PlaneFile {
                 checksums.push(checksum);
             }
         }
-        Ok(Self { area, files: Mutex::new(Files { pixels, index }), places, checksums })
+        Ok(Self {
+            area,
+            files: Mutex::new(Files { pixels, index }),
+            places,
+            checksums,
+            pending: Vec::new(),
+        })
     }
 
     /// Returns where a film's plane stands, if it is there.
@@ -92,19 +102,37 @@ impl PlaneFile {
         self.places.get(&digest(key.as_bytes())).copied()
     }
 
-    /// Adds a film's plane, of the size of all, and returns where it stands.
+    /// Adds a film's plane, of the size of all, and returns where it stands; [`Self::keep`] is to follow the last.
     ///
     /// # Errors
     /// When it cannot be written; the files are then of no more use.
     pub fn add(&mut self, key: &str, pixels: &[u8]) -> io::Result<usize> {
         let (key, checksum, place) = (digest(key.as_bytes()), digest(pixels), self.checksums.len());
-        let Files { pixels: file, index } = self.files.get_mut();
+        let file = &mut self.files.get_mut().pixels;
         file.seek(SeekFrom::Start((place * self.area) as u64))?;
         file.write_all(pixels)?;
-        index.write_all(&[key, checksum].concat())?;
+        self.pending.extend(key);
+        self.pending.extend(checksum);
         self.places.insert(key, place);
         self.checksums.push(checksum);
+        if self.pending.len() >= KEPT_AT_A_TIME * 2 * DIGEST {
+            self.keep()?;
+        }
         Ok(place)
+    }
+
+    /// Lets the planes added so far be there the next time, whatever happens to the machine.
+    ///
+    /// # Errors
+    /// As [`Self::add`].
+    pub fn keep(&mut self) -> io::Result<()> {
+        if !self.pending.is_empty() {
+            let Files { pixels, index } = self.files.get_mut();
+            pixels.sync_data()?;
+            index.write_all(&self.pending)?;
+            self.pending.clear();
+        }
+        Ok(())
     }
 
     /// Writes the plane that stands at a place over other pixels.
@@ -143,6 +171,7 @@ mod tests {
                 usize::from(number)
             );
         }
+        file.keep().unwrap();
     }
 
     fn read(file: &PlaneFile, number: u8) -> Option<Vec<u8>> {
@@ -159,9 +188,12 @@ mod tests {
         (0..4).for_each(|number| assert_eq!(read(&file, number), Some(plane(number))));
         file.add("film 4", &plane(4)).unwrap();
         file.add("film 0", &plane(5)).unwrap();
+        file.keep().unwrap();
+        file.add("film 6", &plane(6)).unwrap();
         drop(file);
         let file = PlaneFile::open(folder.path(), PRE).unwrap();
         assert_eq!([0, 1, 4].map(|n| read(&file, n)), [5, 1, 4].map(|n| Some(plane(n))));
+        assert_eq!(read(&file, 6), None, "nobody asked for it to be kept");
         let other = PlaneFile::open(folder.path(), Preprocess { fit: Fit::Crop, ..PRE }).unwrap();
         assert_eq!(other.place("film 1"), None);
     }
@@ -184,6 +216,7 @@ mod tests {
                     assert_eq!(read(&file, number), expected, "{length} bytes");
                 }
                 file.add("another", &plane(9)).unwrap();
+                file.keep().unwrap();
                 drop(file);
                 let file = PlaneFile::open(folder.path(), PRE).unwrap();
                 let mut pixels = Vec::new();

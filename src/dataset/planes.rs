@@ -137,6 +137,7 @@ impl PlaneStore {
                 return Err(Stopped.into());
             }
         }
+        file.keep()?;
         let (root, files) = (root.to_owned(), files.to_vec());
         let rows = (0..places.len()).collect();
         let pixels = Pixels::OnDisk(Arc::new(OnDisk { file, places, root, files, pre }));
