@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { crc32, deflateSync } from "node:zlib";
 
 // NODE_PATH is read by `require` and not by `import`.
 const { chromium } = createRequire(import.meta.url)("playwright-core");
@@ -21,8 +22,30 @@ const { values: args } = parseArgs({
 assert(args.film, "--film is needed: a PNG to send");
 mkdirSync(args.out, { recursive: true });
 
+// A black PNG of 20,000 × 10,000 pixels.
+function huge() {
+  const chunk = (name, body) => {
+    const named = Buffer.concat([Buffer.from(name), body]);
+    const [length, check] = [body.length, crc32(named)].map((number) => {
+      const bytes = Buffer.alloc(4);
+      bytes.writeUInt32BE(number);
+      return bytes;
+    });
+    return Buffer.concat([length, named, check]);
+  };
+  const head = Buffer.alloc(13);
+  head.writeUInt32BE(20_000, 0);
+  head.writeUInt32BE(10_000, 4);
+  head[8] = 8;
+  const pixels = deflateSync(Buffer.alloc(20_001 * 10_000), { level: 1 });
+  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+  return Buffer.concat([signature, chunk("IHDR", head), chunk("IDAT", pixels), chunk("IEND", Buffer.alloc(0))]);
+}
+
 const film = readFileSync(args.film);
 const files = {
+  dicom: new URL("../dicom/rle.dcm", import.meta.url).pathname,
+  huge: { name: "huge.png", mimeType: "image/png", buffer: huge() },
   text: { name: "letter.txt", mimeType: "text/plain", buffer: Buffer.from("This is a text and no film.") },
   cut: { name: "cut.png", mimeType: "image/png", buffer: film.subarray(0, film.length / 2) },
 };
@@ -92,6 +115,15 @@ for (const [name, width, height] of [["phone", 390, 844], ["desktop", 1280, 800]
   await shot("text");
   await page.setInputFiles("#file", files.cut);
   await page.waitForFunction(() => document.getElementById("error").textContent.includes("cut short"));
+
+  await page.setInputFiles("#file", files.huge);
+  await page.waitForFunction(() => document.getElementById("error").textContent.includes("20000"), null, { timeout: 60_000 });
+  await shot("huge");
+  await page.setInputFiles("#file", files.dicom);
+  await answered(page);
+  await page.waitForSelector("#result:not([hidden])");
+  assert(await page.isHidden("#failure"), await page.textContent("#failure"));
+  await shot("dicom");
 
   for (const number of [1, 2, 3, 4]) {
     await page.click(`[data-sample="${number}"]`);
