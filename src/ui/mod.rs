@@ -106,9 +106,15 @@ pub fn run(
     }
     let advice = match renderer {
         Renderer::Wgpu => "Try another renderer: --renderer glow",
-        Renderer::Auto | Renderer::Glow => "Is there a display?",
+        Renderer::Auto | Renderer::Glow => {
+            "Is there a display, and are the libraries installed that the README names?"
+        }
     };
-    bail!("No window could be opened: {}. {advice}", reasons.join("; "))
+    // Once the first way has failed without a display, the others say no more than that it had its turn.
+    let reason = reasons.first().map_or("", String::as_str);
+    // The place in a library's source before it helps nobody.
+    let reason = reason.rsplit(": ").next().unwrap_or_default().trim_end_matches('.');
+    bail!("No window could be opened: {reason}. {advice}")
 }
 
 /// The window's icon where the system does not take it from the menu entry; none if it cannot be decoded.
