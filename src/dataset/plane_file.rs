@@ -105,8 +105,13 @@ impl PlaneFile {
     /// Adds a film's plane, of the size of all, and returns where it stands; [`Self::keep`] is to follow the last.
     ///
     /// # Errors
-    /// When it cannot be written; the files are then of no more use.
+    /// When it cannot be written; the files are then empty and of no more use, so that they do not fill the disk that labels
+    /// have to be saved on.
     pub fn add(&mut self, key: &str, pixels: &[u8]) -> io::Result<usize> {
+        self.try_add(key, pixels).inspect_err(|_| self.give_up())
+    }
+
+    fn try_add(&mut self, key: &str, pixels: &[u8]) -> io::Result<usize> {
         let (key, checksum, place) = (digest(key.as_bytes()), digest(pixels), self.checksums.len());
         let file = &mut self.files.get_mut().pixels;
         file.seek(SeekFrom::Start((place * self.area) as u64))?;
@@ -116,7 +121,7 @@ impl PlaneFile {
         self.places.insert(key, place);
         self.checksums.push(checksum);
         if self.pending.len() >= KEPT_AT_A_TIME * 2 * DIGEST {
-            self.keep()?;
+            self.try_keep()?;
         }
         Ok(place)
     }
@@ -126,6 +131,10 @@ impl PlaneFile {
     /// # Errors
     /// As [`Self::add`].
     pub fn keep(&mut self) -> io::Result<()> {
+        self.try_keep().inspect_err(|_| self.give_up())
+    }
+
+    fn try_keep(&mut self) -> io::Result<()> {
         if !self.pending.is_empty() {
             let Files { pixels, index } = self.files.get_mut();
             pixels.sync_data()?;
@@ -133,6 +142,14 @@ impl PlaneFile {
             self.pending.clear();
         }
         Ok(())
+    }
+
+    fn give_up(&mut self) {
+        let Files { pixels, index } = self.files.get_mut();
+        for file in [index, pixels] {
+            // There is nothing that could be done about it.
+            file.set_len(0).ok();
+        }
     }
 
     /// Writes the plane that stands at a place over other pixels.
