@@ -16,7 +16,9 @@ use penumbra::engine::{
     Command, Engine, Event as EngineEvent, LabelSet, LearningPlan, Options, Workspace, cache,
 };
 use penumbra::model::folder::load_card;
-use penumbra::query::{ClusterCache, EmbeddingRows, Embeddings, Head, Pool, Strategy, rank};
+use penumbra::query::{
+    ClusterCache, EmbeddingRows, Embeddings, Head, Pool, Strategy, directions, rank,
+};
 use penumbra::rng;
 use penumbra::session::{Answer, Class, Event, Header, Session, Shown, Source, State, Time};
 
@@ -172,7 +174,7 @@ fn bench_pool(films: usize, dim: usize, strategies: &[Strategy]) {
         })
         .collect();
     let features = Embeddings::new(dim, values).unwrap();
-    let directions = features.normalised();
+    let directions = directions(&features);
     let ids: Vec<FilmId> = (0..films as u64).map(id).collect();
     let rows: Vec<usize> = (0..=100).collect();
     let classes: Vec<usize> = rows.iter().map(|row| usize::from(row % 4 > 0)).collect();
@@ -244,8 +246,7 @@ pub fn bench_engine() {
     write_session(&home);
     let workspace = Workspace::open(&home, "big").unwrap();
     let plan = LearningPlan { every: 0, ..LearningPlan::default() };
-    let mut options = workspace.engine_options(device::cpu(), "demo", plan);
-    options.strategy = Strategy::Margin;
+    let options = workspace.engine_options(device::cpu(), "demo", plan);
     write_cache(&workspace, &options);
     let before = mib();
     let started = Instant::now();

@@ -12,6 +12,8 @@ use crate::rng;
 const OVERSAMPLING: usize = 16;
 /// Times that the data are multiplied through; each widens the gaps between variances by their square.
 const ITERATIONS: usize = 5;
+/// Films that components are found by at most.
+const FITTED: usize = 10_000;
 /// Films whose coordinates are found at once.
 const FILMS: usize = 1024;
 /// Sweeps of Jacobi rotations, which converge quadratically; six or so suffice.
@@ -32,8 +34,13 @@ impl Pca {
     /// Halko, Martinsson and Tropp, "Finding structure with randomness", 2011, algorithms 4.4 and 5.1: products in
     /// single precision, bases and the small eigenproblem in double. Components are exact where variances fall off or
     /// the width is small; of a flat spectrum the last ones are mixtures of their neighbours. `seed` draws the start.
-    /// Each component's largest weight is positive. Values must be finite.
+    /// Each component's largest weight is positive. Values must be finite. Of more than 10,000 films that many at equal steps
+    /// are looked at.
     pub fn fit(x: &Embeddings, count: usize, seed: u64) -> Self {
+        if x.len() > FITTED {
+            let asked: Vec<usize> = (0..x.len()).step_by(x.len().div_ceil(FITTED)).collect();
+            return Self::fit(&x.select(&asked), count, seed);
+        }
         let (films, width) = (x.len(), x.dim());
         let mean = means(x);
         let count = count.min(width).min(films.saturating_sub(1));

@@ -12,7 +12,7 @@ use crate::dataset::FilmId;
 pub struct Pool<'a> {
     /// The films' identities, which break ties.
     pub ids: &'a [FilmId],
-    /// The films' features, [normalised](Embeddings::normalised): directions from the pool's mean.
+    /// The films' [directions](super::directions()) from the pool's mean.
     pub embeddings: &'a Embeddings,
     /// The films' [standardised](super::Standardisation) features, which the head sees.
     pub features: &'a Embeddings,

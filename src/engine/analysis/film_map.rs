@@ -7,8 +7,6 @@ use crate::query::{Embeddings, Pca, k_means};
 
 /// Principal components that distances are measured in.
 const COMPONENTS: usize = 50;
-/// Films that the components are found by at most, at equal steps through all.
-const FITTED: usize = 10_000;
 /// Groups that films are put into.
 pub const CLUSTERS: usize = 12;
 
@@ -56,11 +54,7 @@ pub(super) fn draw(
     tell: &mut dyn FnMut(FilmMap),
 ) {
     let films = basis.directions.len();
-    let asked: Vec<usize> = (0..films).step_by(films.div_ceil(FITTED).max(1)).collect();
-    let pca = match asked.len() {
-        all if all == films => Pca::fit(&basis.directions, COMPONENTS, seed),
-        _ => Pca::fit(&basis.directions.select(&asked), COMPONENTS, seed),
-    };
+    let pca = Pca::fit(&basis.directions, COMPONENTS, seed);
     let width = pca.count();
     let Ok(reduced) = Embeddings::new(width.max(1), pca.apply(&basis.directions)) else { return };
     if width < 2 || films == 0 {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Embedded;
 use crate::engine::analysis::Basis;
-use crate::query::{ClusterCache, Embeddings, Head, Regularisation, Standardisation};
+use crate::query::{ClusterCache, Embeddings, Head, Regularisation, Standardisation, directions};
 
 /// Standardised features to fit on, normalised ones to measure distances in.
 pub(super) struct Space {
@@ -43,7 +43,7 @@ impl Space {
     pub(super) fn new(embedded: Embedded) -> Self {
         Self {
             model: embedded.model,
-            directions: Arc::new(embedded.pool.normalised()),
+            directions: Arc::new(directions(&embedded.pool)),
             features: Arc::new(embedded.pool),
             reference: embedded.reference.map(Arc::new),
             unreadable: embedded.unreadable,
