@@ -17,7 +17,7 @@ pub struct FilmMap {
     pub model: String,
     /// Place of each film along the first two principal components; of films that cannot be read it means nothing.
     pub components: Vec<[f32; 2]>,
-    /// Share of the variance that the two hold, in 0..=1.
+    /// Share of the variance of the directions, in which distances are measured, that the two hold, in 0..=1.
     pub explained: f32,
     /// Place of each film by neighbour embedding, once that is done.
     pub neighbours: Option<Vec<[f32; 2]>>,
