@@ -18,8 +18,10 @@ use crate::model::Classifier;
 pub struct SupervisedConfig {
     /// Edge of a film in pixels.
     pub size: u32,
-    /// Steps.
+    /// The fewest steps.
     pub steps: u64,
+    /// The fewest passes over the labelled films; with many labels they take more steps than [`Self::steps`].
+    pub passes: u64,
     /// Films in a step.
     pub batch: usize,
     /// How the weights move; after its warm-up the rate falls by half a cosine to zero.
@@ -28,6 +30,11 @@ pub struct SupervisedConfig {
     pub warmup: f64,
     /// How a film is varied.
     pub augment: Augment,
+    /// Share of the steps, the last ones, in which films are varied by [`Self::last_augment`], in 0..=1.
+    pub last_share: f64,
+    /// How a film is varied at the end: strong views are unlike the films to be predicted, and a network that has seen no
+    /// others puts its threshold beside theirs (He et al. 2019, "Data augmentation revisited", arXiv 1909.09148).
+    pub last_augment: Augment,
     /// Seed of order and views.
     pub seed: u64,
 }
@@ -43,12 +50,20 @@ impl SupervisedConfig {
         Self {
             size,
             steps: 1500,
+            passes: 40,
             batch: 32,
             recipe: Recipe::from_encoder(),
             warmup: 0.05,
             augment: Augment { strong: Some(RandAugment::fixmatch()), ..Augment::simclr() },
+            last_share: 0.25,
+            last_augment: Augment::moderate(),
             seed,
         }
+    }
+
+    /// Returns the steps of a run with this many labels.
+    pub fn steps_with(&self, labels: usize) -> u64 {
+        self.steps.max((self.passes * labels as u64).div_ceil(self.batch.max(1) as u64))
     }
 }
 
@@ -66,39 +81,73 @@ pub fn supervised(
         return Err(LearnError::TooLittle("learning needs labels of two classes".to_owned()));
     }
     let mut trainee = Trainee::new(&setting.classifier(labelled), &config.recipe, setting.device);
-    let warmup = warmup_steps(config.warmup, config.steps);
-    let schedule = WarmupCosine { peak: config.recipe.rate, warmup, total: config.steps };
-    let drawn = Epoch {
-        batches: batches(&labelled.rows, config.batch, config.steps, config.seed, "supervised"),
-        views: vec![config.augment.clone()],
-        size: config.size,
-        seed: config.seed,
-        epoch: 0,
-    };
+    let steps = config.steps_with(labelled.rows.len());
+    let warmup = warmup_steps(config.warmup, steps);
+    let schedule = WarmupCosine { peak: config.recipe.rate, warmup, total: steps };
     let count = labelled.rows.len() as u64;
     let mut pace = Pace::new(0);
-    for batch in Loader::start(Arc::clone(setting.store), drawn, 1)? {
-        let views = batch.count;
-        let weight = (views as f32).recip();
-        let targets = label_targets(labelled, &batch.indices, setting.classes, weight);
-        let films = films(batch, trainee.device());
-        let loss = trainee.learn(films, targets, schedule.rate(trainee.step + 1))?;
-        let step = trainee.step;
-        let (images_per_second, seconds_left) = pace.after(views, step, config.steps);
-        let seen = |steps: u64| steps * config.batch as u64;
-        let report = StepReport {
-            step,
-            steps: config.steps,
-            epoch: (seen(step - 1) / count) as u32,
-            epochs: seen(config.steps).div_ceil(count) as u32,
-            loss,
-            accuracy: None,
-            images_per_second,
-            seconds_left,
-        };
-        pace.tell(observe, &report)?;
+    for drawn in phases(labelled, config, steps) {
+        for batch in Loader::start(Arc::clone(setting.store), drawn, 1)? {
+            let views = batch.count;
+            let weight = (views as f32).recip();
+            let targets = label_targets(labelled, &batch.indices, setting.classes, weight);
+            let films = films(batch, trainee.device());
+            let loss = trainee.learn(films, targets, schedule.rate(trainee.step + 1))?;
+            let step = trainee.step;
+            let (images_per_second, seconds_left) = pace.after(views, step, steps);
+            let seen = |steps: u64| steps * config.batch as u64;
+            let report = StepReport {
+                step,
+                steps,
+                epoch: (seen(step - 1) / count) as u32,
+                epochs: seen(steps).div_ceil(count) as u32,
+                loss,
+                accuracy: None,
+                images_per_second,
+                seconds_left,
+            };
+            pace.tell(observe, &report)?;
+        }
     }
     trainee
         .into_average()
         .ok_or_else(|| LearnError::TooLittle("there are no steps to learn in".to_owned()))
+}
+
+/// Returns what is drawn in the first steps and in the last ones.
+fn phases(labelled: &Labelled, config: &SupervisedConfig, steps: u64) -> [Epoch; 2] {
+    let mut first = batches(&labelled.rows, config.batch, steps, config.seed, "supervised");
+    let last = first.split_off(((1.0 - config.last_share) * steps as f64).round() as usize);
+    let phase = |batches, augment: &Augment, epoch| Epoch {
+        batches,
+        views: vec![augment.clone()],
+        size: config.size,
+        seed: config.seed,
+        epoch,
+    };
+    [phase(first, &config.augment, 0), phase(last, &config.last_augment, 1)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_labels_take_more_steps_and_few_take_the_fewest() {
+        let config = SupervisedConfig::from_scratch(64, 0);
+        // 1,500 steps of 32 are 40 passes over 1,200 films.
+        assert_eq!([2, 1200, 1201, 4708].map(|n| config.steps_with(n)), [1500, 1500, 1502, 5885]);
+    }
+
+    #[test]
+    fn the_last_quarter_of_the_steps_is_drawn_without_strong_views() {
+        let config = SupervisedConfig { batch: 3, ..SupervisedConfig::from_scratch(64, 5) };
+        let labelled = Labelled { rows: (0..7).collect(), classes: vec![0; 7] };
+        let [first, last] = phases(&labelled, &config, 10);
+        assert_eq!((first.batches.len(), last.batches.len()), (8, 2));
+        assert!(first.views[0].strong.is_some() && last.views[0].strong.is_none());
+        let whole = batches(&labelled.rows, 3, 10, 5, "supervised");
+        assert_eq!([first.batches, last.batches].concat(), whole, "no film is left out between");
+        assert_ne!(first.epoch, last.epoch, "views of their own");
+    }
 }

@@ -260,7 +260,14 @@ fn fixmatch_config(seed: u64) -> FixMatchConfig {
 /// The same from labels alone.
 fn supervised_config(seed: u64) -> SupervisedConfig {
     let FixMatchConfig { steps, batch, recipe, weak: augment, .. } = fixmatch_config(seed);
-    SupervisedConfig { size: SIZE, steps, batch, recipe, warmup: 0.0, augment, seed }
+    SupervisedConfig {
+        steps,
+        batch,
+        recipe,
+        last_augment: augment.clone(),
+        augment,
+        ..SupervisedConfig::from_scratch(SIZE, seed)
+    }
 }
 
 #[test]

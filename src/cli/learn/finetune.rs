@@ -84,6 +84,8 @@ fn config(args: &FinetuneArgs, start: &Start) -> FinetuneConfig {
     };
     FinetuneConfig {
         epochs: args.epochs.unwrap_or(standard.epochs),
+        // Who names the passes wants no other bound.
+        steps: if args.epochs.is_some() { u64::MAX } else { standard.steps },
         folds: args.folds.unwrap_or(standard.folds),
         ..standard
     }

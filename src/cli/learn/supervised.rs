@@ -51,7 +51,9 @@ fn config(args: &SupervisedArgs, start: &Start) -> SupervisedConfig {
         Some(_) => SupervisedConfig::from_encoder(size, seed),
         None => SupervisedConfig::from_scratch(size, seed),
     };
-    config.steps = args.steps.steps.unwrap_or(config.steps);
+    if let Some(steps) = args.steps.steps {
+        (config.steps, config.passes) = (steps, 0);
+    }
     config.batch = args.steps.batch.unwrap_or(config.batch);
     config.recipe.rate = args.steps.rate.unwrap_or(config.recipe.rate);
     config

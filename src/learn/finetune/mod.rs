@@ -38,6 +38,10 @@ pub struct FinetuneConfig {
     pub size: u32,
     /// The most passes over the labelled films.
     pub epochs: u32,
+    /// The most steps of a fold's network, so that thousands of labels do not take hours: passes beyond them are left out.
+    /// Settings from before there was a bound have none of their own.
+    #[serde(default = "most_steps", skip_serializing_if = "is_most_steps")]
+    pub steps: u64,
     /// Passes without a lower cross-validated log-loss after which training stops.
     pub patience: u32,
     /// Films in a step.
@@ -64,6 +68,7 @@ impl FinetuneConfig {
         Self {
             size,
             epochs: 40,
+            steps: most_steps(),
             patience: 15,
             batch: 16,
             recipe: Recipe { rate: 3e-4, head_factor: 1.0, ema: 0.98, ..Recipe::from_encoder() },
@@ -94,6 +99,27 @@ impl FinetuneConfig {
             ..Self::standard(size, seed)
         }
     }
+
+    /// Returns the most passes over this many labels, at least one if any is asked for.
+    fn passes(&self, labels: usize) -> u32 {
+        let of_a_fold = self.steps_of_pass(labels - labels / self.folds.max(1));
+        let bound = (self.steps / of_a_fold.max(1)).max(1);
+        self.epochs.min(u32::try_from(bound).unwrap_or(u32::MAX))
+    }
+
+    /// Returns the steps of a pass over this many films.
+    fn steps_of_pass(&self, films: usize) -> u64 {
+        films.div_ceil(self.batch.max(1)) as u64
+    }
+}
+
+/// The usual bound: with 16 films in a step it is felt from some 1,200 labels on.
+const fn most_steps() -> u64 {
+    2_000
+}
+
+fn is_most_steps(steps: &u64) -> bool {
+    *steps == most_steps()
 }
 
 /// What fine-tuning made, and what is known of it.
@@ -205,6 +231,9 @@ fn cross_validate(
         if epoch > 0 {
             labelled = labels();
         }
+        if epoch >= config.passes(labelled.rows.len()) {
+            break;
+        }
         let folds = assigner.assign_all(&labelled, patients);
         let mut out_of_fold = vec![0.0; labelled.rows.len() * setting.classes];
         trainer.expect(labelled.rows.len(), epoch);
@@ -242,4 +271,30 @@ fn cross_validate(
         }
     }
     best.ok_or_else(|| LearnError::TooLittle("fine-tuning was asked for no pass".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_of_labels_take_fewer_passes() {
+        let config = FinetuneConfig::standard(64, 0);
+        // Two thirds of 1,200 films are 50 steps of 16, and 40 passes of these 2,000 steps.
+        assert_eq!([6, 1200, 4708, 1_000_000].map(|n| config.passes(n)), [40, 40, 10, 1]);
+        assert_eq!(FinetuneConfig { epochs: 0, ..config.clone() }.passes(6), 0);
+        assert_eq!(FinetuneConfig { steps: u64::MAX, ..config }.passes(1_000_000), 40);
+    }
+
+    #[test]
+    fn settings_from_before_there_was_a_bound_are_read() {
+        let config = FinetuneConfig::standard(64, 0);
+        let usual = serde_json::to_value(&config).unwrap();
+        assert!(usual.get("steps").is_none(), "{usual}");
+        assert_eq!(serde_json::from_value::<FinetuneConfig>(usual).unwrap(), config);
+        let other = FinetuneConfig { steps: 7, ..config };
+        let read: FinetuneConfig =
+            serde_json::from_value(serde_json::to_value(&other).unwrap()).unwrap();
+        assert_eq!(read, other);
+    }
 }

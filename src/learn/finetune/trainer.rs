@@ -16,8 +16,9 @@ pub(super) struct Trainer<'a> {
     pub(super) config: &'a FinetuneConfig,
     pace: Pace,
     step: u64,
-    /// Steps in all, as foreseen now.
+    /// Steps in all and passes of a network, as foreseen now.
     steps: u64,
+    epochs: u32,
     observe: &'a mut dyn FnMut(&StepReport) -> Flow,
 }
 
@@ -45,17 +46,18 @@ impl<'a> Trainer<'a> {
         config: &'a FinetuneConfig,
         observe: &'a mut dyn FnMut(&StepReport) -> Flow,
     ) -> Self {
-        Self { setting, config, pace: Pace::new(0), step: 0, steps: 0, observe }
+        Self { setting, config, pace: Pace::new(0), step: 0, steps: 0, epochs: 0, observe }
     }
 
     /// Foresees the steps of the run, at the most, when pass `epoch` over this many films begins.
     pub(super) fn expect(&mut self, labelled: usize, epoch: u32) {
         let config = self.config;
-        let steps = |films: usize| films.div_ceil(config.batch) as u64;
-        let of_folds = steps(labelled - labelled / config.folds) * config.folds as u64;
-        let of_members = steps(labelled) * config.members as u64;
-        let left = u64::from(config.epochs - epoch) * of_folds;
-        self.steps = self.step + left + u64::from(config.epochs) * of_members;
+        let of_folds =
+            config.steps_of_pass(labelled - labelled / config.folds) * config.folds as u64;
+        let of_members = config.steps_of_pass(labelled) * config.members as u64;
+        self.epochs = config.passes(labelled);
+        let left = u64::from(self.epochs - epoch) * of_folds;
+        self.steps = self.step + left + u64::from(self.epochs) * of_members;
     }
 
     /// Starts a network: from an earlier one, or as the setting says for these films.
@@ -121,7 +123,7 @@ impl<'a> Trainer<'a> {
             step: self.step,
             steps: self.steps,
             epoch,
-            epochs: self.config.epochs,
+            epochs: self.epochs,
             loss,
             accuracy: None,
             images_per_second,
