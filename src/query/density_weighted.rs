@@ -1,7 +1,10 @@
 //! Information density (Settles and Craven, EMNLP 2008, equation 13): unsure films that stand for many.
 //!
-//! `H(p) * (mean similarity to the unlabelled films)^beta` with the cosine as similarity and `beta = 1`, as there. The
-//! mean over all films is one product with the sum of their normalised embeddings.
+//! `H(p) * (mean similarity to the unlabelled films)^beta` with `beta = 1`, as there. The mean over all films is one product
+//! with the sum of their normalised embeddings.
+//!
+//! Deviation: the similarity is `(1 + cosine) / 2`. Directions are measured from the pool's mean, so that cosines are
+//! negative for about half of the films, and by the cosine itself these would never be asked for.
 
 use super::dot_product::dot;
 use super::pool::{Pool, Ranked};
@@ -13,9 +16,9 @@ pub(crate) fn rank(pool: &Pool<'_>) -> Vec<Ranked> {
     let centre = mean_direction(pool);
     pool.by_score(|film| {
         let nats = uncertainty::entropy(pool.probabilities_of(film));
-        // Features after a ReLU have no negative cosine; of others it says that nothing is near.
         let cosine = dot(&pool.embeddings.row(film), &centre);
-        let similarity = if cosine.is_nan() { 0.0 } else { cosine.clamp(0.0, 1.0) };
+        let similarity =
+            if cosine.is_nan() { 0.0 } else { f32::midpoint(1.0, cosine).clamp(0.0, 1.0) };
         (nats * similarity, Reason::DenseEntropy { nats, similarity })
     })
 }

@@ -61,7 +61,7 @@ pub enum Reason {
     DenseEntropy {
         /// The entropy in nats.
         nats: f32,
-        /// The mean cosine to the unlabelled films, 0..=1.
+        /// The mean of `(1 + cosine) / 2` over the unlabelled films, 0..=1.
         similarity: f32,
     },
     /// By how many films its ball covers that no ball of a labelled or earlier ranked film does.

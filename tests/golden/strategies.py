@@ -181,7 +181,7 @@ def density_weighted(x):
     labelled = [0, 100, 200, 250]
     left = [i for i in range(len(x)) if i not in labelled]
     entropy = uncertainty_scores(p[left], method="entropy")
-    density = np.clip(cosine_similarity(x[left]).mean(axis=1), 0, 1)
+    density = (1 + cosine_similarity(x[left]).mean(axis=1)) / 2
     return {
         "probabilities": flat(p),
         "labelled": labelled,
