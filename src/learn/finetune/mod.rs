@@ -118,6 +118,7 @@ const fn most_steps() -> u64 {
     2_000
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 fn is_most_steps(steps: &u64) -> bool {
     *steps == most_steps()
 }
