@@ -77,7 +77,8 @@ pub struct FinetuneArgs {
     /// fitted first and learns on
     #[arg(long)]
     pub simclr: bool,
-    /// The most passes over the labelled films; cross-validation says when to stop
+    /// The most passes over the labelled films; cross-validation says when to stop [default: 40, or 2,000 steps if they are
+    /// fewer; 60 with --simclr]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub epochs: Option<u32>,
     /// Cross-validation folds, patient by patient

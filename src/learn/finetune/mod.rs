@@ -39,7 +39,7 @@ pub struct FinetuneConfig {
     /// The most passes over the labelled films.
     pub epochs: u32,
     /// The most steps of a fold's network, so that thousands of labels do not take hours: passes beyond them are left out.
-    /// Settings from before there was a bound have none of their own.
+    /// Not written where it is the usual, as in settings from before there was a bound.
     #[serde(default = "most_steps", skip_serializing_if = "is_most_steps")]
     pub steps: u64,
     /// Passes without a lower cross-validated log-loss after which training stops.

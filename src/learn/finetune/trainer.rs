@@ -16,8 +16,9 @@ pub(super) struct Trainer<'a> {
     pub(super) config: &'a FinetuneConfig,
     pace: Pace,
     step: u64,
-    /// Steps in all and passes of a network, as foreseen now.
+    /// Steps in all, as foreseen now.
     steps: u64,
+    /// The most passes of a network, likewise.
     epochs: u32,
     observe: &'a mut dyn FnMut(&StepReport) -> Flow,
 }
