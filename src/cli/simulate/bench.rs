@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 
-use super::methods::TunedNetwork;
+use super::methods::SharedNetwork;
 use super::parts::Parts;
 use crate::cli::films::Films;
 use crate::config::Home;
@@ -104,8 +104,8 @@ pub struct Bench<'a> {
     handmade: OnceCell<(Embeddings, Embeddings)>,
     /// Near films of the pool.
     graph: OnceCell<Graph>,
-    /// The network fine-tuned last.
-    pub tuned: RefCell<Option<Rc<TunedNetwork>>>,
+    /// The network learnt last.
+    pub shared: RefCell<Option<Rc<SharedNetwork>>>,
     stop: &'a AtomicBool,
 }
 
@@ -141,7 +141,7 @@ impl<'a> Bench<'a> {
             eval_features,
             handmade: OnceCell::new(),
             graph: OnceCell::new(),
-            tuned: RefCell::new(None),
+            shared: RefCell::new(None),
             stop,
         }
     }

@@ -46,6 +46,8 @@ pub enum Method {
     FixmatchScratch,
     /// Labels alone, from random weights
     Supervised,
+    /// The head and labels alone, brought to the head's shares over the pool: the mean of their logits
+    Ensemble,
 }
 
 /// What a method made of the labels bought.
@@ -139,6 +141,10 @@ impl Method {
             Self::Supervised => {
                 Learner::new(SupervisedConfig::from_scratch(size, seed), supervised_alone)
             }
+            Self::Ensemble => {
+                let head = json!({ "folds": FOLDS, "l2_grid": L2_GRID });
+                Learner::new((head, SupervisedConfig::from_scratch(size, seed)), ensemble)
+            }
         }
     }
 }
@@ -231,11 +237,47 @@ fn supervised_alone(
     bought: &Labelled,
     config: &SupervisedConfig,
 ) -> anyhow::Result<Learnt> {
-    let start = bench.random(config.seed);
-    let setting = bench.setting(&start, None);
-    let model = supervised(&setting, bought, config, &mut |_| bench.flow())
-        .with_context(|| format!("cannot learn from {} labels", bought.rows.len()))?;
-    evaluated(bench, bought, &model)
+    let (network, seconds_before) = labels_alone(bench, bought, config)?;
+    Ok(Learnt { seconds_before, ..evaluated(bench, bought, &network.model)? })
+}
+
+/// Learns from labels alone, unless the very same was done last.
+fn labels_alone(
+    bench: &Bench<'_>,
+    bought: &Labelled,
+    config: &SupervisedConfig,
+) -> anyhow::Result<(Rc<SharedNetwork>, f32)> {
+    shared(bench, bought, serde_json::to_value(config)?, || {
+        let start = bench.random(config.seed);
+        let setting = bench.setting(&start, None);
+        supervised(&setting, bought, config, &mut |_| bench.flow())
+            .with_context(|| format!("cannot learn from {} labels", bought.rows.len()))
+    })
+}
+
+/// The head knows the pool and one network's features, labels alone the labels under strong views: they err on different
+/// films.
+fn ensemble(
+    bench: &Bench<'_>,
+    bought: &Labelled,
+    (_, config): &(serde_json::Value, SupervisedConfig),
+) -> anyhow::Result<Learnt> {
+    let (network, seconds_before) = labels_alone(bench, bought, config)?;
+    let alone = evaluated(bench, bought, &align(bench, bought, network.model.clone())?)?;
+    let head = head(bench, bought);
+    let probabilities = mean_of_logits(&alone.probabilities, &head.probabilities, bench.classes());
+    Ok(Learnt { probabilities, seconds_before, ..alone })
+}
+
+/// Returns the probabilities, films x classes, row-major, whose logits are the mean of two classifiers': their geometric
+/// mean, brought to a sum of one.
+fn mean_of_logits(a: &[f32], b: &[f32], classes: usize) -> Vec<f32> {
+    let mut means: Vec<f32> = a.iter().zip(b).map(|(a, b)| (a * b).sqrt()).collect();
+    for row in means.chunks_mut(classes.max(1)) {
+        let total: f32 = row.iter().sum();
+        row.iter_mut().for_each(|p| *p /= total);
+    }
+    means
 }
 
 /// Predicts the evaluation films with one network.
@@ -264,7 +306,7 @@ impl Tuning {
 }
 
 fn fine_tuned(bench: &Bench<'_>, bought: &Labelled, tuning: &Tuning) -> anyhow::Result<Learnt> {
-    let (network, seconds_before) = network(bench, bought, tuning)?;
+    let (network, seconds_before) = tuned_network(bench, bought, tuning)?;
     Ok(Learnt { seconds_before, ..evaluated(bench, bought, &network.model)? })
 }
 
@@ -273,7 +315,7 @@ fn distilled(
     bought: &Labelled,
     (tuning, config): &(Tuning, DistillConfig),
 ) -> anyhow::Result<Learnt> {
-    let (network, seconds_before) = network(bench, bought, tuning)?;
+    let (network, seconds_before) = tuned_network(bench, bought, tuning)?;
     let (store, device) = (&bench.pool_store, &bench.compute.device);
     let pool: Vec<usize> = (0..store.len()).collect();
     let ask = &mut |_| bench.flow();
@@ -295,41 +337,65 @@ fn align(bench: &Bench<'_>, bought: &Labelled, model: Classifier) -> anyhow::Res
     Ok(aligned(model, &setting, &pool, bench.size, &means, ask)?)
 }
 
-/// The network fine-tuned last, which two methods in a row use.
+/// The network learnt last, which two methods in a row use.
 #[derive(Debug)]
-pub struct TunedNetwork {
-    tuning: Tuning,
+pub struct SharedNetwork {
+    settings: serde_json::Value,
     bought: Labelled,
     model: Classifier,
     seconds: f32,
 }
 
-/// Fine-tunes, unless the very same was done last; also returns the seconds that an earlier cell spent on it.
-fn network(
+/// Learns a network, unless the very same was learnt last; also returns the seconds that an earlier cell spent on it.
+fn shared(
     bench: &Bench<'_>,
     bought: &Labelled,
-    tuning: &Tuning,
-) -> anyhow::Result<(Rc<TunedNetwork>, f32)> {
-    let last = bench.tuned.borrow().clone();
-    if let Some(last) = last.filter(|last| last.tuning == *tuning && last.bought == *bought) {
+    settings: serde_json::Value,
+    learn: impl FnOnce() -> anyhow::Result<Classifier>,
+) -> anyhow::Result<(Rc<SharedNetwork>, f32)> {
+    let last = bench.shared.borrow().clone();
+    if let Some(last) = last.filter(|last| last.settings == settings && last.bought == *bought) {
         let seconds = last.seconds;
         return Ok((last, seconds));
     }
     let started = Instant::now();
-    let (patients, config) = (&bench.pool.patients, &tuning.finetune);
-    let ask = &mut |_: &StepReport| bench.flow();
-    let head = head_fit(bench, bought);
-    // SimCLR v2's own form has a zero-initialised classifier alone.
-    let head = (!matches!(config.recipe.optimizer, OptimizerConfig::Lars { .. }))
-        .then_some(&head as &HeadFit<'_>);
-    let setting = bench.setting(bench.base, head);
-    let tuned = finetune(&setting, patients, &mut || bought.clone(), config, None, ask)
-        .with_context(|| format!("cannot fine-tune on {} labels", bought.rows.len()))?;
-    let model =
-        if tuning.pool_means_of_head { align(bench, bought, tuned.model)? } else { tuned.model };
-    let (tuning, bought) = (tuning.clone(), bought.clone());
-    let seconds = started.elapsed().as_secs_f32();
-    let network = Rc::new(TunedNetwork { tuning, bought, model, seconds });
-    bench.tuned.replace(Some(Rc::clone(&network)));
+    let model = learn()?;
+    let (bought, seconds) = (bought.clone(), started.elapsed().as_secs_f32());
+    let network = Rc::new(SharedNetwork { settings, bought, model, seconds });
+    bench.shared.replace(Some(Rc::clone(&network)));
     Ok((network, 0.0))
+}
+
+/// Fine-tunes, unless the very same was done last.
+fn tuned_network(
+    bench: &Bench<'_>,
+    bought: &Labelled,
+    tuning: &Tuning,
+) -> anyhow::Result<(Rc<SharedNetwork>, f32)> {
+    shared(bench, bought, serde_json::to_value(tuning)?, || {
+        let (patients, config) = (&bench.pool.patients, &tuning.finetune);
+        let ask = &mut |_: &StepReport| bench.flow();
+        let head = head_fit(bench, bought);
+        // SimCLR v2's own form has a zero-initialised classifier alone.
+        let head = (!matches!(config.recipe.optimizer, OptimizerConfig::Lars { .. }))
+            .then_some(&head as &HeadFit<'_>);
+        let setting = bench.setting(bench.base, head);
+        let tuned = finetune(&setting, patients, &mut || bought.clone(), config, None, ask)
+            .with_context(|| format!("cannot fine-tune on {} labels", bought.rows.len()))?;
+        if tuning.pool_means_of_head { align(bench, bought, tuned.model) } else { Ok(tuned.model) }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_of_logits_lies_between_and_sums_to_one() {
+        let (a, b) = ([0.9, 0.1, 0.2, 0.8], [0.5, 0.5, 0.2, 0.8]);
+        let found = mean_of_logits(&a, &b, 2);
+        // The odds are the geometric mean of 9 and 1, and of a quarter twice.
+        let expected = [0.75, 0.25, 0.2, 0.8];
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}");
+    }
 }
