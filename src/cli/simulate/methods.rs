@@ -275,7 +275,9 @@ fn mean_of_logits(a: &[f32], b: &[f32], classes: usize) -> Vec<f32> {
     let mut means: Vec<f32> = a.iter().zip(b).map(|(a, b)| (a * b).sqrt()).collect();
     for row in means.chunks_mut(classes.max(1)) {
         let total: f32 = row.iter().sum();
-        row.iter_mut().for_each(|p| *p /= total);
+        for p in row {
+            *p /= total;
+        }
     }
     means
 }
