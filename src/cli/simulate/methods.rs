@@ -272,7 +272,9 @@ fn ensemble(
 /// Returns the probabilities, films x classes, row-major, whose logits are the mean of two classifiers': their geometric
 /// mean, brought to a sum of one.
 fn mean_of_logits(a: &[f32], b: &[f32], classes: usize) -> Vec<f32> {
-    let mut means: Vec<f32> = a.iter().zip(b).map(|(a, b)| (a * b).sqrt()).collect();
+    // Two that are each sure of another class are halfway, not undefined.
+    let mean = |(a, b): (&f32, &f32)| (a * b).sqrt().max(f32::MIN_POSITIVE);
+    let mut means: Vec<f32> = a.iter().zip(b).map(mean).collect();
     for row in means.chunks_mut(classes.max(1)) {
         let total: f32 = row.iter().sum();
         for p in row {
@@ -294,7 +296,7 @@ fn evaluated(bench: &Bench<'_>, bought: &Labelled, model: &Classifier) -> anyhow
 }
 
 /// How a simulation fine-tunes.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct Tuning {
     finetune: FinetuneConfig,
     /// Brings the class shares and the confidence over the pool to the head's.
@@ -394,10 +396,10 @@ mod tests {
 
     #[test]
     fn the_mean_of_logits_lies_between_and_sums_to_one() {
-        let (a, b) = ([0.9, 0.1, 0.2, 0.8], [0.5, 0.5, 0.2, 0.8]);
+        let (a, b) = ([0.9, 0.1, 0.2, 0.8, 1.0, 0.0], [0.5, 0.5, 0.2, 0.8, 0.0, 1.0]);
         let found = mean_of_logits(&a, &b, 2);
         // The odds are the geometric mean of 9 and 1, and of a quarter twice.
-        let expected = [0.75, 0.25, 0.2, 0.8];
+        let expected = [0.75, 0.25, 0.2, 0.8, 0.5, 0.5];
         assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}");
     }
 }
