@@ -18,8 +18,10 @@ const ROUNDS: usize = 100;
 /// Steps and bound of the search for one bias.
 const STEPS: usize = 60;
 const FARTHEST: f64 = 2_000.0;
-/// Temperatures that are searched; beyond them probabilities are one-hot or the shares themselves.
-const TEMPERATURES: (f64, f64) = (0.05, 20.0);
+/// The coldest temperature that is searched: below it probabilities are one-hot.
+pub const COLDEST: f64 = 0.05;
+/// The hottest: above it they are the shares themselves.
+const HOTTEST: f64 = 20.0;
 /// Halvings of their range, on a logarithmic scale, which leave a millionth of it.
 const HALVINGS: usize = 20;
 
@@ -56,12 +58,13 @@ pub struct Alignment {
 
 /// Returns what gives `probabilities`, films x classes, row-major, the means asked for, whose shares are above 0.
 ///
-/// Where no temperature in 0.05..=20 reaches the confidence, the nearest is taken.
-pub fn alignment(probabilities: &[f32], means: &PoolMeans) -> Alignment {
+/// Where no temperature from `coldest`, which is [`COLDEST`] or more, to 20 reaches the confidence, the nearest is taken: with
+/// 1 a classifier never becomes surer than it is.
+pub fn alignment(probabilities: &[f32], means: &PoolMeans, coldest: f64) -> Alignment {
     let classes = means.shares.len();
     let logs: Vec<f64> = probabilities.iter().map(|&p| f64::from(p).max(1e-12).ln()).collect();
     let mut biases = vec![0.0; classes];
-    let (mut low, mut high) = (TEMPERATURES.0.ln(), TEMPERATURES.1.ln());
+    let (mut low, mut high) = (coldest.ln(), HOTTEST.ln());
     let mut inverse = 1.0;
     for _ in 0..HALVINGS {
         let middle = f64::midpoint(low, high);
@@ -148,7 +151,7 @@ fn shift_to(odds: &[f64], share: f64) -> f64 {
 }
 
 /// Scales and shifts a classifier's logits so that its probabilities over the films `rows` of the store, or up to 2,000 of
-/// them at equal steps, have the means given.
+/// them at equal steps, have the means given, by an [`alignment`] at `coldest` or above.
 ///
 /// # Errors
 /// Fails if the device failed, or as stopped when `observe`, which is told the films done, says so.
@@ -158,12 +161,13 @@ pub fn aligned(
     rows: &[usize],
     size: u32,
     means: &PoolMeans,
+    coldest: f64,
     observe: &mut dyn FnMut(usize) -> Flow,
 ) -> Result<Classifier, LearnError> {
     let step = rows.len().div_ceil(FILMS).max(1);
     let asked: Vec<usize> = rows.iter().copied().step_by(step).collect();
     let found = probabilities(&model, setting.store, &asked, size, setting.device, observe)?;
-    let Alignment { temperature, biases } = alignment(&found, means);
+    let Alignment { temperature, biases } = alignment(&found, means, coldest);
     Ok(model.scaled(temperature.recip()).shifted(&biases))
 }
 
@@ -206,7 +210,7 @@ mod tests {
         ] {
             let films = films(shares.len());
             let means = PoolMeans { shares, confidence };
-            let alignment = alignment(&films, &means);
+            let alignment = alignment(&films, &means, COLDEST);
             let found = after(&films, &alignment);
             for (found, share) in found.shares.iter().zip(&means.shares) {
                 assert!((found - share).abs() < 1e-4, "{found} and not {share}");
@@ -221,7 +225,7 @@ mod tests {
     fn what_has_the_means_stays_as_it_is() {
         let films = films(3);
         let Alignment { temperature, biases } =
-            alignment(&films, &PoolMeans::of(&films, 3).unwrap());
+            alignment(&films, &PoolMeans::of(&films, 3).unwrap(), COLDEST);
         assert!((temperature - 1.0).abs() < 1e-3, "{temperature}");
         assert!(biases.iter().all(|bias| bias.abs() < 1e-3), "{biases:?}");
     }
@@ -230,15 +234,32 @@ mod tests {
     #[test]
     fn a_confidence_out_of_reach_is_neared() {
         let means = PoolMeans { shares: vec![0.5, 0.5], confidence: 1.0 };
-        let found = alignment(&[0.5, 0.5, 0.6, 0.4, 0.4, 0.6], &means);
+        let found = alignment(&[0.5, 0.5, 0.6, 0.4, 0.4, 0.6], &means, COLDEST);
         assert!(found.temperature < 0.06 && found.biases.iter().all(|bias| bias.is_finite()));
+    }
+
+    #[test]
+    fn what_is_unsure_may_stay_so_and_has_the_shares_all_the_same() {
+        let films = films(2);
+        let own = PoolMeans::of(&films, 2).unwrap().confidence;
+        let asked = |confidence| {
+            let means = PoolMeans { shares: vec![0.4, 0.6], confidence };
+            let found = alignment(&films, &means, 1.0);
+            (found.temperature, after(&films, &found))
+        };
+        let (temperature, found) = asked(0.5 + 0.5 * own);
+        assert!((temperature - 1.0).abs() < 1e-4, "{temperature}");
+        assert!((found.shares[0] - 0.4).abs() < 1e-4 && found.confidence < own + 0.05);
+        let (temperature, found) = asked(0.7);
+        assert!(temperature > 1.1 && (found.confidence - 0.7).abs() < 1e-4, "{temperature}");
     }
 
     /// The root that `scipy.optimize.fsolve` (SciPy 1.17.1) finds.
     #[test]
     fn agrees_with_scipy() {
         let films = [0.9, 0.1, 0.6, 0.4, 0.3, 0.7, 0.2, 0.8, 0.55, 0.45];
-        let found = alignment(&films, &PoolMeans { shares: vec![0.25, 0.75], confidence: 0.9 });
+        let means = PoolMeans { shares: vec![0.25, 0.75], confidence: 0.9 };
+        let found = alignment(&films, &means, COLDEST);
         assert!((found.temperature - 0.536_122_2).abs() < 1e-4, "{found:?}");
         assert!((found.biases[1] - found.biases[0] - 2.152_454_9).abs() < 1e-3, "{found:?}");
     }

@@ -10,7 +10,7 @@ use penumbra::dataset::planes::PlaneStore;
 use penumbra::imaging::{Augment, Fit, Plane, Preprocess};
 use penumbra::learn::distill::{DistillConfig, Teacher, distill};
 use penumbra::learn::finetune::{FinetuneConfig, Labelled, finetune};
-use penumbra::learn::pool_means::{PoolMeans, aligned};
+use penumbra::learn::pool_means::{COLDEST, PoolMeans, aligned};
 use penumbra::learn::{
     Flow, HeadFit, LearnError, Recipe, Setting, StepReport, films as films_of, probabilities, read,
 };
@@ -325,7 +325,8 @@ fn fine_tuning_goes_part_of_the_way_and_is_aligned_with_the_pool() {
     let rows: Vec<usize> = (0..40).collect();
     let means = PoolMeans { shares: vec![0.2, 0.8], confidence: 0.84 };
     let go_on = &mut |_| Flow::Continue;
-    let aligned = aligned(part.model.clone(), &setting, &rows, SIZE, &means, go_on).unwrap();
+    let aligned =
+        aligned(part.model.clone(), &setting, &rows, SIZE, &means, COLDEST, go_on).unwrap();
     let [before, found] =
         [&part.model, &aligned].map(|model| PoolMeans::of(&bench.predict(model), 2).unwrap());
     // They are found for the mean of a film and its mirror image, and applied to each.

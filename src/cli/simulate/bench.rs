@@ -104,8 +104,8 @@ pub struct Bench<'a> {
     handmade: OnceCell<(Embeddings, Embeddings)>,
     /// Near films of the pool.
     graph: OnceCell<Graph>,
-    /// The network learnt last.
-    pub shared: RefCell<Option<Rc<SharedNetwork>>>,
+    /// The networks learnt from the labels bought last.
+    pub shared: RefCell<Vec<Rc<SharedNetwork>>>,
     stop: &'a AtomicBool,
 }
 
@@ -141,7 +141,7 @@ impl<'a> Bench<'a> {
             eval_features,
             handmade: OnceCell::new(),
             graph: OnceCell::new(),
-            shared: RefCell::new(None),
+            shared: RefCell::default(),
             stop,
         }
     }

@@ -18,7 +18,7 @@ use crate::learn::distill::{DistillConfig, Teacher, distill};
 use crate::learn::finetune::{FinetuneConfig, FoldAssigner, Labelled, finetune};
 use crate::learn::fixmatch::{FixMatchConfig, fixmatch};
 use crate::learn::optimizer::OptimizerConfig;
-use crate::learn::pool_means::{PoolMeans, aligned};
+use crate::learn::pool_means::{COLDEST, PoolMeans, aligned};
 use crate::learn::supervised::{SupervisedConfig, supervised};
 use crate::learn::{Flow, HeadFit, Setting, StepReport, probabilities};
 use crate::model::{Classifier, LinearHead};
@@ -46,7 +46,7 @@ pub enum Method {
     FixmatchScratch,
     /// Labels alone, from random weights
     Supervised,
-    /// The head and labels alone, brought to the head's shares over the pool: the mean of their logits
+    /// The mean of the logits of the head, the fine-tuned network and labels alone, these brought to the head's shares
     Ensemble,
 }
 
@@ -143,7 +143,8 @@ impl Method {
             }
             Self::Ensemble => {
                 let head = json!({ "folds": FOLDS, "l2_grid": L2_GRID });
-                Learner::new((head, SupervisedConfig::from_scratch(size, seed)), ensemble)
+                let alone = SupervisedConfig::from_scratch(size, seed);
+                Learner::new((head, Tuning::standard(size, seed), alone), ensemble)
             }
         }
     }
@@ -255,26 +256,34 @@ fn labels_alone(
     })
 }
 
-/// The head knows the pool and one network's features, labels alone the labels under strong views: they err on different
-/// films.
+/// The head and the fine-tuned network know what the encoder saw in the pool, labels alone what strong views of the labels
+/// show: they err on different films. Of chosen labels alone, all of hard films, little may be learnt; a network that is
+/// unsure of the pool therefore stays so, and has as little to say.
 fn ensemble(
     bench: &Bench<'_>,
     bought: &Labelled,
-    (_, config): &(serde_json::Value, SupervisedConfig),
+    (_, tuning, alone): &(serde_json::Value, Tuning, SupervisedConfig),
 ) -> anyhow::Result<Learnt> {
-    let (network, seconds_before) = labels_alone(bench, bought, config)?;
-    let alone = evaluated(bench, bought, &align(bench, bought, network.model.clone())?)?;
-    let head = head(bench, bought);
-    let probabilities = mean_of_logits(&alone.probabilities, &head.probabilities, bench.classes());
-    Ok(Learnt { probabilities, seconds_before, ..alone })
+    let (tuned, tuning_before) = tuned_network(bench, bought, tuning)?;
+    let (alone, alone_before) = labels_alone(bench, bought, alone)?;
+    let tuned = evaluated(bench, bought, &tuned.model)?;
+    let alone = evaluated(bench, bought, &align(bench, bought, alone.model.clone(), 1.0)?)?;
+    let all = [head(bench, bought), tuned, alone].map(|learnt| learnt.probabilities);
+    Ok(Learnt {
+        probabilities: mean_of_logits(&all.each_ref().map(Vec::as_slice), bench.classes()),
+        seconds_before: tuning_before + alone_before,
+        labels_looked_at: bought.rows.len(),
+    })
 }
 
-/// Returns the probabilities, films x classes, row-major, whose logits are the mean of two classifiers': their geometric
-/// mean, brought to a sum of one.
-fn mean_of_logits(a: &[f32], b: &[f32], classes: usize) -> Vec<f32> {
+/// Returns the probabilities, films x classes, row-major, whose logits are the mean of those of several classifiers: their
+/// geometric mean, brought to a sum of one.
+fn mean_of_logits(all: &[&[f32]], classes: usize) -> Vec<f32> {
     // Two that are each sure of another class are halfway, not undefined.
-    let mean = |(a, b): (&f32, &f32)| (a * b).sqrt().max(f32::MIN_POSITIVE);
-    let mut means: Vec<f32> = a.iter().zip(b).map(mean).collect();
+    let log = |of: &&[f32], i: usize| of[i].max(f32::MIN_POSITIVE).ln();
+    let mean = |i| all.iter().map(|of| log(of, i)).sum::<f32>() / all.len() as f32;
+    let values = all.first().map_or(0, |first| first.len());
+    let mut means: Vec<f32> = (0..values).map(|i| mean(i).exp()).collect();
     for row in means.chunks_mut(classes.max(1)) {
         let total: f32 = row.iter().sum();
         for p in row {
@@ -328,20 +337,25 @@ fn distilled(
     let teacher = Teacher::Probabilities(&teacher);
     let ask = &mut |_: &StepReport| bench.flow();
     let student = distill(&setting, &network.model, &pool, teacher, config, None, ask)?;
-    let student = align(bench, bought, student)?;
+    let student = align(bench, bought, student, COLDEST)?;
     Ok(Learnt { seconds_before, ..evaluated(bench, bought, &student)? })
 }
 
-/// Brings a network's class shares and confidence over the pool to the head's.
-fn align(bench: &Bench<'_>, bought: &Labelled, model: Classifier) -> anyhow::Result<Classifier> {
+/// Brings a network's class shares and confidence over the pool to the head's, at this temperature or above.
+fn align(
+    bench: &Bench<'_>,
+    bought: &Labelled,
+    model: Classifier,
+    coldest: f64,
+) -> anyhow::Result<Classifier> {
     let (pool, setting): (Vec<usize>, _) =
         ((0..bench.pool_store.len()).collect(), bench.setting(bench.base, None));
     let means = pool_means(bench, bought)?;
     let ask = &mut |_| bench.flow();
-    Ok(aligned(model, &setting, &pool, bench.size, &means, ask)?)
+    Ok(aligned(model, &setting, &pool, bench.size, &means, coldest, ask)?)
 }
 
-/// The network learnt last, which two methods in a row use.
+/// A network learnt from the labels that were bought last, which several methods in a row use.
 #[derive(Debug)]
 pub struct SharedNetwork {
     settings: serde_json::Value,
@@ -350,23 +364,25 @@ pub struct SharedNetwork {
     seconds: f32,
 }
 
-/// Learns a network, unless the very same was learnt last; also returns the seconds that an earlier cell spent on it.
+/// Learns a network, unless the very same was learnt since labels were bought last; also returns the seconds that an earlier
+/// cell spent on it.
 fn shared(
     bench: &Bench<'_>,
     bought: &Labelled,
     settings: serde_json::Value,
     learn: impl FnOnce() -> anyhow::Result<Classifier>,
 ) -> anyhow::Result<(Rc<SharedNetwork>, f32)> {
-    let last = bench.shared.borrow().clone();
-    if let Some(last) = last.filter(|last| last.settings == settings && last.bought == *bought) {
-        let seconds = last.seconds;
-        return Ok((last, seconds));
+    bench.shared.borrow_mut().retain(|known| known.bought == *bought);
+    let known = bench.shared.borrow().iter().find(|known| known.settings == settings).cloned();
+    if let Some(known) = known {
+        let seconds = known.seconds;
+        return Ok((known, seconds));
     }
     let started = Instant::now();
     let model = learn()?;
     let (bought, seconds) = (bought.clone(), started.elapsed().as_secs_f32());
     let network = Rc::new(SharedNetwork { settings, bought, model, seconds });
-    bench.shared.replace(Some(Rc::clone(&network)));
+    bench.shared.borrow_mut().push(Rc::clone(&network));
     Ok((network, 0.0))
 }
 
@@ -386,7 +402,11 @@ fn tuned_network(
         let setting = bench.setting(bench.base, head);
         let tuned = finetune(&setting, patients, &mut || bought.clone(), config, None, ask)
             .with_context(|| format!("cannot fine-tune on {} labels", bought.rows.len()))?;
-        if tuning.pool_means_of_head { align(bench, bought, tuned.model) } else { Ok(tuned.model) }
+        if tuning.pool_means_of_head {
+            align(bench, bought, tuned.model, COLDEST)
+        } else {
+            Ok(tuned.model)
+        }
     })
 }
 
@@ -397,9 +417,13 @@ mod tests {
     #[test]
     fn the_mean_of_logits_lies_between_and_sums_to_one() {
         let (a, b) = ([0.9, 0.1, 0.2, 0.8, 1.0, 0.0], [0.5, 0.5, 0.2, 0.8, 0.0, 1.0]);
-        let found = mean_of_logits(&a, &b, 2);
+        let near = |found: &[f32], expected: &[f32]| {
+            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}");
+        };
         // The odds are the geometric mean of 9 and 1, and of a quarter twice.
-        let expected = [0.75, 0.25, 0.2, 0.8, 0.5, 0.5];
-        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}");
+        near(&mean_of_logits(&[&a, &b], 2), &[0.75, 0.25, 0.2, 0.8, 0.5, 0.5]);
+        // Two of three at even odds leave the cube root of 8.
+        let expected = [2.0 / 3.0, 1.0 / 3.0];
+        near(&mean_of_logits(&[&[8.0 / 9.0, 1.0 / 9.0], &b[..2], &b[..2]], 2), &expected);
     }
 }

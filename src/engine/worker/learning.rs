@@ -11,7 +11,7 @@ use crate::learn::calibration::{apply_temperature, fit_temperature};
 use crate::learn::distill::{DistillConfig, Teacher, distill};
 use crate::learn::finetune::{FineTuned, FinetuneConfig, FoldAssigner, Labelled, finetune};
 use crate::learn::metrics::log_loss;
-use crate::learn::pool_means::{PoolMeans, aligned};
+use crate::learn::pool_means::{COLDEST, PoolMeans, aligned};
 use crate::learn::{Flow, HeadFit, LearnError, Setting, probabilities};
 use crate::model::folder::{self, Kind, ModelCard};
 use crate::model::{Classifier, LinearHead};
@@ -140,7 +140,7 @@ impl Worker {
         let means = self.pool_means(&labelled, l2, &rows);
         let ask = |_| self.shared.flags.check();
         let align = |model: Classifier| match &means {
-            Some(means) => aligned(model, &setting, &rows, size, means, &mut { ask }),
+            Some(means) => aligned(model, &setting, &rows, size, means, COLDEST, &mut { ask }),
             None => Ok(model),
         };
         let mut model = align(tuned.model.clone())?;
