@@ -242,7 +242,7 @@ fn supervised_alone(
     Ok(Learnt { seconds_before, ..evaluated(bench, bought, &network.model)? })
 }
 
-/// Learns from labels alone, unless the very same was done last.
+/// Learns from labels alone, unless it is [`shared`] already.
 fn labels_alone(
     bench: &Bench<'_>,
     bought: &Labelled,
@@ -386,7 +386,7 @@ fn shared(
     Ok((network, 0.0))
 }
 
-/// Fine-tunes, unless the very same was done last.
+/// Fine-tunes, unless it is [`shared`] already.
 fn tuned_network(
     bench: &Bench<'_>,
     bought: &Labelled,
