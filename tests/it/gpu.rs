@@ -6,15 +6,20 @@
 //! as small as there is and every part uses the same shapes.
 
 use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, DeviceKind, Tensor, TensorData};
+use penumbra::dataset::planes::PlaneStore;
 use penumbra::device::{self, DeviceError};
+use penumbra::imaging::Plane;
+use penumbra::learn::distill::{DistillConfig, Teacher, distill};
 use penumbra::learn::nt_xent::nt_xent;
 use penumbra::learn::optimizer::{LayerRates, ModuleAdamW};
-use penumbra::learn::{read, weighted_cross_entropy};
-use penumbra::model::{Architecture, Classifier, Pretrained, Stem};
+use penumbra::learn::{Flow, LearnError, Setting, read, weighted_cross_entropy};
+use penumbra::model::{Architecture, Classifier, Network, Pretrained, Stem};
 use penumbra::rng;
 
 const FILMS: usize = 8;
@@ -231,12 +236,19 @@ fn learning(course: &Course) -> Vec<&str> {
     gradients.map(|(name, _)| name.as_str()).collect()
 }
 
+/// Opens the adapter for a test that computes on it.
+fn computing_adapter() -> Option<Device> {
+    let device = adapter()?;
+    if cfg!(feature = "gpu-spirv") && matches!(device::gpu(), Err(DeviceError::Software(_))) {
+        skip("SPIR-V kernels crash a software adapter");
+        return None;
+    }
+    Some(device)
+}
+
 #[test]
 fn networks_learn_on_the_gpu_as_on_the_cpu() {
-    let Some(gpu) = adapter() else { return };
-    if cfg!(feature = "gpu-spirv") && matches!(device::gpu(), Err(DeviceError::Software(_))) {
-        return skip("SPIR-V kernels crash a software adapter");
-    }
+    let Some(gpu) = computing_adapter() else { return };
     let cpu = Device::flex();
     let architecture = Architecture::resnet(10, 0.0625, Stem::Standard);
     let pretrained = Pretrained::init(&architecture, 7, &cpu).map(&mut Scale { within: false });
@@ -274,4 +286,56 @@ fn networks_learn_on_the_gpu_as_on_the_cpu() {
     let (found, expected) = (contrast(&gpu), contrast(&cpu));
     assert_near("NT-Xent", &found.0, &expected.0, 1e-4);
     assert_near("the gradient of NT-Xent", &found.1, &expected.1, 1e-3);
+}
+
+/// The published pair in small: selective kernels are asked about each view of a network of bottlenecks, which LARS moves.
+/// On the GPU the run is stopped at a step and goes on.
+#[test]
+fn a_student_of_selective_kernels_goes_on_on_the_gpu() {
+    let Some(gpu) = computing_adapter() else { return };
+    let cpu = Device::flex();
+    let narrow = |selective| {
+        let architecture = Network { depth: 14, selective }.architecture(0.0625, Stem::Standard);
+        Pretrained::init(&architecture, 7, &cpu).map(&mut Scale { within: false })
+    };
+    let (start, size) = (narrow(false), SIZE as u32);
+    let teacher = Classifier::from_pretrained(narrow(true), 2, &cpu);
+    let planes = (0..2 * FILMS).map(|film| {
+        let pixels = uniform("planes", film, [SIZE * SIZE], &cpu);
+        Plane { width: size, height: size, pixels: read(pixels).unwrap() }
+    });
+    let store = Arc::new(PlaneStore::from_planes(size, planes));
+    let rows: Vec<usize> = (0..store.len()).collect();
+    let config = DistillConfig { epochs: 2, ..DistillConfig::original(size, FILMS, 1) };
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = folder.path().join("student.checkpoint");
+    let run = |device: &Device, path: Option<&Path>, stop_at| {
+        let start = start.clone().fork(device);
+        let setting = Setting { start: &start, classes: 2, store: &store, device, head: None };
+        let student = Classifier::from_pretrained(start.clone(), 2, device);
+        let teachers = [teacher.valid().fork(device)];
+        let mut losses = Vec::new();
+        let model = distill(
+            &setting,
+            &student,
+            &rows,
+            Teacher::Networks(&teachers),
+            &config,
+            path,
+            &mut |report| {
+                losses.push(report.loss);
+                if report.step == stop_at { Flow::Stop } else { Flow::Continue }
+            },
+        );
+        (model, losses)
+    };
+    let scores =
+        |model: &Classifier, device: &Device| read(model.forward(films(0, device))).unwrap();
+    let (whole, expected) = run(&cpu, None, 0);
+    let (stopped, mut losses) = run(&gpu, Some(&checkpoint), 3);
+    assert!(matches!(stopped, Err(LearnError::Stopped)) && checkpoint.is_dir());
+    let (resumed, rest) = run(&gpu, Some(&checkpoint), 0);
+    losses.extend(rest);
+    assert_near("losses", &losses, &expected, 1e-3);
+    assert_near("scores", &scores(&resumed.unwrap(), &gpu), &scores(&whole.unwrap(), &cpu), 1e-2);
 }

@@ -80,6 +80,44 @@ fn an_interrupted_pretraining_goes_on_to_the_same_model() {
     assert_eq!(curve("cut"), curve("whole"));
 }
 
+/// The published student in full, a ResNet-50 at 224 pixels, of a teacher whose selective kernels are narrower than the
+/// published ones.
+#[test]
+fn the_published_student_goes_on_to_the_same_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("films");
+    let labels = films(&images, 12);
+    let images = images.to_string_lossy().into_owned();
+    let home = folder.path().join("home");
+    let lesson = |stage: &'static str| {
+        [stage, "--images", &images, "--labels", &labels, "--split", "train", "--limit", "2"]
+    };
+    let shape = ["--arch", "resnet14-sk", "--width", "0.0625", "--size", "224"];
+    let once = ["--steps", "1", "--batch", "2", "--out", "teacher"];
+    let output = penumbra(&home, &[&lesson("supervised")[..], &shape, &once].concat());
+    assert_eq!(code(&output), 0, "{}", text(&output));
+
+    let teacher = ["--unlabelled-split", "val", "--teacher", "teacher", "--original"];
+    let short = ["--batch", "4", "--epochs", "2", "--out"];
+    let distill = [&lesson("distill")[..], &teacher, &short].concat();
+    let model = |name: &str| home.join("models").join(name);
+    let cut = [&distill[..], &["cut"]].concat();
+    let child = start_until(&home, &cut, &model("cut.checkpoint").join("position.json"), |_| true);
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(&output), 1, "{}", text(&output));
+    assert!(text(&output).contains("--resume goes on from here"), "{}", text(&output));
+    let output = penumbra(&home, &[&cut[..], &["--resume"]].concat());
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    let output = penumbra(&home, &[&distill[..], &["whole"]].concat());
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    let card = |name: &str| -> serde_json::Value {
+        serde_json::from_slice(&fs::read(model(name).join("model.json")).unwrap()).unwrap()
+    };
+    assert_eq!(card("cut")["weights_hash"], card("whole")["weights_hash"]);
+    assert_eq!(card("cut")["architecture"]["depth"], 50);
+}
+
 #[test]
 fn a_second_ctrl_c_does_not_wait_for_the_step() {
     let folder = tempfile::tempdir().unwrap();

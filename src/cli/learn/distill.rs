@@ -75,7 +75,11 @@ pub fn run(
     });
     progress.finish();
     if matches!(model, Err(LearnError::Stopped)) {
-        bail!("interrupted; the same command with --resume goes on: {}", checkpoint.display());
+        println!(
+            "stopped; the same command with --resume goes on from here: {}",
+            checkpoint.display()
+        );
+        return Ok(Answer::No);
     }
     let model = model?;
     let made = Made {
@@ -157,7 +161,7 @@ fn teach(
 fn config(args: &DistillArgs, start: &Start) -> DistillConfig {
     let (size, seed) = (start.preprocess.size, args.stage.seed);
     let standard = if args.original {
-        DistillConfig::original(size, seed)
+        DistillConfig::original(size, args.batch.unwrap_or(128), seed)
     } else if start.parent.is_some() {
         DistillConfig::standard(size, seed)
     } else {
