@@ -69,6 +69,8 @@ pub enum Shape {
     Dashed,
     /// Dots with their intervals as bars.
     Dots,
+    /// Dots beside those of the other series that are drawn so: equal values at one place are all seen.
+    Abreast,
     /// A line upwards at each point, over the whole height.
     Rules,
 }
@@ -122,6 +124,15 @@ impl Chart {
             }
         }
         text
+    }
+
+    /// Returns how far from its place across a series is drawn, in the unit of that axis.
+    pub fn shift(&self, series: &Series) -> f64 {
+        let beside = |other: &&Series| other.shape == Shape::Abreast && !other.points.is_empty();
+        let names = || self.series.iter().filter(beside).map(|other| &other.name);
+        let Some(place) = names().position(|name| *name == series.name) else { return 0.0 };
+        let from_the_middle = place as f64 - (names().count() - 1) as f64 / 2.0;
+        from_the_middle * 0.015 * (self.x.high - self.x.low)
     }
 
     /// Returns a name for a file of it.

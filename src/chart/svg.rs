@@ -95,7 +95,7 @@ fn key(area: &DrawingArea<SVGBackend<'_>, Shift>, series: &Series, y: i32) -> Dr
                 area.draw(&PathElement::new(vec![(from, y), (to, y)], style))?;
             }
         }
-        Shape::Dots => area.draw(&Circle::new((84, y), 4, colour.filled()))?,
+        Shape::Dots | Shape::Abreast => area.draw(&Circle::new((84, y), 4, colour.filled()))?,
         Shape::Rules => area.draw(&PathElement::new(vec![(84, y - 7), (84, y + 7)], style))?,
     }
     Ok(())
@@ -135,7 +135,7 @@ fn plot(area: &DrawingArea<SVGBackend<'_>, Shift>, chart: &Chart) -> Drawn {
         band(&mut drawn, series)?;
     }
     for series in &chart.series {
-        draw_series(&mut drawn, series, (chart.y.low, chart.y.high))?;
+        draw_series(&mut drawn, series, chart)?;
     }
     Ok(())
 }
@@ -156,18 +156,20 @@ fn band(plot: &mut Plot<'_, '_>, series: &Series) -> Drawn {
     Ok(())
 }
 
-fn draw_series(plot: &mut Plot<'_, '_>, series: &Series, (low, high): (f64, f64)) -> Drawn {
+fn draw_series(plot: &mut Plot<'_, '_>, series: &Series, chart: &Chart) -> Drawn {
+    let (shift, low, high) = (chart.shift(series), chart.y.low, chart.y.high);
     let colour = colour(series.tint);
     let style = ShapeStyle::from(&colour).stroke_width(2);
-    let points = series.points.iter().map(|point| (point.x, point.y));
+    let points = series.points.iter().map(|point| (point.x + shift, point.y));
     match series.shape {
         Shape::Line => _ = plot.draw_series(LineSeries::new(points, style))?,
         Shape::Dashed => _ = plot.draw_series(DashedLineSeries::new(points, 6, 4, style))?,
-        Shape::Dots => {
+        Shape::Dots | Shape::Abreast => {
             plot.draw_series(points.map(|point| Circle::new(point, 3, colour.filled())))?;
             let bar = |point: &Point| {
                 let (low, high) = point.interval?;
-                Some(PathElement::new(vec![(point.x, low), (point.x, high)], colour))
+                let x = point.x + shift;
+                Some(PathElement::new(vec![(x, low), (x, high)], colour))
             };
             plot.draw_series(series.points.iter().filter_map(bar))?;
         }
@@ -194,6 +196,33 @@ mod tests {
         assert_eq!(text.matches("<polygon").count(), 1, "one series has a band");
         assert!(text.starts_with("<svg") && text.trim_end().ends_with("</svg>"));
         assert!(!text.contains("NaN"));
+    }
+
+    #[test]
+    fn equal_values_stand_abreast_and_are_written_as_they_are() {
+        let series = |name: &str, points| Series {
+            name: name.to_owned(),
+            tint: Tint::Blue,
+            shape: Shape::Abreast,
+            n: 30,
+            points,
+        };
+        let equal = || vec![Point::within(20.0, 0.75, 0.6, 0.9)];
+        let mut chart = chart();
+        chart.series = vec![series("a", equal()), series("none", vec![]), series("b", equal())];
+        let places = chart.series.iter().map(|series| chart.shift(series)).collect::<Vec<f64>>();
+        assert_eq!(places, [-0.375, 0.0, 0.375]);
+        let text = svg(&chart).unwrap();
+        let circles =
+            text.lines().filter(|line| line.contains("<circle") && line.contains("r=\"3\""));
+        let mut circles: Vec<&str> = circles.collect();
+        circles.dedup();
+        assert_eq!(circles.len(), 2, "{text}");
+        let values =
+            |csv: &str| csv.lines().filter(|line| line.ends_with(",20,0.75,0.6,0.9")).count();
+        assert_eq!(values(&chart.csv()), 2);
+        chart.series.pop();
+        assert_eq!(chart.shift(&chart.series[0]), 0.0, "alone it stands in its place");
     }
 
     #[test]

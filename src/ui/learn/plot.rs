@@ -7,7 +7,7 @@ use egui_plot::{
 };
 
 use super::saving::{Drawn, SavedAs, Saving};
-use crate::chart::{Chart, Series, Shape};
+use crate::chart::{Chart, Point, Series, Shape};
 use crate::ui::{figures, theme};
 
 /// Draws a chart of a height, in points, with its heading and a menu that saves it.
@@ -48,7 +48,7 @@ fn drawn(ui: &mut Ui, chart: &Chart, height: f32, legend: Option<Corner>) -> Opt
         let (low, high) = ([chart.x.low, chart.y.low], [chart.x.high, chart.y.high]);
         plot.set_plot_bounds(PlotBounds::from_min_max(low, high));
         for series in &chart.series {
-            draw(plot, series, theme::tint(plot.ctx(), series.tint));
+            draw(plot, (series, chart.shift(series)), theme::tint(plot.ctx(), series.tint));
         }
     });
     drawn.response.context_menu(|ui| save = save.or(formats(ui)));
@@ -110,8 +110,9 @@ pub fn still<'a>(ui: &Ui, name: &str) -> Plot<'a> {
     plot.allow_drag(false).allow_zoom(false).allow_scroll(false).allow_boxed_zoom(false)
 }
 
-fn draw(plot: &mut egui_plot::PlotUi<'_>, series: &Series, colour: Color32) {
-    let places: Vec<[f64; 2]> = series.points.iter().map(|point| [point.x, point.y]).collect();
+fn draw(plot: &mut egui_plot::PlotUi<'_>, (series, shift): (&Series, f64), colour: Color32) {
+    let place = |point: &Point| [point.x + shift, point.y];
+    let places: Vec<[f64; 2]> = series.points.iter().map(place).collect();
     let line = |places: Vec<[f64; 2]>| {
         Line::new(series.name.clone(), PlotPoints::from(places)).color(colour).width(theme::CURVE)
     };
@@ -119,7 +120,7 @@ fn draw(plot: &mut egui_plot::PlotUi<'_>, series: &Series, colour: Color32) {
         Shape::Line | Shape::Dashed => {
             band(plot, series, colour);
             if places.len() == 1 || series.shape == Shape::Line && places.len() <= DOTTED {
-                dots(plot, series, places.clone(), colour);
+                dots(plot, (series, theme::CURVE), places.clone(), colour);
             }
             let drawn = line(places);
             plot.line(match series.shape {
@@ -127,14 +128,15 @@ fn draw(plot: &mut egui_plot::PlotUi<'_>, series: &Series, colour: Color32) {
                 _ => drawn,
             });
         }
-        Shape::Dots => {
+        Shape::Dots | Shape::Abreast => {
             for point in &series.points {
                 if let Some((low, high)) = point.interval {
-                    let ends = vec![[point.x, low], [point.x, high]];
+                    let x = point.x + shift;
+                    let ends = vec![[x, low], [x, high]];
                     plot.line(line(ends).width(1.0).allow_hover(false));
                 }
             }
-            dots(plot, series, places, colour);
+            dots(plot, (series, 2.0 * theme::CURVE), places, colour);
         }
         Shape::Rules => {
             for [x, _] in places {
@@ -147,9 +149,14 @@ fn draw(plot: &mut egui_plot::PlotUi<'_>, series: &Series, colour: Color32) {
 /// Points up to which a line shows each of them.
 const DOTTED: usize = 40;
 
-fn dots(plot: &mut egui_plot::PlotUi<'_>, series: &Series, places: Vec<[f64; 2]>, colour: Color32) {
+fn dots(
+    plot: &mut egui_plot::PlotUi<'_>,
+    (series, radius): (&Series, f32),
+    places: Vec<[f64; 2]>,
+    colour: Color32,
+) {
     let points = Points::new(series.name.clone(), PlotPoints::from(places));
-    plot.points(points.color(colour).radius(theme::CURVE));
+    plot.points(points.color(colour).radius(radius));
 }
 
 fn band(plot: &mut egui_plot::PlotUi<'_>, series: &Series, colour: Color32) {
@@ -174,8 +181,8 @@ fn read_value(hover: &HoverPosition<'_>, chart: &Chart) -> Option<String> {
     if series.shape == Shape::Rules {
         return Some(series.name.clone());
     }
-    let at =
-        |point: &&crate::chart::Point| (point.x - position.x).abs() + (point.y - position.y).abs();
+    let x = position.x - chart.shift(series);
+    let at = |point: &&Point| (point.x - x).abs() + (point.y - position.y).abs();
     let point = series.points.iter().min_by(|a, b| at(a).total_cmp(&at(b)))?;
     let n = if series.n == 0 { 100 } else { series.n };
     let share = |value: f64| figures::share(value, n.max(30));
@@ -200,7 +207,7 @@ pub fn pixels(rect: Rect, scale: f32, size: [usize; 2]) -> ([usize; 2], [usize; 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::{Axis, Point, Tint};
+    use crate::chart::{Axis, Tint};
 
     #[test]
     fn only_points_have_values_to_be_read() {

@@ -107,7 +107,7 @@ fn methods(entries: &[Entry]) -> Option<Chart> {
     let series = METHODS.map(|(method, name, tint)| Series {
         name: name.to_owned(),
         tint,
-        shape: Shape::Dots,
+        shape: Shape::Abreast,
         n: n.unwrap_or(0),
         points: found()
             .filter(|(_, figures)| figures.method == method)
@@ -153,7 +153,7 @@ fn table(ui: &mut Ui, desk: &Desk, reading: &Reading, commands: &mut Vec<UiComma
         .striped(true)
         .spacing([theme::SPACE[3], theme::SPACE[1]])
         .show(ui, |ui| {
-            for heading in ["Model", "Labels", "Parent", "When", "Figures", ""] {
+            for heading in ["Model", "Labels", "Parent", "When", "", "Figures"] {
                 ui.label(RichText::new(heading).small().weak());
             }
             ui.end_row();
@@ -191,13 +191,6 @@ fn row(
     let when =
         when.map_or_else(|| "–".to_owned(), |time| time.to_string().chars().take(16).collect());
     ui.label(RichText::new(when.replace('T', " ")).weak());
-    let text = egui::Label::new(RichText::new(sentence(reason)).small()).truncate();
-    let width = (ui.available_width() - 2.0 * theme::FIELD).max(theme::FIELD);
-    let response = ui.scope(|ui| {
-        ui.set_max_width(width);
-        ui.add(text)
-    });
-    response.inner.on_hover_text(described(reason, card));
     let known = matches!(card, Some(Ok(_)));
     if is_in_use {
         ui.label(RichText::new("in use").color(theme::palette(ui).accent));
@@ -211,6 +204,9 @@ fn row(
     } else {
         ui.label(RichText::new("not taken").weak());
     }
+    // Last, since a grid gives its last column all that is left.
+    let text = egui::Label::new(RichText::new(sentence(reason)).small()).truncate();
+    ui.add(text).on_hover_text(described(reason, card));
     ui.end_row();
 }
 
