@@ -1,9 +1,9 @@
 //! The GPU's path against the CPU's: the same network learns the same on both.
 //!
 //! Any adapter serves, also one that is a program (Mesa's lavapipe), which the program itself refuses. Networks are made
-//! on the CPU and moved, since each backend has a generator of its own. Without an adapter the test passes and says so,
-//! unless `PENUMBRA_TEST_GPU=required` is set. Most of its time goes into compiling and tuning kernels, so the network is
-//! as small as there is and every part uses the same shapes.
+//! on the CPU and moved, since each backend has a generator of its own. Without an adapter the tests pass and say so,
+//! unless `PENUMBRA_TEST_GPU=required` is set. Most of their time goes into compiling and tuning kernels, so the networks
+//! are as small as there are and every part of a test uses the same shapes.
 
 use std::io::Write as _;
 use std::path::Path;

@@ -161,7 +161,8 @@ fn teach(
 fn config(args: &DistillArgs, start: &Start) -> DistillConfig {
     let (size, seed) = (start.preprocess.size, args.stage.seed);
     let standard = if args.original {
-        DistillConfig::original(size, args.batch.unwrap_or(128), seed)
+        let batch = args.batch.unwrap_or(DistillConfig::ORIGINAL_BATCH);
+        DistillConfig::original(size, batch, seed)
     } else if start.parent.is_some() {
         DistillConfig::standard(size, seed)
     } else {

@@ -74,8 +74,11 @@ impl DistillConfig {
         }
     }
 
+    /// Films in a step of the published system's third stage.
+    pub const ORIGINAL_BATCH: usize = 128;
+
     /// Returns the settings of the published system's third stage, for a student from random weights: LARS, a peak rate of
-    /// .2 times the root of `batch` (128 there), decay of 1e-5, 1,000 passes of which 10 warm up, temperature .1, crops of
+    /// .2 times the root of `batch`, decay of 1e-5, 1,000 passes of which 10 warm up, temperature .1, crops of
     /// half the film and more and mirror images. Deviation: an average of weights is kept, which the original had not.
     pub fn original(size: u32, batch: usize, seed: u64) -> Self {
         Self {
