@@ -113,8 +113,7 @@ pub struct DistillArgs {
     /// The greatest share of another film that is mixed into each, 0 to 1
     #[arg(long, value_name = "S", value_parser = super::args::share)]
     pub mixup: Option<f32>,
-    /// Ask the teachers about the very view that the student sees, instead of once about each film; then films with a
-    /// label are taught the teachers' opinion too
+    /// Ask the teachers about the very view that the student sees, instead of once about each film
     #[arg(long)]
     pub same_view: bool,
     /// Go on from the checkpoint that an interrupted run has left

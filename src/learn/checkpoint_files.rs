@@ -8,6 +8,7 @@ use burn::module::Module;
 use burn::store::ModuleRecord;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::LearnError;
 use crate::fsutil;
@@ -52,6 +53,36 @@ pub(super) fn write(
 pub(super) fn read_position<T: DeserializeOwned>(folder: &Path) -> Result<T, LearnError> {
     let text = fsutil::read(&folder.join(POSITION)).map_err(failed(folder))?;
     serde_json::from_slice(&text).map_err(failed(folder))
+}
+
+/// Settings in which a checkpoint's differ, each with its value there and now; empty if there is none.
+pub(super) fn differences<T: Serialize + DeserializeOwned>(now: &T, then: &T) -> Vec<String> {
+    let value = |settings: &T| serde_json::to_value(settings).unwrap_or_default();
+    // A number may lose its last bit on its way through a checkpoint's text: this one goes there and back too.
+    let back = |value: Value| serde_json::from_str(&value.to_string()).ok();
+    let own = back(value(now)).map_or_else(|| value(now), |own: T| value(&own));
+    let mut found = Vec::new();
+    compare("", &own, &value(then), &mut found);
+    found
+}
+
+/// Collects the leaves in which two settings differ, by their path.
+fn compare(path: &str, now: &Value, then: &Value, found: &mut Vec<String>) {
+    match (now, then) {
+        (Value::Object(now), Value::Object(then)) => {
+            let of = |key: &String| {
+                if path.is_empty() { key.clone() } else { format!("{path}.{key}") }
+            };
+            for (key, value) in now {
+                compare(&of(key), value, then.get(key).unwrap_or(&Value::Null), found);
+            }
+            for (key, value) in then.iter().filter(|(key, _)| !now.contains_key(*key)) {
+                compare(&of(key), &Value::Null, value, found);
+            }
+        }
+        _ if now != then => found.push(format!("{path} was {then} and is {now} now")),
+        _ => {}
+    }
 }
 
 /// Loads a record into a module of the same shape.

@@ -15,7 +15,7 @@ use burn::tensor::{Device, DeviceKind, Tensor, TensorData};
 use penumbra::dataset::planes::PlaneStore;
 use penumbra::device::{self, DeviceError};
 use penumbra::imaging::Plane;
-use penumbra::learn::distill::{DistillConfig, Teacher, distill};
+use penumbra::learn::distill::{Checkpointed, DistillConfig, Teacher, distill};
 use penumbra::learn::nt_xent::nt_xent;
 use penumbra::learn::optimizer::{LayerRates, ModuleAdamW};
 use penumbra::learn::{Flow, LearnError, Setting, read, weighted_cross_entropy};
@@ -321,6 +321,7 @@ fn a_student_of_selective_kernels_goes_on_on_the_gpu() {
     let config = DistillConfig { epochs: 2, ..DistillConfig::original(size, FILMS, 1) };
     let folder = tempfile::tempdir().unwrap();
     let checkpoint = folder.path().join("student.checkpoint");
+    let lesson = &serde_json::json!("one");
     let run = |device: &Device, path: Option<&Path>, stop_at| {
         let start = start.clone().fork(device);
         let setting = Setting { start: &start, classes: 2, store: &store, device, head: None };
@@ -333,7 +334,7 @@ fn a_student_of_selective_kernels_goes_on_on_the_gpu() {
             &rows,
             Teacher::Networks(&teachers),
             &config,
-            path,
+            path.map(|folder| Checkpointed { folder, lesson }),
             &mut |report| {
                 losses.push(report.loss);
                 if report.step == stop_at { Flow::Stop } else { Flow::Continue }

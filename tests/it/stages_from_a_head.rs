@@ -1,6 +1,7 @@
 //! Learning that starts from a fitted linear head, is stopped by cross-validation, and goes on after an interruption.
 
 use std::cell::Cell;
+use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::Module;
@@ -8,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use penumbra::dataset::batches::eval_batch;
 use penumbra::dataset::planes::PlaneStore;
 use penumbra::imaging::{Augment, Fit, Plane, Preprocess};
-use penumbra::learn::distill::{DistillConfig, Teacher, distill};
+use penumbra::learn::distill::{Checkpointed, DistillConfig, Teacher, distill};
 use penumbra::learn::finetune::{FinetuneConfig, Labelled, finetune};
 use penumbra::learn::pool_means::{COLDEST, PoolMeans, aligned};
 use penumbra::learn::{
@@ -19,6 +20,7 @@ use penumbra::model::{Architecture, Classifier, LinearHead, Pretrained, Stem};
 use penumbra::predict::embed;
 use penumbra::query::{Embeddings, Head, Standardisation};
 use penumbra::rng;
+use serde_json::json;
 
 const SIZE: u32 = 16;
 
@@ -223,12 +225,15 @@ fn distillation_goes_on_where_it_was_stopped() {
             mixup: 0.5,
             ..DistillConfig::standard(SIZE, 2)
         };
-        let run = |path, stop_at| {
+        let run = |path: Option<&Path>, stop_at| {
             let observe = &mut |report: &StepReport| {
                 if report.step == stop_at { Flow::Stop } else { Flow::Continue }
             };
             let teacher = Teacher::Probabilities(&teacher);
-            distill(&setting, &setting.classifier(&known), &rows, teacher, &config, path, observe)
+            let student = setting.classifier(&known);
+            let lesson = &json!("one");
+            let checkpointed = path.map(|folder| Checkpointed { folder, lesson });
+            distill(&setting, &student, &rows, teacher, &config, checkpointed, observe)
         };
         let whole = bench.predict(&run(None, 0).unwrap());
         for stop_at in [1, 3, 7] {
@@ -241,14 +246,24 @@ fn distillation_goes_on_where_it_was_stopped() {
         }
     }
     let config = DistillConfig { batch: 8, ..DistillConfig::standard(SIZE, 2) };
-    let once = |config: &DistillConfig, flow| {
-        let (teacher, path) = (Teacher::Probabilities(&teacher), Some(checkpoint.as_path()));
-        let student = setting.classifier(&known);
-        distill(&setting, &student, &rows, teacher, config, path, &mut |_: &StepReport| flow)
+    let once = |config: &DistillConfig, lesson: &str, flow| {
+        let (student, teacher) = (setting.classifier(&known), Teacher::Probabilities(&teacher));
+        let (folder, lesson) = (checkpoint.as_path(), &json!({ "teacher": lesson }));
+        let checkpointed = Some(Checkpointed { folder, lesson });
+        let observe = &mut |_: &StepReport| flow;
+        distill(&setting, &student, &rows, teacher, config, checkpointed, observe)
     };
-    assert!(matches!(once(&config, Flow::Stop), Err(LearnError::Stopped)));
-    let other = DistillConfig { temperature: 2.0, ..config };
-    assert!(matches!(once(&other, Flow::Continue), Err(LearnError::Checkpoint { .. })));
+    assert!(matches!(once(&config, "a", Flow::Stop), Err(LearnError::Stopped)));
+    let other = DistillConfig { temperature: 2.0, ..config.clone() };
+    let refused = |config, lesson, words: &str| {
+        let Err(LearnError::Checkpoint { fault, .. }) = once(config, lesson, Flow::Continue) else {
+            panic!("it went on");
+        };
+        assert!(fault.contains(words), "{fault}");
+    };
+    refused(&other, "a", "temperature was 1.0 and is 2.0 now");
+    refused(&config, "b", r#"teacher was "a" and is "b" now"#);
+    assert!(once(&config, "a", Flow::Continue).is_ok());
 }
 
 /// With and without a head of its own.

@@ -16,7 +16,7 @@ use crate::config::Home;
 use crate::dataset::planes::PlaneStore;
 use crate::device::Compute;
 use crate::imaging::Preprocess;
-use crate::learn::distill::{DistillConfig, Teacher, distill};
+use crate::learn::distill::{Checkpointed, DistillConfig, Teacher, distill};
 use crate::learn::finetune::Labelled;
 use crate::learn::{Flow, HeadFit, LearnError, Recipe, Setting};
 use crate::model::{Classifier, Network, Stem};
@@ -49,6 +49,7 @@ pub fn run(
     let head = fit.as_ref().map(|fit| fit as &HeadFit<'_>);
     let setting = Setting { start: &start.network, classes, store: &store, device, head };
     let teachers = teachers(home, args, compute, &lesson)?;
+    let told = told(args, &teachers, &lesson);
     let (networks, known);
     let teacher = if args.same_view || args.original {
         networks = same_size(teachers, start.preprocess)?;
@@ -68,7 +69,7 @@ pub fn run(
         stop_on_ctrl_c("stopping; a checkpoint is written first, Ctrl-C again ends at once")?;
     let (rows, mut progress) = (lesson.rows(), Progress::new());
     let student = setting.classifier(&lesson.labelled);
-    let checkpointed = Some(checkpoint.as_path());
+    let checkpointed = Some(Checkpointed { folder: &checkpoint, lesson: &told });
     let model = distill(&setting, &student, &rows, teacher, &config, checkpointed, &mut |report| {
         let stopped = stop.load(Ordering::Relaxed);
         if stopped { Flow::Stop } else { progress.step(report) }
@@ -122,6 +123,21 @@ fn teachers(
         Ok(teacher)
     };
     args.teacher.iter().map(load).collect()
+}
+
+/// Tells what is learnt from whom, for a checkpoint.
+fn told(args: &DistillArgs, teachers: &[Predictor], lesson: &Lesson) -> serde_json::Value {
+    let mut films = blake3::Hasher::new();
+    for file in &lesson.films.files {
+        films.update(file.as_bytes()).update(b"\n");
+    }
+    let weights = teachers.iter().map(|teacher| teacher.card.weights_hash.clone());
+    json!({
+        "weights of teachers": weights.collect::<Vec<_>>(),
+        "same view": args.same_view,
+        "number of films": lesson.films.files.len(),
+        "names of films": films.finalize().to_hex().as_str(),
+    })
 }
 
 /// Returns the teachers' networks, which must see films as the student does.

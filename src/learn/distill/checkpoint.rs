@@ -1,13 +1,11 @@
 //! Checkpoints of distillation: everything that a run needs to go on as if it had not been interrupted.
 
-use std::path::Path;
-
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
-use super::super::checkpoint_files::{failed, load, read_position, write};
+use super::super::checkpoint_files::{differences, failed, load, read_position, write};
 use super::super::trainee::Trainee;
-use super::DistillConfig;
+use super::{Checkpointed, DistillConfig};
 use crate::learn::LearnError;
 
 /// Records of a checkpoint: the network, its average, and the optimiser's two moments in the same shape.
@@ -20,38 +18,41 @@ struct Position {
     /// Steps that the optimiser has taken.
     optimizer_steps: usize,
     config: DistillConfig,
-    films: usize,
+    lesson: serde_json::Value,
 }
 
 pub(super) use super::super::checkpoint_files::{exists, remove};
 
 /// Writes a checkpoint beside the old one and puts it in its place when it is complete and on disk.
 pub(super) fn save(
-    folder: &Path,
+    checkpointed: Checkpointed<'_>,
     config: &DistillConfig,
-    films: usize,
     trainee: &Trainee,
 ) -> Result<(), LearnError> {
     let Some((networks, optimizer_steps)) = trainee.saved() else { return Ok(()) };
-    let config = config.clone();
-    let position = Position { step: trainee.step, optimizer_steps, config, films };
+    let (config, lesson) = (config.clone(), checkpointed.lesson.clone());
+    let position = Position { step: trainee.step, optimizer_steps, config, lesson };
     let records = networks.map(Module::into_record);
-    write(folder, &position, RECORDS.into_iter().zip(records), |_| Ok(()))
+    write(checkpointed.folder, &position, RECORDS.into_iter().zip(records), |_| Ok(()))
 }
 
 /// Sets a newly made trainee to the checkpoint's.
 ///
 /// # Errors
-/// Fails if the checkpoint cannot be read, or was made with other settings or another number of films.
+/// Fails if the checkpoint cannot be read, or was made with other settings or of another lesson.
 pub(super) fn restore(
-    folder: &Path,
+    Checkpointed { folder, lesson }: Checkpointed<'_>,
     config: &DistillConfig,
-    films: usize,
     trainee: &mut Trainee,
 ) -> Result<(), LearnError> {
     let position: Position = read_position(folder)?;
-    if position.config != *config || position.films != films {
-        let fault = "it was made with other settings or films; give those, or delete it";
+    let others = [differences(config, &position.config), differences(lesson, &position.lesson)];
+    let others = others.concat();
+    if !others.is_empty() {
+        let fault = format!(
+            "it was made with other settings, films or teachers ({}); give those, or delete it",
+            others.join("; ")
+        );
         return Err(failed(folder)(fault));
     }
     let shape = trainee.model().valid();

@@ -114,21 +114,30 @@ pub enum Teacher<'a> {
     Networks(&'a [Classifier]),
 }
 
+/// Where a run has its checkpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Checkpointed<'a> {
+    /// Folder of the checkpoint.
+    pub folder: &'a Path,
+    /// What tells who teaches and which films: a checkpoint of another lesson is refused.
+    pub lesson: &'a serde_json::Value,
+}
+
 /// Teaches a student on the films `rows` of the setting's store. Labels are not looked at.
 ///
-/// With a `folder` for checkpoints the run goes on from the one that is there, and leaves one after each pass, every five
-/// minutes and when it is stopped; it is deleted at the end. On the CPU a resumed run ends in the same weights.
+/// A `checkpointed` run goes on from the checkpoint that is there, and leaves one after each pass, every five minutes and
+/// when it is stopped; it is deleted at the end. On the CPU a resumed run ends in the same weights.
 ///
 /// # Errors
 /// Fails if there are fewer than two films, if the observer stops it, if the loss is no longer a number, or if a checkpoint
-/// was made with other settings, or cannot be read or written.
+/// was made with other settings or of another lesson, or cannot be read or written.
 pub fn distill(
     setting: &Setting<'_>,
     student: &Classifier,
     rows: &[usize],
     teacher: Teacher<'_>,
     config: &DistillConfig,
-    folder: Option<&Path>,
+    checkpointed: Option<Checkpointed<'_>>,
     observe: &mut dyn FnMut(&StepReport) -> Flow,
 ) -> Result<Classifier, LearnError> {
     if rows.len() < 2 {
@@ -144,10 +153,10 @@ pub fn distill(
     };
     let mut trainee = Trainee::new(student, &config.recipe, setting.device);
     trainee.temperature = config.temperature;
-    if let Some(folder) = folder
-        && checkpoint::exists(folder)?
+    if let Some(checkpointed) = checkpointed
+        && checkpoint::exists(checkpointed.folder)?
     {
-        checkpoint::restore(folder, config, rows.len(), &mut trainee)?;
+        checkpoint::restore(checkpointed, config, &mut trainee)?;
     }
     let plan = Plan::new(rows.len(), config);
     let mut pace = Pace::new(trainee.step);
@@ -177,14 +186,14 @@ pub fn distill(
             let due = flow.is_err()
                 || trainee.step.is_multiple_of(plan.per_epoch)
                 || saved.elapsed() > CHECKPOINT_EVERY;
-            if let Some(folder) = folder.filter(|_| due && trainee.step < plan.total) {
-                checkpoint::save(folder, config, rows.len(), &trainee)?;
+            if let Some(checkpointed) = checkpointed.filter(|_| due && trainee.step < plan.total) {
+                checkpoint::save(checkpointed, config, &trainee)?;
                 saved = Instant::now();
             }
             flow?;
         }
     }
-    if let Some(folder) = folder {
+    if let Some(Checkpointed { folder, .. }) = checkpointed {
         checkpoint::remove(folder)?;
     }
     trainee

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
-use super::super::checkpoint_files::{failed, load, read_position, write};
+use super::super::checkpoint_files::{differences, failed, load, read_position, write};
 use super::State;
 use super::config::PretrainConfig;
 use super::history::History;
@@ -60,7 +60,7 @@ pub(super) fn restore(
     state: &mut State,
 ) -> Result<(), LearnError> {
     let position: Position = read_position(folder)?;
-    let mut differences = config.differences(&position.config);
+    let mut differences = differences(config, &position.config);
     if position.films != films {
         differences
             .push(format!("it was made with {} films and there are {films}", position.films));

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::imaging::Augment;
 use crate::learn::objective::ObjectiveConfig;
@@ -46,34 +45,6 @@ impl PretrainConfig {
     /// Films in a part of a batch.
     pub fn micro_batch(&self) -> usize {
         self.batch / self.micro_batches.max(1)
-    }
-
-    /// Settings in which `other` differs, each with its value here and there; empty if there is none.
-    pub(super) fn differences(&self, other: &Self) -> Vec<String> {
-        // A number may lose its last bit on its way through a checkpoint's text: this one goes there and back too.
-        let text = serde_json::to_string(self).unwrap_or_default();
-        let own = serde_json::from_str::<Self>(&text).unwrap_or_else(|_| self.clone());
-        let values = [&own, other].map(|config| serde_json::to_value(config).unwrap_or_default());
-        let mut found = Vec::new();
-        compare("", &values[0], &values[1], &mut found);
-        found
-    }
-}
-
-/// Collects the leaves in which two settings differ, by their path.
-fn compare(path: &str, own: &Value, other: &Value, found: &mut Vec<String>) {
-    match (own, other) {
-        (Value::Object(own), Value::Object(other)) => {
-            for (key, value) in own {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                compare(&path, value, other.get(key).unwrap_or(&Value::Null), found);
-            }
-            for (key, value) in other.iter().filter(|(key, _)| !own.contains_key(*key)) {
-                compare(&format!("{path}.{key}"), &Value::Null, value, found);
-            }
-        }
-        _ if own != other => found.push(format!("{path} was {other} and is {own} now")),
-        _ => {}
     }
 }
 
