@@ -50,10 +50,10 @@ pub struct SimulateArgs {
     /// Labels bought between two rankings [default: 1, and a 250th of the labels from 500 labels on]
     #[arg(long, value_name = "N", value_parser = super::args::at_least_one)]
     pub round: Option<usize>,
-    /// How films are cut into the pool and those to measure on; patient and random mix both parts, or all films where
-    /// no second part is given
-    #[arg(long, value_enum, default_value = "file")]
-    pub splits: SplitKind,
+    /// How films are cut into the pool and those to measure on; patient and random mix both parts if two are given
+    /// [default: file if films to measure on are given, else patient]
+    #[arg(long, value_enum)]
+    pub splits: Option<SplitKind>,
     /// Seed of the cuts
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     pub split_seed: u64,

@@ -13,7 +13,7 @@ const SEED: u64 = 1;
 /// What one run said of its evaluation films.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
-    /// Number of each film among those that are resampled: runs on the same films have the same numbers.
+    /// Number of each film among all evaluation films: runs on the same films have the same numbers.
     pub films: &'a [usize],
     /// Class of each film.
     pub truth: &'a [usize],
@@ -29,7 +29,7 @@ impl Run<'_> {
     }
 }
 
-/// A figure and what it is on each resample of the films; `None` where a resample leaves it undefined.
+/// A figure and what it is on each resample of the patients; `None` where a resample leaves it undefined.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resampled {
     /// The figure on the films as they are.
@@ -57,17 +57,18 @@ pub struct Arm {
 }
 
 impl Arm {
-    /// Scores the runs on the films and on 2,000 resamples of the `film_count` films that they were made on.
+    /// Scores the runs on the films and on 2,000 resamples of the patients, whose numbers from 0 on `patients` holds for
+    /// each film by its number.
     ///
-    /// A resample draws films with replacement, and all runs of all arms see the same one: what is not resampled is the
-    /// choice of labels and the optimisation, so an interval tells how far the films leave the difference open for the
-    /// runs as they were.
+    /// A resample draws patients with all their films, which are alike, with replacement (the cluster bootstrap; Field
+    /// and Welsh 2007), and all runs of all arms see the same one: what is not resampled is the choice of labels and the
+    /// optimisation, so an interval tells how far the patients leave the difference open for the runs as they were.
     ///
     /// # Errors
-    /// When a run's parts do not fit together, a film's number is not below `film_count`, or a probability is not finite.
+    /// When a run's parts do not fit together, a film has no patient, or a probability is not finite.
     pub fn of(
         runs: &[Run<'_>],
-        film_count: usize,
+        patients: &[usize],
         class_count: usize,
         positive: usize,
     ) -> Result<Self, MetricsError> {
@@ -75,20 +76,23 @@ impl Arm {
         for run in runs {
             check(run.probabilities, run.truth, class_count, positive)?;
             let fits = run.films.len() == run.truth.len()
-                && run.films.iter().all(|&film| film < film_count);
+                && run.films.iter().all(|&film| film < patients.len());
             if !fits {
                 let (probabilities, films) = (run.probabilities.len(), run.films.len());
                 return Err(MetricsError::Shape { probabilities, films, class_count });
             }
             scored.push(Scored::new(run, class_count, positive));
         }
-        let mut local = Vec::new();
+        let (mut of_films, mut local) = (Vec::new(), Vec::new());
         let mut score = |times: &[u32]| {
-            let figures = scored.iter().map(|run| run.score(times, &mut local));
+            of_films.clear();
+            of_films.extend(patients.iter().map(|&patient| times[patient]));
+            let figures = scored.iter().map(|run| run.score(&of_films, &mut local));
             mean_of_runs(figures.collect())
         };
-        let (accuracy, auroc) = score(&vec![1; film_count]);
-        let resamples = bootstrap(film_count, RESAMPLES, SEED, score);
+        let patient_count = patients.iter().max().map_or(0, |&last| last + 1);
+        let (accuracy, auroc) = score(&vec![1; patient_count]);
+        let resamples = bootstrap(patient_count, RESAMPLES, SEED, score);
         let (accuracies, aurocs) = resamples.into_iter().unzip();
         Ok(Self {
             accuracy: Resampled { value: accuracy, resamples: accuracies },
@@ -149,7 +153,7 @@ pub struct McNemar {
 }
 
 impl McNemar {
-    /// Compares two runs, film by film.
+    /// Compares two runs, film by film, as if no two films were of one patient.
     ///
     /// # Errors
     /// When a run's parts do not fit together or the runs are not of the same films.
@@ -222,10 +226,14 @@ mod tests {
         let run = |probabilities| Run { films: &films, truth: &truth, probabilities };
         let runs = [run(&first), run(&second)];
         let mut found = Vec::new();
-        let arm = Arm::of(&runs, 30, 2, 1).unwrap();
-        bootstrap(30, 40, SEED, |times| {
-            let drawn: Vec<usize> =
-                (0..30).flat_map(|film| std::iter::repeat_n(film, times[film] as usize)).collect();
+        // Patients of one to three films.
+        let patients: Vec<usize> =
+            (0..30).map(|film| [0, 0, 0, 1, 1, 2][film % 6] + film / 6 * 3).collect();
+        let arm = Arm::of(&runs, &patients, 2, 1).unwrap();
+        bootstrap(15, 40, SEED, |times| {
+            let drawn: Vec<usize> = (0..30)
+                .flat_map(|film| std::iter::repeat_n(film, times[patients[film]] as usize))
+                .collect();
             let one = |probabilities: &[f32]| {
                 let rows: Vec<f32> = drawn
                     .iter()
@@ -247,16 +255,43 @@ mod tests {
     }
 
     #[test]
+    fn a_patient_counts_once_however_many_films_are_alike() {
+        // Two runs that differ on a fourth of the films, which are of as many patients or eight of each.
+        let truth: Vec<usize> = (0..64).map(|film| film / 8 % 2).collect();
+        let said = |wrong: &dyn Fn(usize) -> bool| -> Vec<f32> {
+            let of = |film: usize| {
+                if (truth[film] == 1) == wrong(film) { [0.9, 0.1] } else { [0.1, 0.9] }
+            };
+            (0..64).flat_map(of).collect()
+        };
+        let (never, sometimes) = (said(&|_| false), said(&|film| film / 8 % 4 == 0));
+        let films: Vec<usize> = (0..64).collect();
+        let width = |patients: &[usize]| {
+            let arm = |probabilities| {
+                let run = Run { films: &films, truth: &truth, probabilities };
+                Arm::of(&[run], patients, 2, 1).unwrap()
+            };
+            let difference = arm(&never).accuracy.minus(&arm(&sometimes).accuracy).unwrap();
+            approx::assert_abs_diff_eq!(difference.value, 0.25, epsilon = 1e-12);
+            difference.high - difference.low
+        };
+        let eights: Vec<usize> = (0..64).map(|film| film / 8).collect();
+        // A share of p among n patients has a standard error of sqrt(p (1 - p) / n): sqrt(8) times as much.
+        let ratio = width(&eights) / width(&films);
+        assert!((2.2..3.4).contains(&ratio), "{ratio}");
+    }
+
+    #[test]
     fn runs_on_other_films_are_weighed_by_their_own() {
         // Film 2 is wrong in the only run that has it.
         let (truth, p) = ([0, 1], [0.9, 0.1, 0.2, 0.8]);
         let wrong = [0.9, 0.1, 0.8, 0.2];
         let first = Run { films: &[0, 1], truth: &truth, probabilities: &p };
         let second = Run { films: &[0, 2], truth: &truth, probabilities: &wrong };
-        let arm = Arm::of(&[first, second], 3, 2, 1).unwrap();
+        let arm = Arm::of(&[first, second], &[0, 1, 2], 2, 1).unwrap();
         assert_eq!(arm.accuracy.value, Some(0.75));
         let outside = Run { films: &[0, 3], ..first };
-        assert!(Arm::of(&[outside], 3, 2, 1).is_err());
+        assert!(Arm::of(&[outside], &[0, 1, 2], 2, 1).is_err());
         assert!(McNemar::of(&first, &second, 2).is_err(), "other films were compared");
     }
 
@@ -271,7 +306,7 @@ mod tests {
             let (p, q) = (rows(&p), rows(&q));
             let arm = |probabilities: &[f32]| {
                 let run = Run { films: &films, truth: &truth, probabilities };
-                Arm::of(&[run], 24, 2, 1).unwrap()
+                Arm::of(&[run], &films, 2, 1).unwrap()
             };
             let (a, b) = (arm(&p), arm(&q));
             for (a, b) in [(&a.accuracy, &b.accuracy), (&a.auroc, &b.auroc)] {

@@ -341,18 +341,18 @@ pub fn wilson(successes: usize, trials: usize) -> Estimate {
     }
 }
 
-/// Evaluates `statistic` on `resamples` resamples of `films` films, each given as how often a film was drawn.
+/// Evaluates `statistic` on `resamples` resamples of `units` films or patients, each given as how often one was drawn.
 pub(super) fn bootstrap<T>(
-    films: usize,
+    units: usize,
     resamples: usize,
     seed: u64,
     mut statistic: impl FnMut(&[u32]) -> T,
 ) -> Vec<T> {
-    let mut times = vec![0u32; films];
+    let mut times = vec![0u32; units];
     let draw = |resample: usize| {
         times.fill(0);
         let mut draws = rng::stream(seed, "bootstrap", &[resample as u64]);
-        (0..films).for_each(|_| times[rng::below(&mut draws, films)] += 1);
+        (0..units).for_each(|_| times[rng::below(&mut draws, units)] += 1);
         statistic(&times)
     };
     (0..resamples).map(draw).collect()

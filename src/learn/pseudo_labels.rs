@@ -36,8 +36,9 @@ pub struct PseudoLabelConfig {
     /// Whether probabilities are first multiplied by prior over running mean and normalised (distribution alignment;
     /// Berthelot et al. 2020, <https://arxiv.org/abs/1911.09785>, and `AdaMatch`).
     pub align: bool,
-    /// Whether a class's pseudo-labels weigh less in the measure in which more of them than its prior's share are taken,
-    /// so that no class teaches more than its share (after the adaptive thresholds' purpose; this weighing is ours).
+    /// Whether a class's pseudo-labels weigh less in the measure in which more of them are taken, relative to its prior,
+    /// than of the class of which the fewest are, so that no class teaches more than its share (after the adaptive
+    /// thresholds' purpose; this weighing is ours). While some class has none, the others' weigh nothing.
     pub balance: bool,
     /// Decay of the running means, a step.
     pub momentum: f64,

@@ -41,7 +41,7 @@ fn two_runs_differ_as_scipy_and_statsmodels_say() {
         assert_eq!((test.only_first, test.only_second), counts);
         assert_abs_diff_eq!(test.p, case["mcnemar"].as_f64().unwrap(), epsilon = 1e-12);
 
-        let [a, b] = [&first, &second].map(|p| Arm::of(&[run(p)], films.len(), 2, 1).unwrap());
+        let [a, b] = [&first, &second].map(|p| Arm::of(&[run(p)], &films, 2, 1).unwrap());
         let n = films.len() as f64;
         let accuracy = case["accuracy"].as_f64().unwrap();
         // The variance of a mean of paired differences, which are -1, 0 or 1.
@@ -61,10 +61,10 @@ fn two_runs_differ_as_scipy_and_statsmodels_say() {
             assert!((0.88..1.12).contains(&ratio), "{name}: {ratio} times the width of theory");
         }
         // Twice the same run is the run; the mean of both lies half way.
-        let both = Arm::of(&[run(&first), run(&second)], films.len(), 2, 1).unwrap();
+        let both = Arm::of(&[run(&first), run(&second)], &films, 2, 1).unwrap();
         let half = both.auroc.minus(&a.auroc).unwrap().value;
         assert_abs_diff_eq!(2.0 * half, case["auroc"].as_f64().unwrap(), epsilon = 1e-6);
-        let twice = Arm::of(&[run(&first), run(&first)], films.len(), 2, 1).unwrap();
+        let twice = Arm::of(&[run(&first), run(&first)], &films, 2, 1).unwrap();
         assert_eq!(twice, a);
     }
 }

@@ -333,6 +333,79 @@ fn a_cut_by_patient_puts_none_on_both_sides() {
 }
 
 #[test]
+fn one_part_is_cut_by_patient_and_two_are_taken_as_given() {
+    let place = Place::new();
+    let few = ["--budgets", "8", "--strategy", "random", "--draws", "1"];
+    let (one, said) = place.simulate(&few);
+    assert_eq!(one["splits"]["kind"], "patient");
+    assert_eq!((&one["pool"], &one["n"]), (&serde_json::json!([64]), &16.into()));
+    assert!(!said.contains("patients who are in the pool") && !said.contains("known"), "{said}");
+    assert_eq!(place.simulate(&[&few[..], &["--splits", "patient"]].concat()).0, one);
+
+    let (two, _) =
+        place.simulate(&[&few[..], &["--split", "train", "--eval-split", "val"]].concat());
+    assert_eq!(two["splits"]["kind"], "file");
+    assert_eq!((&two["pool"], &two["n"]), (&serde_json::json!([40]), &40.into()));
+
+    // With a patient for every film there is nothing to group by, and it says so.
+    let labels = fs::read_to_string(&place.labels).unwrap();
+    let alone: String = labels.lines().enumerate().fold(String::new(), |mut all, (line, row)| {
+        let mut cells: Vec<String> = row.split(',').map(str::to_owned).collect();
+        if line > 0 {
+            cells[2] = format!("alone{line}");
+        }
+        writeln!(all, "{}", cells.join(",")).unwrap();
+        all
+    });
+    write_atomic(Path::new(&place.labels), alone.as_bytes()).unwrap();
+    let (_, said) = place.simulate(&few);
+    assert!(said.contains("no two films are known to be of one patient"), "{said}");
+}
+
+/// On films that are told apart with ease every method learns, and of the labels bought alone.
+#[test]
+fn every_method_runs_on_the_labels_bought() {
+    let place = Place::new();
+    let out = place.folder.path().join("out");
+    let out_text = out.to_string_lossy().into_owned();
+    let methods = "head,finetune,finetune-simclr,distill,fixmatch,fixmatch-scratch,supervised,ensemble,linear-floor,\
+                   propagation";
+    let all = [
+        "--split",
+        "train",
+        "--eval-split",
+        "val",
+        "--budgets",
+        "16",
+        "--draws",
+        "1",
+        "--strategy",
+        "random",
+        "--method",
+        methods,
+        "--out",
+        &out_text,
+    ];
+    let (report, _) = place.simulate(&all);
+    let lines = report["table"].as_array().unwrap();
+    let named: Vec<&str> = lines.iter().map(|line| line["method"].as_str().unwrap()).collect();
+    assert_eq!(named.join(","), methods);
+    for line in lines {
+        assert_eq!((&line["labels_looked_at"], &line["n"]), (&16.into(), &40.into()), "{line}");
+        let auroc = line["auroc"]["mean"].as_f64().unwrap();
+        assert!(auroc > 0.8, "{line}");
+    }
+    for path in cells(&out) {
+        let cell: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        let rows = cell["cell"]["probabilities"].as_array().unwrap();
+        for row in rows.chunks(2) {
+            let total = row[0].as_f64().unwrap() + row[1].as_f64().unwrap();
+            assert!((total - 1.0).abs() < 1e-5, "{} and {}", row[0], row[1]);
+        }
+    }
+}
+
+#[test]
 fn a_simulation_that_would_mislead_is_refused() {
     let place = Place::new();
     let refused = |more: &[&str], status: i32, words: &str| {
@@ -340,7 +413,7 @@ fn a_simulation_that_would_mislead_is_refused() {
         assert_eq!(code(&output), status, "{}", text(&output));
         assert!(text(&output).contains(words), "{}", text(&output));
     };
-    refused(&["--split", "train"], 3, "--eval-split");
+    refused(&["--split", "train", "--splits", "file"], 3, "--eval-split");
     refused(&["--eval-split", "val"], 3, "evaluation films are in the pool too");
     refused(&["--split", "train", "--eval-split", "val", "--budgets", "41"], 3, "40 films");
     refused(&["--split", "train", "--eval-split", "val", "--repeats", "2"], 3, "--splits patient");

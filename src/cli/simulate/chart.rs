@@ -132,7 +132,7 @@ fn curves(lines: &[Line], figure: Figure) -> Vec<Curve> {
             curves.len() - 1
         });
         let curve = &mut curves[place].1;
-        if line.arm.strategy.is_none() || line.labels_looked_at > line.labels {
+        if line.arm.strategy.is_none() {
             curve.level = Some(spread.mean);
             curve.name = format!("{} labels, {}", line.labels_looked_at, line.arm);
         } else {

@@ -1,12 +1,12 @@
-//! Every two arms at every budget: by how much they differ, and whether the evaluation films leave that open.
+//! Every two arms at every budget: by how much they differ, and whether the evaluation films' patients leave that open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::parts::Parts;
 use super::plan::ArmName;
-use super::summary::{Cell, groups};
+use super::summary::{Cell, RunId, groups};
 use crate::learn::comparison::{Arm, McNemar, Run, combined_p};
 use crate::learn::metrics::Estimate;
 
@@ -19,11 +19,11 @@ pub struct Comparison {
     pub first: ArmName,
     /// The arm compared.
     pub second: ArmName,
-    /// Mean accuracy of the second less that of the first, with a 95 % interval over the evaluation films.
+    /// Mean accuracy of the second less that of the first, with a 95 % interval over the evaluation films' patients.
     pub accuracy: Option<Estimate>,
     /// Mean AUROC of the second less that of the first.
     pub auroc: Option<Estimate>,
-    /// McNemar's test of each pair of runs of one split, draw and seed.
+    /// McNemar's test of each pair of runs of one split, draw and seed; once where draws or seeds have changed nothing.
     pub mcnemar: Vec<McNemar>,
     /// One p-value for all of them.
     pub p: Option<f64>,
@@ -65,26 +65,31 @@ pub fn comparisons(cells: &[Cell], parts: &Parts) -> anyhow::Result<Vec<Comparis
     Ok(all)
 }
 
-/// Evaluation films of all splits, numbered from 0: a film that several splits measure on is resampled as one.
+/// Evaluation films of all splits, numbered from 0: a film that several splits measure on is one.
 struct Numbered {
-    count: usize,
     of_split: Vec<Vec<usize>>,
+    /// Number of the patient of each film.
+    patients: Vec<usize>,
     truth: Vec<Vec<usize>>,
 }
 
 impl Numbered {
     fn new(parts: &Parts) -> Self {
-        let mut numbers = BTreeMap::new();
-        let mut of_split = Vec::new();
+        let (mut films, mut numbers) = (BTreeMap::new(), BTreeMap::new());
+        let (mut of_split, mut patients) = (Vec::new(), Vec::new());
         for split in &parts.splits {
-            let number = |row: &usize| {
-                let next = numbers.len();
-                *numbers.entry(*row).or_insert(next)
+            let number = |&row: &usize| {
+                *films.entry(row).or_insert_with(|| {
+                    let next = numbers.len();
+                    let patient = &parts.films.patients[row];
+                    patients.push(*numbers.entry(patient).or_insert(next));
+                    patients.len() - 1
+                })
             };
             of_split.push(split.evaluation.iter().map(number).collect());
         }
         let truth = (0..parts.splits.len()).map(|split| parts.truth(split)).collect();
-        Self { count: numbers.len(), of_split, truth }
+        Self { of_split, patients, truth }
     }
 
     fn run<'a>(&'a self, cell: &'a Cell) -> Run<'a> {
@@ -97,12 +102,13 @@ impl Numbered {
 
     fn arm(&self, group: &[&Cell], parts: &Parts) -> anyhow::Result<Arm> {
         let runs: Vec<Run<'_>> = group.iter().map(|cell| self.run(cell)).collect();
-        Ok(Arm::of(&runs, self.count, parts.classes(), parts.films.positive())?)
+        Ok(Arm::of(&runs, &self.patients, parts.classes(), parts.films.positive())?)
     }
 
     /// Tests the runs of two arms in pairs; both have them in the same order.
     fn tests(&self, a: &[&Cell], b: &[&Cell], parts: &Parts) -> anyhow::Result<Vec<McNemar>> {
-        let pairs = a.iter().zip(b);
+        let mut known = BTreeSet::new();
+        let pairs = a.iter().zip(b).filter(|(a, b)| known.insert((RunId::of(a), RunId::of(b))));
         let test = |(a, b): (&&Cell, &&Cell)| {
             McNemar::of(&self.run(a), &self.run(b), parts.classes()).map_err(anyhow::Error::from)
         };

@@ -2,7 +2,8 @@
 //!
 //! A method is a variant, an arm in [`Method::learner`] that gives its settings, and a function that learns from the
 //! labels bought and returns the class probabilities of the evaluation films. The settings are part of the name under
-//! which a cell is stored, so nothing that changes the outcome stands outside of them.
+//! which a cell is stored, with those that methods share ([`shared_settings`]), so none that changes the outcome stands
+//! outside of them.
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -55,7 +56,7 @@ pub enum Method {
 pub struct Learnt {
     /// Class probabilities of the evaluation films, films x classes, row-major.
     pub probabilities: Vec<f32>,
-    /// Labels that the method looked at: the bought ones, unless it is a baseline that takes more.
+    /// Labels that the method looked at, for cross-validation too.
     pub labels_looked_at: usize,
     /// Seconds of work taken over from an earlier cell, which belong to this one too.
     pub seconds_before: f32,
@@ -63,9 +64,14 @@ pub struct Learnt {
 
 type Learn = Box<dyn Fn(&Bench<'_>, &Labelled) -> anyhow::Result<Learnt>>;
 
+/// Returns the settings of the head, which ranks the pool and which most methods use, and of how networks are brought to it.
+pub fn shared_settings() -> serde_json::Value {
+    json!({ "folds": FOLDS, "l2_grid": L2_GRID, "coldest": COLDEST })
+}
+
 /// A method with its settings.
 pub struct Learner {
-    /// All of the settings, the seed of the optimisation among them.
+    /// The method's own settings, the seed of the optimisation among them.
     pub config: serde_json::Value,
     learn: Learn,
 }
@@ -104,10 +110,7 @@ impl Method {
     /// Fails if the settings cannot be written as JSON.
     pub fn learner(self, size: u32, seed: u64) -> anyhow::Result<Learner> {
         match self {
-            Self::Head => {
-                let settings = json!({ "folds": FOLDS, "l2_grid": L2_GRID });
-                Learner::new(settings, |bench, bought, _| Ok(head(bench, bought)))
-            }
+            Self::Head => Learner::new((), |bench, bought, ()| Ok(head(bench, bought))),
             Self::Finetune => Learner::new(Tuning::standard(size, seed), fine_tuned),
             Self::FinetuneSimclr => {
                 let finetune = FinetuneConfig::simclr(size, 32, seed);
@@ -118,7 +121,7 @@ impl Method {
                 distilled,
             ),
             Self::LinearFloor => {
-                let settings = json!({ "folds": FOLDS, "l2_grid": L2_GRID, "seed": HANDMADE_SEED });
+                let settings = json!({ "seed": HANDMADE_SEED });
                 Learner::new(settings, |bench, bought, _| linear_floor(bench, bought))
             }
             Self::Propagation => {
@@ -142,9 +145,8 @@ impl Method {
                 Learner::new(SupervisedConfig::from_scratch(size, seed), supervised_alone)
             }
             Self::Ensemble => {
-                let head = json!({ "folds": FOLDS, "l2_grid": L2_GRID });
                 let alone = SupervisedConfig::from_scratch(size, seed);
-                Learner::new((head, Tuning::standard(size, seed), alone), ensemble)
+                Learner::new((Tuning::standard(size, seed), alone), ensemble)
             }
         }
     }
@@ -262,7 +264,7 @@ fn labels_alone(
 fn ensemble(
     bench: &Bench<'_>,
     bought: &Labelled,
-    (_, tuning, alone): &(serde_json::Value, Tuning, SupervisedConfig),
+    (tuning, alone): &(Tuning, SupervisedConfig),
 ) -> anyhow::Result<Learnt> {
     let (tuned, tuning_before) = tuned_network(bench, bought, tuning)?;
     let (alone, alone_before) = labels_alone(bench, bought, alone)?;

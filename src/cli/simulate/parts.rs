@@ -40,6 +40,8 @@ pub struct Parts {
     pub ids: Vec<FilmId>,
     /// Number of films given as the pool.
     pub given: usize,
+    /// How they are cut.
+    pub kind: SplitKind,
     /// The splits.
     pub splits: Vec<Split>,
     /// What a reader of the figures has to know.
@@ -47,7 +49,7 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Finds the films and cuts them.
+    /// Finds the films and cuts them, unless told otherwise by patient where no second part is given.
     ///
     /// # Errors
     /// Fails if films cannot be read, if the parts have other classes, if a film is in both, or if one part is empty.
@@ -62,11 +64,13 @@ impl Parts {
             None => pool,
         };
         let ids = identities(&films)?;
-        let mut parts = Self { films, ids, given, splits: Vec::new(), warnings: Vec::new() };
-        match (args.splits, proportion) {
+        let default = if proportion.is_some() { SplitKind::File } else { SplitKind::Patient };
+        let kind = args.splits.unwrap_or(default);
+        let mut parts = Self { films, ids, given, kind, splits: Vec::new(), warnings: Vec::new() };
+        match (kind, proportion) {
             (SplitKind::File, Some(_)) => parts.as_given(args)?,
             (SplitKind::File, None) => bail!(
-                "simulating needs films to measure on: --eval-split, --eval-images with --eval-labels, or --splits patient"
+                "--splits file needs films to measure on: --eval-split, or --eval-images with --eval-labels"
             ),
             _ => parts.cut(args, proportion)?,
         }
@@ -99,6 +103,14 @@ impl Parts {
 
     fn cut(&mut self, args: &SimulateArgs, proportion: Option<usize>) -> anyhow::Result<()> {
         self.leave_copies_out();
+        let patients: BTreeSet<&String> = self.films.patients.iter().collect();
+        if self.kind == SplitKind::Patient && patients.len() == self.ids.len() {
+            self.warnings.push(
+                "no two films are known to be of one patient, by the labels file, the films or their names: cut film by \
+                 film"
+                    .to_owned(),
+            );
+        }
         let share = args.eval_share.unwrap_or(EVALUATION_SHARE);
         let count = match proportion {
             Some(count) if args.eval_share.is_none() => count,
@@ -106,7 +118,7 @@ impl Parts {
         };
         let seed = args.split_seed;
         for repeat in 0..args.repeats {
-            let split = match args.splits {
+            let split = match self.kind {
                 SplitKind::Patient => {
                     Split::by_patient(&self.ids, &self.films.patients, count, seed, repeat)
                 }
@@ -151,13 +163,11 @@ impl Parts {
             && args.split.is_some()
             && of_card("films").and_then(serde_json::Value::as_u64) == Some(self.given as u64);
         if !same {
-            if args.splits != SplitKind::File {
-                self.warnings.push(
-                    "the encoder may have been pretrained on evaluation films, without their labels: its card does not \
-                     say which films it has seen"
-                        .to_owned(),
-                );
-            }
+            self.warnings.push(
+                "the encoder may have been pretrained on evaluation films, without their labels: its card does not say \
+                 which films it has seen"
+                    .to_owned(),
+            );
             return None;
         }
         let seen = |split: &Split| split.evaluation.iter().filter(|&&row| row < self.given).count();

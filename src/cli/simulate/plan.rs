@@ -5,7 +5,7 @@ use std::str::FromStr;
 use rand_core::Rng as _;
 use serde::{Serialize, Serializer};
 
-use super::methods::{Learner, Method};
+use super::methods::{Learner, Method, shared_settings};
 use super::parts::Parts;
 use crate::cli::simulate_args::SimulateArgs;
 use crate::query::Strategy;
@@ -196,6 +196,7 @@ impl Setup {
             "draw_seed": slot.arm.strategy.map(|_| slot.draw_seed()),
             "round": round.filter(|_| ranked),
             "labels": slot.labels,
+            "head": shared_settings(),
             "method": slot.arm.method.name(),
             "settings": slot.learner(self.size)?.config,
         });

@@ -56,7 +56,7 @@ impl Report {
             "positive": parts.films.classes.get(parts.films.positive()),
             "majority": parts.majority(),
             "splits": {
-                "kind": args.splits,
+                "kind": parts.kind,
                 "seed": args.split_seed,
                 "repeats": parts.splits.len(),
                 "evaluation": n,
@@ -134,7 +134,7 @@ fn notes(args: &SimulateArgs, parts: &Parts) -> Vec<String> {
         "{} films to buy labels of and {} to measure on, cut {}{}; always guessing the majority class scores {:.3}. Model {}.",
         films.0,
         films.1,
-        args.splits,
+        parts.kind,
         if parts.splits.len() > 1 {
             format!(" {} times", parts.splits.len())
         } else {

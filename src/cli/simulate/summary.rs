@@ -1,6 +1,6 @@
 //! Figures of the cells, gathered over draws, seeds and splits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -35,6 +35,25 @@ impl Drawn {
             hasher.update(film.to_string().as_bytes());
         }
         Self { split: cell.slot.split, films: *hasher.finalize().as_bytes() }
+    }
+}
+
+/// A run: cells that learnt from the same labels and say the same of every film are one, as all are of a strategy and a
+/// method that take no seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunId {
+    drawn: Drawn,
+    probabilities: [u8; 32],
+}
+
+impl RunId {
+    /// Tells a cell's run apart from others.
+    pub fn of(cell: &Cell) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for probability in &cell.outcome.probabilities {
+            hasher.update(&probability.to_le_bytes());
+        }
+        Self { drawn: Drawn::of(cell), probabilities: *hasher.finalize().as_bytes() }
     }
 }
 
@@ -124,18 +143,18 @@ pub fn lines(cells: &[Cell], seconds_per_film: f64) -> Vec<Line> {
 
 fn line(group: &[&Cell], seconds_per_film: f64) -> Line {
     let of = |figure: fn(&Metrics) -> f64| {
-        spread(group.iter().map(|cell| (Drawn::of(cell), figure(&cell.metrics))))
+        spread(group.iter().map(|cell| (RunId::of(cell), figure(&cell.metrics))))
     };
     let perhaps = |figure: fn(&Metrics) -> Option<f64>| {
-        let value = |cell: &&Cell| Some((Drawn::of(cell), figure(&cell.metrics)?));
-        let values: Option<Vec<(Drawn, f64)>> = group.iter().map(value).collect();
+        let value = |cell: &&Cell| Some((RunId::of(cell), figure(&cell.metrics)?));
+        let values: Option<Vec<(RunId, f64)>> = group.iter().map(value).collect();
         values.map(spread)
     };
     let arm = group[0].slot.arm;
     let largest =
         |figure: fn(&Cell) -> usize| group.iter().map(|cell| figure(cell)).max().unwrap_or(0);
     let labels_looked_at = largest(|cell| cell.outcome.labels_looked_at);
-    let accuracies = group.iter().map(|cell| (Drawn::of(cell), cell.metrics.accuracy.value));
+    let accuracies = group.iter().map(|cell| (RunId::of(cell), cell.metrics.accuracy.value));
     Line {
         labels: largest(|cell| cell.slot.labels),
         strategy: arm.strategy_name(),
@@ -169,7 +188,10 @@ pub fn areas(cells: &[Cell]) -> Vec<Area> {
         }
     }
     let of_one = |(arm, groups): (ArmName, Vec<Vec<&Cell>>)| {
-        // All groups of an arm have the same draws and seeds in the same order.
+        // All groups of an arm have the same draws and seeds in the same order, unless a budget is all of some splits' pools.
+        if groups.iter().any(|group| group.len() != groups[0].len()) {
+            return None;
+        }
         let area = |figure: fn(&Metrics) -> Option<f64>| -> Option<Spread> {
             let run = |run: usize| {
                 let point = |group: &Vec<&Cell>| {
@@ -177,9 +199,9 @@ pub fn areas(cells: &[Cell]) -> Vec<Area> {
                     Some((cell.slot.labels, figure(&cell.metrics)?))
                 };
                 let curve: Option<Vec<(usize, f64)>> = groups.iter().map(point).collect();
-                Some((Drawn::of(groups.last()?[run]), area_under_learning_curve(&curve?)?))
+                Some((RunId::of(groups.last()?[run]), area_under_learning_curve(&curve?)?))
             };
-            let values: Option<Vec<(Drawn, f64)>> = (0..groups[0].len()).map(run).collect();
+            let values: Option<Vec<(RunId, f64)>> = (0..groups[0].len()).map(run).collect();
             values.map(spread)
         };
         Some(Area {
@@ -192,11 +214,13 @@ pub fn areas(cells: &[Cell]) -> Vec<Area> {
     of_arm.into_iter().filter_map(of_one).collect()
 }
 
-/// Values of the seeds of each draw of each split.
-fn by_draw(values: impl IntoIterator<Item = (Drawn, f64)>) -> Vec<Vec<f64>> {
-    let mut draws: BTreeMap<Drawn, Vec<f64>> = BTreeMap::new();
-    for (drawn, value) in values {
-        draws.entry(drawn).or_default().push(value);
+/// Values of the seeds of each draw of each split, each run's once.
+fn by_draw(values: impl IntoIterator<Item = (RunId, f64)>) -> Vec<Vec<f64>> {
+    let (mut known, mut draws) = (BTreeSet::new(), BTreeMap::<Drawn, Vec<f64>>::new());
+    for (run, value) in values {
+        if known.insert(run) {
+            draws.entry(run.drawn).or_default().push(value);
+        }
     }
     draws.into_values().collect()
 }
@@ -210,7 +234,7 @@ fn squares(values: &[f64]) -> f64 {
     values.iter().map(|value| (value - mean).powi(2)).sum()
 }
 
-fn spread(values: impl IntoIterator<Item = (Drawn, f64)>) -> Spread {
+fn spread(values: impl IntoIterator<Item = (RunId, f64)>) -> Spread {
     let draws = by_draw(values);
     let values: Vec<f64> = match draws.as_slice() {
         [seeds] => seeds.clone(),
@@ -221,7 +245,7 @@ fn spread(values: impl IntoIterator<Item = (Drawn, f64)>) -> Spread {
     Spread { mean: mean(&values), sd }
 }
 
-fn sd_between_seeds(values: impl IntoIterator<Item = (Drawn, f64)>) -> Option<f64> {
+fn sd_between_seeds(values: impl IntoIterator<Item = (RunId, f64)>) -> Option<f64> {
     let draws = by_draw(values);
     let free: usize = draws.iter().map(|seeds| seeds.len() - 1).sum();
     (free > 0).then(|| (draws.iter().map(|seeds| squares(seeds)).sum::<f64>() / free as f64).sqrt())
@@ -231,13 +255,14 @@ fn sd_between_seeds(values: impl IntoIterator<Item = (Drawn, f64)>) -> Option<f6
 mod tests {
     use super::*;
 
-    fn drawn(split: usize, draw: u8) -> Drawn {
-        Drawn { split, films: [draw; 32] }
+    fn run(split: usize, draw: u8, seed: u8) -> RunId {
+        RunId { drawn: Drawn { split, films: [draw; 32] }, probabilities: [seed; 32] }
     }
 
     #[test]
     fn spread_is_over_draws_and_over_seeds_if_there_is_one_draw() {
-        let two = [(drawn(0, 0), 0.1), (drawn(0, 0), 0.3), (drawn(0, 1), 0.5), (drawn(0, 1), 0.7)];
+        let two =
+            [(run(0, 0, 0), 0.1), (run(0, 0, 1), 0.3), (run(0, 1, 0), 0.5), (run(0, 1, 1), 0.7)];
         let close = |found: f64, expected| {
             approx::assert_abs_diff_eq!(found, expected, epsilon = 1e-12);
         };
@@ -248,7 +273,10 @@ mod tests {
         close(spread(two[..2].to_vec()).sd.unwrap(), 0.141_421_356_237_309_5);
         assert_eq!(spread([two[0]]), Spread { mean: 0.1, sd: None });
         assert_eq!(sd_between_seeds([two[0], two[2]]), None);
-        let other_split = (drawn(1, 0), 0.2);
+        // What is the same every time has not varied.
+        let same = [two[0], two[0], two[0]];
+        assert_eq!((spread(same).sd, sd_between_seeds(same)), (None, None));
+        let other_split = (run(1, 0, 0), 0.2);
         assert_eq!(by_draw([two[0], other_split]).len(), 2);
     }
 }

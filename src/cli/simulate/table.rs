@@ -99,9 +99,9 @@ fn write_comparisons(text: &mut String, lines: &[Line], comparisons: &[Compariso
         .ok();
     }
     text.push_str(
-        "\nDifferences of means over runs with 95 % intervals of a paired bootstrap over the evaluation films; McNemar's \
-         exact test of each two runs, combined as dependent tests (Rüger). Draws and seeds are not resampled. All pairs \
-         are in results.json; nothing is corrected for their number.\n",
+        "\nDifferences of means over runs with 95 % intervals of a paired bootstrap over the evaluation films' patients; \
+         McNemar's exact test of each two runs, film by film, combined as dependent tests (Rüger). Draws and seeds are not \
+         resampled. All pairs are in results.json; nothing is corrected for their number.\n",
     );
 }
 

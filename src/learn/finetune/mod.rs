@@ -9,9 +9,10 @@
 //!
 //! Deviations from the reference: what is predicted with, by fold networks too, lies between the weights that were learnt
 //! and those at the start ([`FinetuneConfig::start_share`]); the zero-initialised classifier may stand beside a linear head
-//! that is fitted before ([`Setting::head`]); AdamW with layer-wise rates is the default and LARS an option; weak augmentation goes beyond
-//! mirror images; weights are averaged (EMA); and batch norms keep the statistics of pretraining, because a handful of
-//! films gives poor ones.
+//! that is fitted before ([`Setting::head`]); AdamW is the default, whose rate may fall layer by layer
+//! ([`Recipe::layer_decay`]; it does not by default), and LARS an option; weak augmentation goes beyond mirror images;
+//! weights are averaged (EMA); and batch norms keep the statistics of pretraining, because a handful of films gives poor
+//! ones.
 
 mod folds;
 mod trainer;
