@@ -339,12 +339,14 @@ fn one_part_is_cut_by_patient_and_two_are_taken_as_given() {
     let (one, said) = place.simulate(&few);
     assert_eq!(one["splits"]["kind"], "patient");
     assert_eq!((&one["pool"], &one["n"]), (&serde_json::json!([64]), &16.into()));
-    assert!(!said.contains("patients who are in the pool") && !said.contains("known"), "{said}");
+    assert!(!said.contains("patients who are in the pool"), "{said}");
+    assert!(said.contains("its card does not say which films it has seen"), "{said}");
     assert_eq!(place.simulate(&[&few[..], &["--splits", "patient"]].concat()).0, one);
 
     let (two, _) =
         place.simulate(&[&few[..], &["--split", "train", "--eval-split", "val"]].concat());
     assert_eq!(two["splits"]["kind"], "file");
+    assert_eq!(two["warnings"], serde_json::json!([]));
     assert_eq!((&two["pool"], &two["n"]), (&serde_json::json!([40]), &40.into()));
 
     // With a patient for every film there is nothing to group by, and it says so.
