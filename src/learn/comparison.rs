@@ -61,8 +61,9 @@ impl Arm {
     /// each film by its number.
     ///
     /// A resample draws patients with all their films, which are alike, with replacement (the cluster bootstrap; Field
-    /// and Welsh 2007), and all runs of all arms see the same one: what is not resampled is the choice of labels and the
-    /// optimisation, so an interval tells how far the patients leave the difference open for the runs as they were.
+    /// and Welsh, "Bootstrapping clustered data", 2007), and all runs of all arms see the same one: what is not resampled
+    /// is the choice of labels and the optimisation, so an interval tells how far the patients leave the difference open
+    /// for the runs as they were.
     ///
     /// # Errors
     /// When a run's parts do not fit together, a film has no patient, or a probability is not finite.

@@ -49,7 +49,7 @@ pub fn run(
     let head = fit.as_ref().map(|fit| fit as &HeadFit<'_>);
     let setting = Setting { start: &start.network, classes, store: &store, device, head };
     let teachers = teachers(home, args, compute, &lesson)?;
-    let told = told(args, &teachers, &lesson);
+    let identity = identity(args, &teachers, &lesson);
     let (networks, known);
     let teacher = if args.same_view || args.original {
         networks = same_size(teachers, start.preprocess)?;
@@ -69,7 +69,7 @@ pub fn run(
         stop_on_ctrl_c("stopping; a checkpoint is written first, Ctrl-C again ends at once")?;
     let (rows, mut progress) = (lesson.rows(), Progress::new());
     let student = setting.classifier(&lesson.labelled);
-    let checkpointed = Some(Checkpointed { folder: &checkpoint, lesson: &told });
+    let checkpointed = Some(Checkpointed { folder: &checkpoint, lesson: &identity });
     let model = distill(&setting, &student, &rows, teacher, &config, checkpointed, &mut |report| {
         let stopped = stop.load(Ordering::Relaxed);
         if stopped { Flow::Stop } else { progress.step(report) }
@@ -125,8 +125,8 @@ fn teachers(
     args.teacher.iter().map(load).collect()
 }
 
-/// Tells what is learnt from whom, for a checkpoint.
-fn told(args: &DistillArgs, teachers: &[Predictor], lesson: &Lesson) -> serde_json::Value {
+/// Returns what tells this lesson from others: its teachers and its films.
+fn identity(args: &DistillArgs, teachers: &[Predictor], lesson: &Lesson) -> serde_json::Value {
     let mut films = blake3::Hasher::new();
     for file in &lesson.films.files {
         films.update(file.as_bytes()).update(b"\n");
