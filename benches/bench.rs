@@ -32,6 +32,9 @@ fn main() {
     if wanted("append") {
         bench_append();
     }
+    if wanted("finetune") {
+        finetune::bench_second();
+    }
     if wanted("scale-session") {
         scale::bench_session();
     }
@@ -214,6 +217,8 @@ fn bench_append() {
 #[cfg(feature = "gui")]
 #[path = "desk.rs"]
 mod desk;
+#[path = "finetune.rs"]
+mod finetune;
 #[cfg(feature = "gui")]
 #[path = "paint.rs"]
 mod paint;

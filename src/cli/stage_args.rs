@@ -101,7 +101,7 @@ pub struct DistillArgs {
     /// The published system's student: a ResNet-50 from random weights, 224 px, asked about each view anew, 1,000 passes
     #[arg(long, conflicts_with_all = ["model", "arch", "width", "stem", "size", "same_view"])]
     pub original: bool,
-    /// Passes over the films
+    /// Passes over the films [default: 5 from a model, 12 from random weights]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub epochs: Option<u32>,
     /// Films in a step

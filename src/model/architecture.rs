@@ -105,6 +105,9 @@ fn grey() -> usize {
 }
 
 impl Architecture {
+    /// The least width.
+    pub const NARROWEST: f32 = 1.0 / 16.0;
+
     /// A SimCLR v2 encoder of grey films without selective kernels.
     pub fn resnet(depth: u32, width: f32, stem: Stem) -> Self {
         Self {
@@ -123,7 +126,7 @@ impl Architecture {
     /// # Errors
     /// Fails, in words, for a depth, a width, channels or a combination that is not supported.
     pub fn blocks(&self) -> Result<[usize; 4], String> {
-        if !(1.0 / 16.0..=4.0).contains(&self.width) {
+        if !(Self::NARROWEST..=4.0).contains(&self.width) {
             return Err(format!("a width of {} is not supported; use 0.0625 to 4", self.width));
         }
         if self.sk_ratio != 0.0 {

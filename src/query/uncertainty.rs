@@ -1,32 +1,44 @@
 //! Uncertainty of a film from its class probabilities (Settles, Active Learning Literature Survey, 2009, §3.1).
 //!
-//! In a task of two classes all three order films alike, since each is a monotone function of `|p - 1/2|`.
+//! In a task of two classes all three order films alike, since each is a monotone function of `|p - 1/2|`. There films are
+//! ordered by the margin for all three: near even probabilities, where those that matter lie, the entropy is flat, so that
+//! rounding, not the model, would choose.
 
 use super::pool::{Pool, Ranked};
 use super::reason::Reason;
 
 /// Ranks all candidates of `pool`, the least confident first.
 pub(crate) fn rank_by_least_confidence(pool: &Pool<'_>) -> Vec<Ranked> {
-    pool.by_score(|film| {
-        let score = least_confidence(pool.probabilities_of(film));
-        (score, Reason::LeastConfidence { confidence: 1.0 - score })
+    by_urgency(pool, |probabilities| {
+        let score = least_confidence(probabilities);
+        let urgency = if probabilities.len() == 2 { -margin(probabilities) } else { score };
+        (urgency, score, Reason::LeastConfidence { confidence: 1.0 - score })
     })
 }
 
 /// Ranks all candidates of `pool`, the smallest margin first.
 pub(crate) fn rank_by_margin(pool: &Pool<'_>) -> Vec<Ranked> {
-    pool.by_urgency(pool.candidates.iter().map(|&index| {
-        let margin = margin(pool.probabilities_of(index));
-        (-margin, Ranked { index, score: margin, reason: Reason::Margin { margin } })
-    }))
+    by_urgency(pool, |probabilities| {
+        let margin = margin(probabilities);
+        (-margin, margin, Reason::Margin { margin })
+    })
 }
 
 /// Ranks all candidates of `pool`, the largest entropy first.
 pub(crate) fn rank_by_entropy(pool: &Pool<'_>) -> Vec<Ranked> {
-    pool.by_score(|film| {
-        let nats = entropy(pool.probabilities_of(film));
-        (nats, Reason::Entropy { nats })
+    by_urgency(pool, |probabilities| {
+        let nats = entropy(probabilities);
+        let urgency = if probabilities.len() == 2 { -margin(probabilities) } else { nats };
+        (urgency, nats, Reason::Entropy { nats })
     })
+}
+
+/// Ranks all candidates by what their probabilities come to: urgency, score and reason.
+fn by_urgency(pool: &Pool<'_>, measure: impl Fn(&[f32]) -> (f32, f32, Reason)) -> Vec<Ranked> {
+    pool.by_urgency(pool.candidates.iter().map(|&index| {
+        let (urgency, score, reason) = measure(pool.probabilities_of(index));
+        (urgency, Ranked { index, score, reason })
+    }))
 }
 
 /// Returns one less the largest probability; NaN if any value is NaN.

@@ -18,7 +18,7 @@ use crate::device::Compute;
 use crate::imaging::Preprocess;
 use crate::learn::distill::{Checkpointed, DistillConfig, Teacher, distill};
 use crate::learn::finetune::Labelled;
-use crate::learn::{Flow, HeadFit, LearnError, Recipe, Setting};
+use crate::learn::{Flow, HeadFit, LearnError, Setting};
 use crate::model::{Classifier, Network, Stem};
 use crate::predict::{Model, Predictor};
 
@@ -182,7 +182,7 @@ fn config(args: &DistillArgs, start: &Start) -> DistillConfig {
     } else if start.parent.is_some() {
         DistillConfig::standard(size, seed)
     } else {
-        DistillConfig { recipe: Recipe::from_scratch(), ..DistillConfig::standard(size, seed) }
+        DistillConfig::from_scratch(size, seed)
     };
     DistillConfig {
         epochs: args.epochs.unwrap_or(standard.epochs),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 
-use super::methods::SharedNetwork;
+use super::networks::Network;
 use super::parts::Parts;
 use crate::cli::films::Films;
 use crate::config::Home;
@@ -105,7 +105,7 @@ pub struct Bench<'a> {
     /// Near films of the pool.
     graph: OnceCell<Graph>,
     /// The networks learnt from the labels bought last.
-    pub shared: RefCell<Vec<Rc<SharedNetwork>>>,
+    pub shared: RefCell<Vec<Rc<Network>>>,
     stop: &'a AtomicBool,
 }
 
@@ -166,9 +166,11 @@ impl<'a> Bench<'a> {
         &self.scale
     }
 
-    /// Draws a network of the encoder's shape with random weights.
-    pub fn random(&self, seed: u64) -> Pretrained {
-        Pretrained::init(self.architecture, seed, &self.compute.device.clone().inner())
+    /// Draws a network of the encoder's shape, `width` times as wide if that is not too narrow, with random weights.
+    pub fn random(&self, width: f32, seed: u64) -> Pretrained {
+        let width = (width * self.architecture.width).max(Architecture::NARROWEST);
+        let architecture = Architecture { width, ..self.architecture.clone() };
+        Pretrained::init(&architecture, seed, &self.compute.device.clone().inner())
     }
 
     /// Returns hand-made features of the pool and of the evaluation films, measured over the pool.

@@ -16,6 +16,7 @@ mod chart;
 mod compare;
 mod draw;
 mod methods;
+mod networks;
 mod parts;
 mod plan;
 mod progress;

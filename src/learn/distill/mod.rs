@@ -74,6 +74,12 @@ impl DistillConfig {
         }
     }
 
+    /// Returns the settings for a student from random weights with this input size: more passes, and FixMatch's gradient
+    /// descent.
+    pub fn from_scratch(size: u32, seed: u64) -> Self {
+        Self { epochs: 12, recipe: Recipe::from_scratch(), ..Self::standard(size, seed) }
+    }
+
     /// Films in a step of the published system's third stage.
     pub const ORIGINAL_BATCH: usize = 128;
 
