@@ -370,8 +370,8 @@ fn every_method_runs_on_the_labels_bought() {
     let place = Place::new();
     let out = place.folder.path().join("out");
     let out_text = out.to_string_lossy().into_owned();
-    let methods = "head,finetune,finetune-simclr,distill,fixmatch,fixmatch-scratch,supervised,ensemble,linear-floor,\
-                   propagation";
+    let methods = "head,finetune,finetune-simclr,distill,distill-ensemble,distill-small,fixmatch,fixmatch-adaptive,\
+                   fixmatch-scratch,supervised,ensemble,linear-floor,propagation";
     let all = [
         "--split",
         "train",
