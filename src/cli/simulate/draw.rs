@@ -3,7 +3,7 @@
 use anyhow::bail;
 
 use super::bench::Bench;
-use super::methods::fit_head;
+use super::heads::fit_head;
 use crate::learn::Flow;
 use crate::learn::finetune::Labelled;
 use crate::query::{ClusterCache, Head, Pool, Regularisation, Strategy, rank};

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::bench::{Bench, HANDMADE_SEED};
+use super::heads::{fit_head, head_fit, pool_means};
 use super::networks::{
     EnsembleConfig, Shared, Tuning, alone, ensemble, predicted, small_student, student,
     student_of_ensemble, tuned,
@@ -19,11 +20,11 @@ use crate::engine::ranking::FOLDS;
 use crate::learn::distill::DistillConfig;
 use crate::learn::finetune::{FinetuneConfig, FoldAssigner, Labelled};
 use crate::learn::fixmatch::{FixMatchConfig, fixmatch};
-use crate::learn::pool_means::{COLDEST, PoolMeans};
+use crate::learn::pool_means::COLDEST;
 use crate::learn::pseudo_labels::PseudoLabelConfig;
 use crate::learn::supervised::SupervisedConfig;
 use crate::learn::{Flow, Setting, StepReport};
-use crate::model::{Classifier, LinearHead};
+use crate::model::Classifier;
 use crate::query::propagation::{ALPHA, NEIGHBOURS, vote};
 use crate::query::{Head, L2_GRID, Regularisation};
 
@@ -197,44 +198,6 @@ fn head(bench: &Bench<'_>, bought: &Labelled) -> Learnt {
         labels_looked_at: bought.rows.len(),
         seconds_before: 0.0,
     }
-}
-
-/// Fits the head on the features of the pool, choosing its penalty anew if that is due.
-pub fn fit_head(
-    bench: &Bench<'_>,
-    bought: &Labelled,
-    regularisation: &mut Regularisation,
-    warm: Option<&Head>,
-) -> Head {
-    let folds = FoldAssigner::new(FOLDS).assign_all(bought, &bench.pool.patients);
-    let classes = bench.classes();
-    let Labelled { rows, classes: truth } = bought;
-    // A choice of the penalty that is broken off would be another choice: this takes seconds and is not.
-    let go_on = &mut || Flow::Continue;
-    let l2 = regularisation.refresh(&bench.features, rows, truth, classes, &folds, go_on);
-    Head::fit(&bench.features, rows, truth, classes, l2, warm)
-}
-
-/// Returns what fits the head to some of the labels bought, with the penalty that suits them all.
-pub fn head_fit<'b>(
-    bench: &'b Bench<'_>,
-    bought: &Labelled,
-) -> impl Fn(&Labelled) -> LinearHead + 'b {
-    let mut regularisation = Regularisation::default();
-    fit_head(bench, bought, &mut regularisation, None);
-    let l2 = regularisation.l2();
-    move |Labelled { rows, classes }| {
-        let head = Head::fit(&bench.features, rows, classes, bench.classes(), l2, None);
-        head.linear(bench.scale())
-    }
-}
-
-/// Returns the means of the head's probabilities over the pool; their shares estimate the classes' prior, which a strategy's
-/// choice of films does not bias as it does the labels' own.
-pub fn pool_means(bench: &Bench<'_>, bought: &Labelled) -> anyhow::Result<PoolMeans> {
-    let head = fit_head(bench, bought, &mut Regularisation::default(), None);
-    PoolMeans::of(&head.probabilities(&bench.features), bench.classes())
-        .context("no films to learn from")
 }
 
 fn linear_floor(bench: &Bench<'_>, bought: &Labelled) -> anyhow::Result<Learnt> {

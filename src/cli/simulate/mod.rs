@@ -15,6 +15,7 @@ mod cells;
 mod chart;
 mod compare;
 mod draw;
+mod heads;
 mod methods;
 mod networks;
 mod parts;

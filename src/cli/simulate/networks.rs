@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::bench::Bench;
-use super::methods::{fit_head, head_fit, pool_means};
+use super::heads::{fit_head, head_fit, pool_means};
 use crate::dataset::planes::PlaneStore;
 use crate::learn::distill::{DistillConfig, Teacher, distill};
 use crate::learn::finetune::{FinetuneConfig, Labelled, finetune};
