@@ -147,7 +147,7 @@ pub struct FineTuned {
     pub temperature: f64,
 }
 
-/// Fine-tunes from `setting.start`, or from the networks of an `earlier` run, which needs fewer passes.
+/// Fine-tunes from `setting.start`, or from the networks of an `earlier` run, which is not always faster (`benches/finetune.rs`).
 ///
 /// `labels` is asked before every pass of the fold networks, so that labels which arrive meanwhile join the next one;
 /// `patients` holds the patient of every row of the store. A patient stays in the fold of `earlier`, whose network has
