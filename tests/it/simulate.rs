@@ -364,46 +364,71 @@ fn one_part_is_cut_by_patient_and_two_are_taken_as_given() {
     assert!(said.contains("no two films are known to be of one patient"), "{said}");
 }
 
-/// On films that are told apart with ease every method learns, and of the labels bought alone.
+const METHODS: [&str; 13] = [
+    "head",
+    "finetune",
+    "finetune-simclr",
+    "distill",
+    "distill-ensemble",
+    "distill-small",
+    "fixmatch",
+    "fixmatch-adaptive",
+    "fixmatch-scratch",
+    "supervised",
+    "ensemble",
+    "linear-floor",
+    "propagation",
+];
+
+impl Place {
+    /// Runs methods on one draw of 16 random labels; returns its report and each method's probabilities.
+    fn learnt(
+        &self,
+        methods: &[&str],
+        threads: &str,
+        out: &Path,
+    ) -> (Value, BTreeMap<String, Value>) {
+        let (methods, out_text) = (methods.join(","), out.to_string_lossy());
+        let films = ["--split", "train", "--eval-split", "val", "--budgets", "16", "--draws", "1"];
+        let how = ["--strategy", "random", "--method", &methods];
+        let place = ["--device", "cpu", "--threads", threads, "--out", &out_text];
+        let (report, _) = self.simulate(&[&films[..], &how, &place].concat());
+        let stored = cells(out).into_iter().map(|path| {
+            let mut cell: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+            let of: Value = serde_json::from_str(cell["cell"]["of"].as_str().unwrap()).unwrap();
+            let method = of["method"].as_str().unwrap().to_owned();
+            (method, cell["cell"]["probabilities"].take())
+        });
+        (report, stored.collect())
+    }
+}
+
+/// On films that are told apart with ease every method learns, of the labels bought alone, and to the last bit the same
+/// when the methods come in the reverse order and on another number of threads.
 #[test]
-fn every_method_runs_on_the_labels_bought() {
+fn every_method_learns_of_the_labels_bought_and_twice_the_same() {
     let place = Place::new();
-    let out = place.folder.path().join("out");
-    let out_text = out.to_string_lossy().into_owned();
-    let methods = "head,finetune,finetune-simclr,distill,distill-ensemble,distill-small,fixmatch,fixmatch-adaptive,\
-                   fixmatch-scratch,supervised,ensemble,linear-floor,propagation";
-    let all = [
-        "--split",
-        "train",
-        "--eval-split",
-        "val",
-        "--budgets",
-        "16",
-        "--draws",
-        "1",
-        "--strategy",
-        "random",
-        "--method",
-        methods,
-        "--out",
-        &out_text,
-    ];
-    let (report, _) = place.simulate(&all);
+    let out = |name: &str| place.folder.path().join(name);
+    let (report, first) = place.learnt(&METHODS, "1", &out("first"));
     let lines = report["table"].as_array().unwrap();
     let named: Vec<&str> = lines.iter().map(|line| line["method"].as_str().unwrap()).collect();
-    assert_eq!(named.join(","), methods);
+    assert_eq!(named, METHODS);
     for line in lines {
         assert_eq!((&line["labels_looked_at"], &line["n"]), (&16.into(), &40.into()), "{line}");
         let auroc = line["auroc"]["mean"].as_f64().unwrap();
         assert!(auroc > 0.8, "{line}");
     }
-    for path in cells(&out) {
-        let cell: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-        let rows = cell["cell"]["probabilities"].as_array().unwrap();
-        for row in rows.chunks(2) {
+    for (method, probabilities) in &first {
+        for row in probabilities.as_array().unwrap().chunks(2) {
             let total = row[0].as_f64().unwrap() + row[1].as_f64().unwrap();
-            assert!((total - 1.0).abs() < 1e-5, "{} and {}", row[0], row[1]);
+            assert!((total - 1.0).abs() < 1e-5, "{method}: {} and {}", row[0], row[1]);
         }
+    }
+    let reversed: Vec<&str> = METHODS.into_iter().rev().collect();
+    let (_, second) = place.learnt(&reversed, "2", &out("second"));
+    assert_eq!(second.len(), METHODS.len());
+    for (method, probabilities) in second {
+        assert_eq!(probabilities, first[&method], "{method}");
     }
 }
 
