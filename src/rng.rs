@@ -23,6 +23,11 @@ pub fn unit(rng: &mut ChaCha8Rng) -> f32 {
     (rng.next_u32() >> 8) as f32 / (1 << 24) as f32
 }
 
+/// Returns the number in `[0, 1)` that 53 of 64 random bits are.
+pub fn unit_of_bits(bits: u64) -> f64 {
+    (bits >> 11) as f64 / (1u64 << 53) as f64
+}
+
 /// Draws a number between two bounds; rounding may return `high` itself.
 pub fn uniform(rng: &mut ChaCha8Rng, low: f32, high: f32) -> f32 {
     low + (high - low) * unit(rng)

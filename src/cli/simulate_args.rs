@@ -27,7 +27,7 @@ pub struct SimulateArgs {
     #[arg(long, requires = "eval_images")]
     pub eval_labels: Option<PathBuf>,
     /// The shipped demo films
-    #[arg(long, conflicts_with_all = ["images", "labels"])]
+    #[arg(long, conflicts_with_all = ["images", "labels", "split", "eval_split", "eval_images", "eval_labels"])]
     pub demo: bool,
     /// Pretrained model
     #[arg(long, default_value = "demo")]

@@ -39,11 +39,13 @@ pub struct Resampled {
 
 impl Resampled {
     /// Returns by how much this figure is larger than `other`, with the 95 % percentile interval of the difference over
-    /// the resamples, film paired with film (Efron and Tibshirani 1993, chapter 13); `None` where either is undefined.
+    /// the resamples, patient paired with patient (Efron and Tibshirani 1993, chapter 13); `None` where either is undefined,
+    /// or nothing can be resampled, as where all films are of one patient.
     pub fn minus(&self, other: &Self) -> Option<Estimate> {
         let pairs = self.resamples.iter().zip(&other.resamples);
-        let differences = pairs.filter_map(|(&a, &b)| Some(a? - b?)).collect();
-        Some(percentile_interval(self.value? - other.value?, differences))
+        let differences: Vec<f64> = pairs.filter_map(|(&a, &b)| Some(a? - b?)).collect();
+        let value = self.value? - other.value?;
+        (!differences.is_empty()).then(|| percentile_interval(value, differences))
     }
 }
 
@@ -93,7 +95,9 @@ impl Arm {
         };
         let patient_count = patients.iter().max().map_or(0, |&last| last + 1);
         let (accuracy, auroc) = score(&vec![1; patient_count]);
-        let resamples = bootstrap(patient_count, RESAMPLES, SEED, score);
+        // Every resample of one patient is that patient.
+        let resamples = if patient_count > 1 { RESAMPLES } else { 0 };
+        let resamples = bootstrap(patient_count, resamples, SEED, score);
         let (accuracies, aurocs) = resamples.into_iter().unzip();
         Ok(Self {
             accuracy: Resampled { value: accuracy, resamples: accuracies },

@@ -1,8 +1,8 @@
 //! The figures that are followed over labels, all with 95 % intervals.
 
-use super::macro_auroc::macro_auroc;
+use super::macro_auroc::{against_the_others, macro_auroc, mean_area};
 use super::metrics::{
-    Confusion, Estimate, Metrics, MetricsError, RankedScores, check, expected_calibration_error,
+    Confusion, Estimate, Metrics, MetricsError, check, expected_calibration_error,
 };
 use super::reliability::{BINS, calibration_error};
 
@@ -101,17 +101,9 @@ impl Values {
     ) -> Result<Self, MetricsError> {
         check(probabilities, truth, class_count, positive)?;
         let confusion = Confusion::new(probabilities, truth, class_count);
-        let area = |class: usize| {
-            let scores = probabilities.iter().skip(class).step_by(class_count).copied();
-            let is_class: Vec<bool> = truth.iter().map(|&of_film| of_film == class).collect();
-            RankedScores::new(&scores.collect::<Vec<f32>>(), &is_class).area(None)
-        };
-        let auroc = if class_count > 2 {
-            let areas: Vec<f64> = (0..class_count).filter_map(area).collect();
-            (!areas.is_empty()).then(|| areas.iter().sum::<f64>() / areas.len() as f64)
-        } else {
-            area(positive)
-        };
+        let curves = against_the_others(probabilities, truth, class_count);
+        let auroc =
+            if class_count > 2 { mean_area(&curves, None) } else { curves[positive].area(None) };
         let value = |estimate: Option<Estimate>| estimate.map(|estimate| estimate.value);
         Ok(Self([
             Some(confusion.correct() as f64 / truth.len() as f64),

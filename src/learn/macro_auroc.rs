@@ -12,21 +12,30 @@ const RESAMPLES: usize = 1000;
 /// `probabilities` is films x classes, row-major; the interval is a bootstrap over films. Hand and Till's measure, which
 /// compares classes in pairs, is not used: a reader asks of each class how well it is told from all else.
 pub fn macro_auroc(probabilities: &[f32], truth: &[usize], class_count: usize) -> Option<Estimate> {
-    let curves: Vec<RankedScores> = (0..class_count)
-        .map(|class| {
-            let scores: Vec<f32> =
-                probabilities.iter().skip(class).step_by(class_count).copied().collect();
-            let positive: Vec<bool> = truth.iter().map(|&of_film| of_film == class).collect();
-            RankedScores::new(&scores, &positive)
-        })
-        .collect();
-    let mean = |times: Option<&[u32]>| {
-        let areas: Vec<f64> = curves.iter().filter_map(|curve| curve.area(times)).collect();
-        (!areas.is_empty()).then(|| areas.iter().sum::<f64>() / areas.len() as f64)
-    };
-    let value = mean(None)?;
-    let resampled = bootstrap(truth.len(), RESAMPLES, 0, |times| mean(Some(times)));
+    let curves = against_the_others(probabilities, truth, class_count);
+    let value = mean_area(&curves, None)?;
+    let resampled = bootstrap(truth.len(), RESAMPLES, 0, |times| mean_area(&curves, Some(times)));
     Some(percentile_interval(value, resampled.into_iter().flatten().collect()))
+}
+
+/// Returns each class's scores, ranked against those of the others.
+pub(super) fn against_the_others(
+    probabilities: &[f32],
+    truth: &[usize],
+    class_count: usize,
+) -> Vec<RankedScores> {
+    let of_class = |class: usize| {
+        let scores = probabilities.iter().skip(class).step_by(class_count).copied();
+        let positive: Vec<bool> = truth.iter().map(|&of_film| of_film == class).collect();
+        RankedScores::new(&scores.collect::<Vec<f32>>(), &positive)
+    };
+    (0..class_count).map(of_class).collect()
+}
+
+/// Returns the mean of the areas that are defined, on the films or on so many of each.
+pub(super) fn mean_area(curves: &[RankedScores], times: Option<&[u32]>) -> Option<f64> {
+    let areas: Vec<f64> = curves.iter().filter_map(|curve| curve.area(times)).collect();
+    (!areas.is_empty()).then(|| areas.iter().sum::<f64>() / areas.len() as f64)
 }
 
 #[cfg(test)]

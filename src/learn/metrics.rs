@@ -311,13 +311,25 @@ pub fn expected_calibration_error(
     bins: usize,
 ) -> f64 {
     let mut gaps = vec![0.0f64; bins.max(1)];
-    for (row, &class) in probabilities.chunks_exact(class_count).zip(truth) {
+    for (bin, gap) in confidence_gaps(probabilities, truth, class_count, bins) {
+        gaps[bin] += gap;
+    }
+    gaps.iter().map(|gap| gap.abs()).sum::<f64>() / truth.len().max(1) as f64
+}
+
+/// Returns for each film the bin of its largest probability and by how much that is above what came true, 1 or 0.
+pub(super) fn confidence_gaps(
+    probabilities: &[f32],
+    truth: &[usize],
+    class_count: usize,
+    bins: usize,
+) -> impl Iterator<Item = (usize, f64)> {
+    probabilities.chunks_exact(class_count).zip(truth).map(move |(row, &class)| {
         let predicted = likeliest(row);
         let confidence = f64::from(row[predicted]);
         let bin = (confidence * bins as f64).ceil() as usize;
-        gaps[bin.clamp(1, bins.max(1)) - 1] += confidence - f64::from(predicted == class);
-    }
-    gaps.iter().map(|gap| gap.abs()).sum::<f64>() / truth.len().max(1) as f64
+        (bin.clamp(1, bins.max(1)) - 1, confidence - f64::from(predicted == class))
+    })
 }
 
 /// Returns the share `successes / trials` with its 95 % Wilson score interval (Wilson 1927).

@@ -151,7 +151,8 @@ fn shift_to(odds: &[f64], share: f64) -> f64 {
 }
 
 /// Scales and shifts a classifier's logits so that its probabilities over the films `rows` of the store, or up to 2,000 of
-/// them at equal steps, have the means given, by an [`alignment`] at `coldest` or above.
+/// them at equal steps, nearly have the means given, by an [`alignment`] at `coldest` or above: it is found for the mean of
+/// a film and its mirror image and applied to each.
 ///
 /// # Errors
 /// Fails if the device failed, or as stopped when `observe`, which is told the films done, says so.

@@ -23,7 +23,7 @@ pub enum Threshold {
     ///
     /// Starts at 1, as the authors' code does, and not at one over the classes as the paper: a network that knows
     /// nothing yet teaches itself nothing. The paper's learning status of a class, its mean probability, is here taken
-    /// relative to its prior; with equal classes that is the paper's.
+    /// relative to its prior, and starts at the same for all classes; with equal classes that is the authors' code.
     Adaptive,
 }
 
@@ -78,7 +78,8 @@ pub struct PseudoLabels {
     taken: Vec<f64>,
     /// Batches seen.
     batches: u32,
-    /// Running mean of the probabilities as they are used, `p_model` in the reference.
+    /// Running mean of the probabilities as they are used, `p_model` in the reference, from the prior times the number of
+    /// classes on.
     used: Vec<f64>,
     /// Running mean of their largest, `time_p` in the reference.
     confidence: f64,
@@ -89,14 +90,16 @@ impl PseudoLabels {
     pub fn new(config: &PseudoLabelConfig, prior: &[f32]) -> Self {
         let prior: Vec<f64> = prior.iter().map(|&share| f64::from(share).max(LEAST)).collect();
         let total: f64 = prior.iter().sum();
+        let prior: Vec<f64> = prior.iter().map(|share| share / total).collect();
+        let classes = prior.len() as f64;
         Self {
             config: config.clone(),
             predicted: vec![0.0; prior.len()],
             taken: vec![0.0; prior.len()],
             batches: 0,
-            used: vec![1.0; prior.len()],
+            used: prior.iter().map(|share| classes * share).collect(),
             confidence: 1.0,
-            prior: prior.iter().map(|share| share / total).collect(),
+            prior,
         }
     }
 
@@ -267,6 +270,15 @@ mod tests {
         let odds = |p: f64| p / (1.0 - p) * (0.3 / 0.825) / (0.7 / 0.175);
         let expected = (3.0 * odds(0.9) / (1.0 + odds(0.9)) + odds(0.6) / (1.0 + odds(0.6))) / 4.0;
         assert!((chooser.used[0] - expected).abs() < 1e-6, "{} {expected}", chooser.used[0]);
+    }
+
+    #[test]
+    fn a_network_that_knows_nothing_teaches_itself_nothing() {
+        let mut chooser = PseudoLabels::new(&PseudoLabelConfig::adaptive(), &[0.3, 0.7]);
+        // It says the prior of every film: neither class is ahead, and both thresholds are near 1.
+        for _ in 0..5 {
+            assert_eq!(chooser.choose(&[0.3, 0.7, 0.3, 0.7]), [None, None]);
+        }
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! Reliability diagrams: of the films that were given a probability, how many are what was said (Guo et al., ICML 2017),
 //! and the calibration error with its interval.
 
-use super::metrics::likeliest;
 use super::metrics::{
-    Estimate, bootstrap, expected_calibration_error, percentile_interval, wilson,
+    Estimate, bootstrap, confidence_gaps, expected_calibration_error, percentile_interval, wilson,
 };
 
 /// Bins of the calibration error, as in [`super::metrics::Metrics`].
@@ -49,16 +48,8 @@ pub fn reliability(scores: &[f32], positive: &[bool], bins: usize) -> Vec<Reliab
 /// interval (Kumar, Liang and Ma, 2019, <https://arxiv.org/abs/1909.10155>, section 4).
 pub fn calibration_error(probabilities: &[f32], truth: &[usize], class_count: usize) -> Estimate {
     let value = expected_calibration_error(probabilities, truth, class_count, BINS);
-    let films: Vec<(usize, f64)> = probabilities
-        .chunks_exact(class_count.max(1))
-        .zip(truth)
-        .map(|(row, &class)| {
-            let predicted = likeliest(row);
-            let confidence = f64::from(row[predicted]);
-            let bin = (confidence * BINS as f64).ceil() as usize;
-            (bin.clamp(1, BINS) - 1, confidence - f64::from(predicted == class))
-        })
-        .collect();
+    let films: Vec<(usize, f64)> =
+        confidence_gaps(probabilities, truth, class_count, BINS).collect();
     let resampled = bootstrap(films.len(), RESAMPLES, 0, |times| {
         let mut gaps = [0.0f64; BINS];
         for (&(bin, gap), &n) in films.iter().zip(times) {

@@ -83,7 +83,8 @@ pub fn supervised(
     let mut trainee = Trainee::new(&setting.classifier(labelled), &config.recipe, setting.device);
     let steps = config.steps_with(labelled.rows.len());
     let warmup = warmup_steps(config.warmup, steps);
-    let schedule = WarmupCosine { peak: config.recipe.rate, warmup, total: steps };
+    // The last step's rate is zero: one that is the only step would learn nothing.
+    let schedule = WarmupCosine { peak: config.recipe.rate, warmup, total: steps.max(2) };
     let count = labelled.rows.len() as u64;
     let mut pace = Pace::new(0);
     for drawn in phases(labelled, config, steps) {

@@ -20,8 +20,7 @@ use crate::rng;
 /// Ranks up to `count` candidates.
 pub(crate) fn rank(pool: &Pool<'_>, count: usize, seed: u64) -> Vec<Ranked> {
     let mut random = rng::stream(seed, "badge", &[]);
-    // 53 random bits in [0, 1).
-    select(pool, count, &mut || (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64)
+    select(pool, count, &mut || rng::unit_of_bits(random.next_u64()))
 }
 
 /// Selects up to `count` candidates; `draw` gives a number in `[0, 1)` for each but the first.

@@ -92,8 +92,7 @@ fn seed_centroids(x: &Embeddings, count: usize, seed: u64) -> Vec<f32> {
         }
         lower_distances(x, next, &mut nearest);
         let total: f64 = nearest.iter().map(|&d| f64::from(d)).sum();
-        // 53 random bits in [0, 1).
-        let mut target = (draws.next_u64() >> 11) as f64 / (1u64 << 53) as f64 * total;
+        let mut target = rng::unit_of_bits(draws.next_u64()) * total;
         // Falls back to the last film with a distance when rounding runs past the end, or to any film.
         next = nearest.iter().rposition(|&d| d > 0.0).unwrap_or(centroids.len() / x.dim());
         for (film, &d) in nearest.iter().enumerate() {

@@ -126,7 +126,7 @@ fn resample(pool: &Pool<'_>, member: u64, seed: u64) -> (Vec<usize>, Vec<usize>)
 
 /// Returns the quantile of the Poisson distribution of mean one at 53 of 64 random bits.
 fn poisson(bits: u64) -> usize {
-    let uniform = (bits >> 11) as f64 / (1u64 << 53) as f64;
+    let uniform = rng::unit_of_bits(bits);
     let (mut count, mut probability) = (0, (-1.0f64).exp());
     let mut below = probability;
     // Beyond 20 the sum of what was passed is one to the last digit.

@@ -143,7 +143,8 @@ impl Head {
 
     /// Returns the regression as a row of weights a class, for features that were standardised by `scale`.
     ///
-    /// A class without a label has no weights and a bias ten below the lowest: practically never.
+    /// A class without a label has no weights and a bias ten below the lowest: practically never. Where labels are of fewer
+    /// than two classes there is no regression, and all classes are even.
     pub fn linear(&self, scale: &Standardisation) -> LinearHead {
         let mut weights = vec![0.0; self.class_count * self.dim];
         let lowest = self.bias.iter().copied().fold(0.0, f32::min);

@@ -5,6 +5,7 @@ use std::ops::Range;
 use rand_chacha::ChaCha8Rng;
 
 use super::embeddings::Embeddings;
+use super::lbfgs::inner;
 use super::nearest::products;
 use crate::rng;
 
@@ -167,10 +168,6 @@ fn orthonormalise(rows: &mut [f32], width: usize) {
         row.iter_mut().zip(&own).for_each(|(value, &own)| *value = own as f32);
         done.push(own);
     }
-}
-
-fn inner(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(p, q)| p * q).sum()
 }
 
 /// The inner products of rows of `width`, row-major, in double precision.

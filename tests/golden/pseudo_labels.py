@@ -3,8 +3,9 @@
     pip install numpy==2.4.6
     python pseudo_labels.py
 
-A rendering of the published formulas in double precision. FreeMatch's running means start at one, as in its authors'
-code (USB, `freematch/utils.py`); alignment is ReMixMatch's, with a running mean that starts at the first batch and decays
+A rendering of the published formulas in double precision. FreeMatch's running means start at one where classes are equal,
+as in its authors' code (USB, `freematch/utils.py`), else at the prior times the number of classes, so that all classes
+start with the same status; alignment is ReMixMatch's, with a running mean that starts at the first batch and decays
 by min(momentum, (1 + t) / (10 + t)). Logits are a formula, so that only results are stored: each film's class, or - where
 it is not sure enough, and every twentieth batch the running means.
 """
@@ -30,7 +31,8 @@ def case(films, prior, threshold, align, balance, momentum):
     prior = np.array(prior, np.float32).astype(np.float64)
     prior /= prior.sum()
     classes = len(prior)
-    time_p, p_model, running, taken = 1.0, np.ones(classes), np.zeros(classes), np.zeros(classes)
+    time_p, p_model = 1.0, classes * prior
+    running, taken = np.zeros(classes), np.zeros(classes)
     chosen, states = [], {}
     for batch in range(BATCHES):
         p = probabilities(batch, films, classes)

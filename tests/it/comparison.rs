@@ -66,6 +66,9 @@ fn two_runs_differ_as_scipy_and_statsmodels_say() {
         assert_abs_diff_eq!(2.0 * half, case["auroc"].as_f64().unwrap(), epsilon = 1e-6);
         let twice = Arm::of(&[run(&first), run(&first)], &films, 2, 1).unwrap();
         assert_eq!(twice, a);
+        // Every resample of one patient is that patient, and says nothing of others.
+        let of_one = |p| Arm::of(&[run(p)], &vec![0; films.len()], 2, 1).unwrap();
+        assert_eq!(of_one(&second).accuracy.minus(&of_one(&first).accuracy), None);
     }
 }
 

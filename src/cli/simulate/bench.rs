@@ -94,7 +94,7 @@ pub struct Bench<'a> {
     scale: Standardisation,
     /// Standardised features of further views of the pool, if a strategy asks for them.
     pub views: Option<Vec<Embeddings>>,
-    /// The same, normalised.
+    /// Features of the pool, normalised.
     pub directions: Embeddings,
     /// Features of the evaluation films, standardised as those of the pool.
     pub eval_features: Embeddings,

@@ -98,7 +98,7 @@ impl Axis {
     }
 }
 
-/// One arm's line, or its level where it looks at more labels than are bought one by one: the whole pool's, mostly.
+/// One arm's line, or its level where it looks at more labels than are bought one by one: the whole pool's.
 struct Curve {
     name: String,
     colour: RGBColor,

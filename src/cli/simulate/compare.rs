@@ -37,11 +37,7 @@ pub fn comparisons(cells: &[Cell], parts: &Parts) -> anyhow::Result<Vec<Comparis
     let films = Numbered::new(parts);
     let mut all = Vec::new();
     let groups = groups(cells);
-    let budget = |group: &Vec<&Cell>| {
-        let slot = group[0].slot;
-        (slot.arm.strategy.is_none(), if slot.arm.strategy.is_none() { 0 } else { slot.labels })
-    };
-    for groups in groups.chunk_by(|a, b| budget(a) == budget(b)) {
+    for groups in groups.chunk_by(|a, b| a[0].slot.budget() == b[0].slot.budget()) {
         let arms = groups
             .iter()
             .map(|group| films.arm(group, parts))

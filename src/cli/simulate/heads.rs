@@ -8,10 +8,21 @@ use crate::learn::Flow;
 use crate::learn::finetune::{FoldAssigner, Labelled};
 use crate::learn::pool_means::PoolMeans;
 use crate::model::LinearHead;
-use crate::query::{Head, Regularisation};
+use crate::query::{Embeddings, Head, Regularisation};
 
 /// Fits the head on the features of the pool, choosing its penalty anew if that is due.
 pub fn fit_head(
+    bench: &Bench<'_>,
+    bought: &Labelled,
+    regularisation: &mut Regularisation,
+    warm: Option<&Head>,
+) -> Head {
+    fit_head_on(&bench.features, bench, bought, regularisation, warm)
+}
+
+/// Fits a head on these features of the pool, likewise.
+pub fn fit_head_on(
+    features: &Embeddings,
     bench: &Bench<'_>,
     bought: &Labelled,
     regularisation: &mut Regularisation,
@@ -22,8 +33,8 @@ pub fn fit_head(
     let Labelled { rows, classes: truth } = bought;
     // A choice of the penalty that is broken off would be another choice: this takes seconds and is not.
     let go_on = &mut || Flow::Continue;
-    let l2 = regularisation.refresh(&bench.features, rows, truth, classes, &folds, go_on);
-    Head::fit(&bench.features, rows, truth, classes, l2, warm)
+    let l2 = regularisation.refresh(features, rows, truth, classes, &folds, go_on);
+    Head::fit(features, rows, truth, classes, l2, warm)
 }
 
 /// Returns what fits the head to some of the labels bought, with the penalty that suits them all.

@@ -11,22 +11,22 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::bench::{Bench, HANDMADE_SEED};
-use super::heads::{fit_head, head_fit, pool_means};
+use super::heads::{fit_head, fit_head_on, head_fit, pool_means};
 use super::networks::{
     EnsembleConfig, Shared, Tuning, alone, ensemble, predicted, small_student, student,
     student_of_ensemble, tuned,
 };
 use crate::engine::ranking::FOLDS;
 use crate::learn::distill::DistillConfig;
-use crate::learn::finetune::{FinetuneConfig, FoldAssigner, Labelled};
+use crate::learn::finetune::{FinetuneConfig, Labelled};
 use crate::learn::fixmatch::{FixMatchConfig, fixmatch};
 use crate::learn::pool_means::COLDEST;
 use crate::learn::pseudo_labels::PseudoLabelConfig;
 use crate::learn::supervised::SupervisedConfig;
-use crate::learn::{Flow, Setting, StepReport};
+use crate::learn::{Setting, StepReport};
 use crate::model::Classifier;
 use crate::query::propagation::{ALPHA, NEIGHBOURS, vote};
-use crate::query::{Head, L2_GRID, Regularisation};
+use crate::query::{L2_GRID, Regularisation};
 
 /// How a simulation learns from the labels bought so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -202,13 +202,10 @@ fn head(bench: &Bench<'_>, bought: &Labelled) -> Learnt {
 
 fn linear_floor(bench: &Bench<'_>, bought: &Labelled) -> anyhow::Result<Learnt> {
     let (pool, evaluation) = bench.handmade()?;
-    let folds = FoldAssigner::new(FOLDS).assign_all(bought, &bench.pool.patients);
-    let Labelled { rows, classes: truth } = bought;
-    let (classes, go_on) = (bench.classes(), &mut || Flow::Continue);
-    let l2 = Regularisation::default().refresh(pool, rows, truth, classes, &folds, go_on);
+    let fitted = fit_head_on(pool, bench, bought, &mut Regularisation::default(), None);
     Ok(Learnt {
-        probabilities: Head::fit(pool, rows, truth, classes, l2, None).probabilities(evaluation),
-        labels_looked_at: rows.len(),
+        probabilities: fitted.probabilities(evaluation),
+        labels_looked_at: bought.rows.len(),
         seconds_before: 0.0,
     })
 }

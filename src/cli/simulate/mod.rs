@@ -2,9 +2,9 @@
 //!
 //! For each split, draw and strategy labels are bought one after the other up to the largest budget, each chosen by the
 //! head on the pretrained features, refitted after every round. The window ranks 48 films ahead and so cuts the pool
-//! into more clusters at the start than a simulation, which ranks no more than it buys. At each budget every method
-//! learns from the labels bought so far, once for each optimisation seed, and is measured on the evaluation films.
-//! Nothing but the bought labels is looked at, unless a method says so.
+//! into more clusters at the start than a simulation, which ranks no more than it buys, and measures distances in a pool of
+//! more than 20,000 films within principal components. At each budget every method learns from the labels bought so far,
+//! once for each optimisation seed, and is measured on the evaluation films. Nothing but the bought labels is looked at.
 //!
 //! A cell is one method at one budget of one draw. It is determined by what [`plan::Setup::describe`] lists, kept on
 //! disk under that ([`cells`]), and what is told of all of them is computed from what is kept: whether a cell was
@@ -38,7 +38,7 @@ pub use self::methods::Method;
 use self::parts::Parts;
 pub use self::parts::SplitKind;
 pub use self::plan::Budget;
-use self::plan::{Setup, Slot, slots};
+use self::plan::{LeftOut, Setup, Slot, slots};
 use self::progress::Progress;
 use self::report::Report;
 use self::summary::Cell;
@@ -60,7 +60,8 @@ const STOPPING: &str = "stopping after this step; Ctrl-C again ends at once";
 /// Runs every cell that is not stored yet and tells the results.
 ///
 /// # Errors
-/// Fails if films or the model cannot be read, a budget is larger than the pool, or learning fails.
+/// Fails if films or the model cannot be read, a budget is larger than the pool, or learning fails otherwise than for too few
+/// labels in some draw, for which a row is left out of the table.
 pub fn run(
     home: &Home,
     args: &SimulateArgs,
@@ -77,7 +78,8 @@ pub fn run(
     let slots = slots(args, &parts)?;
     let setup = setup(home, args, &card, compute, &parts)?;
     let cells = Cells::open(args.out.as_deref())?;
-    let mut run = Run { home, args, compute, threads, parts: &parts, setup, cells, stop: &stop };
+    let (parts, stop, left_out) = (&parts, &stop, Vec::new());
+    let mut run = Run { home, args, compute, threads, parts, setup, cells, left_out, stop };
     match run.all(&slots) {
         Ok(()) => {}
         Err(_) if stop.load(Ordering::Relaxed) => {
@@ -86,10 +88,13 @@ pub fn run(
         }
         Err(error) => return Err(error),
     }
-    let cells = slots.iter().map(|slot| run.scored(slot)).collect::<anyhow::Result<Vec<_>>>()?;
-    let report = Report::new(args, compute, &parts, &run.setup, seen.as_deref(), &cells)?;
+    let learnt: Vec<&Slot> = slots.iter().filter(|slot| !run.is_left_out(slot)).collect();
+    let cells = learnt.iter().map(|slot| run.scored(slot)).collect::<anyhow::Result<Vec<_>>>()?;
+    anyhow::ensure!(!cells.is_empty(), "nothing could be learnt, as is said above");
+    let (setup, left_out) = (&run.setup, &run.left_out);
+    let report = Report::new(args, compute, parts, setup, seen.as_deref(), left_out, &cells)?;
     if let Some(out) = &args.out {
-        report.write(out, &cells, &parts, args.seconds_per_film)?;
+        report.write(out, &cells, parts, args.seconds_per_film)?;
     }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report.json)?);
@@ -133,6 +138,7 @@ struct Run<'a> {
     parts: &'a Parts,
     setup: Setup,
     cells: Cells,
+    left_out: Vec<LeftOut>,
     stop: &'a AtomicBool,
 }
 
@@ -179,20 +185,34 @@ impl Run<'_> {
         progress: &mut Progress,
     ) -> anyhow::Result<()> {
         for slot in missing {
+            if self.is_left_out(slot) {
+                progress.leave_out();
+                continue;
+            }
             // The cells of a method that takes no seed are all one, which an earlier seed has computed.
             if !matches!(self.find(slot), Ok(Some(_))) {
                 let bought = match &mut draw {
                     Some(draw) => draw.labels(bench, slot.labels)?,
                     None => whole_pool(bench),
                 };
-                let outcome = self.compute(bench, slot, &bought).with_context(|| {
-                    format!("{} at {} labels, draw {}", slot.arm, slot.labels, slot.draw)
-                })?;
-                self.cells.keep(outcome)?;
+                match self.compute(bench, slot, &bought) {
+                    Ok(outcome) => self.cells.keep(outcome)?,
+                    Err(error) => {
+                        let left_out = LeftOut::of(slot, error)?;
+                        eprintln!("warning: {left_out}");
+                        self.left_out.push(left_out);
+                        progress.leave_out();
+                        continue;
+                    }
+                }
             }
             progress.tell(&self.scored(slot)?);
         }
         Ok(())
+    }
+
+    fn is_left_out(&self, slot: &Slot) -> bool {
+        self.left_out.iter().any(|left_out| left_out.row == (slot.arm, slot.budget()))
     }
 
     fn compute(

@@ -75,6 +75,7 @@ impl Parts {
             ),
             _ => parts.cut(args, proportion)?,
         }
+        parts.check_patients();
         Ok(parts)
     }
 
@@ -138,6 +139,20 @@ impl Parts {
             self.splits.push(split);
         }
         Ok(())
+    }
+
+    /// Warns where nothing can be resampled.
+    fn check_patients(&mut self) {
+        let evaluation = self.splits.iter().flat_map(|split| &split.evaluation);
+        let patients: BTreeSet<&String> =
+            evaluation.map(|&row| &self.films.patients[row]).collect();
+        if patients.len() < 2 {
+            self.warnings.push(
+                "the evaluation films are all of one patient: differences have no intervals, and nothing is known of other \
+                 patients"
+                    .to_owned(),
+            );
+        }
     }
 
     /// Leaves out films with the bytes of an earlier one, which a split would put on both sides.

@@ -1,5 +1,6 @@
 //! Which cells a simulation has, and what each of them is determined by.
 
+use std::fmt;
 use std::str::FromStr;
 
 use rand_core::Rng as _;
@@ -8,6 +9,7 @@ use serde::{Serialize, Serializer};
 use super::methods::{Learner, Method, shared_settings};
 use super::parts::Parts;
 use crate::cli::simulate_args::SimulateArgs;
+use crate::learn::LearnError;
 use crate::query::Strategy;
 use crate::rng;
 
@@ -48,8 +50,8 @@ impl ArmName {
     }
 }
 
-impl std::fmt::Display for ArmName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for ArmName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, {}", self.strategy_name(), self.method.name())
     }
 }
@@ -57,6 +59,47 @@ impl std::fmt::Display for ArmName {
 impl Serialize for ArmName {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+/// A row of the table that is left out, because one of its cells had too little to learn from: a mean over the other draws
+/// would be of the kind ones.
+#[derive(Clone, Debug, Serialize)]
+pub struct LeftOut {
+    /// Arm and budget.
+    #[serde(skip)]
+    pub row: (ArmName, (bool, usize)),
+    arm: ArmName,
+    labels: usize,
+    split: usize,
+    draw: u64,
+    reason: String,
+}
+
+impl LeftOut {
+    /// Leaves a cell's row out.
+    ///
+    /// # Errors
+    /// Fails as the cell did if that is not for having too little to learn from.
+    pub fn of(slot: &Slot, error: anyhow::Error) -> anyhow::Result<Self> {
+        let of_cell = || format!("{} at {} labels, draw {}", slot.arm, slot.labels, slot.draw);
+        let cause = error.downcast_ref::<LearnError>();
+        if !matches!(cause, Some(LearnError::TooLittle(_))) {
+            return Err(error.context(of_cell()));
+        }
+        let &Slot { split, draw, arm, labels, .. } = slot;
+        let reason = format!("{error:#}");
+        Ok(Self { row: (arm, slot.budget()), arm, labels, split, draw, reason })
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { arm, labels, split, draw, reason, .. } = self;
+        write!(
+            f,
+            "{arm} with {labels} labels is left out, for split {split}, draw {draw}: {reason}"
+        )
     }
 }
 
@@ -76,6 +119,12 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// Returns what cells of the same row of the table share beside the arm: whether it is the whole pool, else how many labels.
+    pub fn budget(&self) -> (bool, usize) {
+        let whole = self.arm.strategy.is_none();
+        (whole, if whole { 0 } else { self.labels })
+    }
+
     /// Returns the seed that the strategy draws with.
     pub fn draw_seed(&self) -> u64 {
         // Splits share most of their pools; their draws must not share the order of films.

@@ -52,6 +52,12 @@ impl Progress {
         );
     }
 
+    /// Passes over the next cell.
+    pub fn leave_out(&mut self) {
+        self.left.pop_front();
+        self.last = Instant::now();
+    }
+
     /// Seconds that a cell will take: the mean of those of its method and budget, else of its method, else of all.
     fn expected(&self, slot: &Slot) -> f64 {
         let mean = |like: &dyn Fn(Method, usize) -> bool| {

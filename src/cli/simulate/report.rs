@@ -7,7 +7,7 @@ use serde_json::json;
 use super::chart::{Axis, Figure, svg};
 use super::compare::comparisons;
 use super::parts::Parts;
-use super::plan::Setup;
+use super::plan::{LeftOut, Setup};
 use super::summary::{Cell, Line, areas, lines};
 use super::table::{csv, markdown};
 use crate::cli::simulate_args::SimulateArgs;
@@ -35,12 +35,14 @@ impl Report {
         parts: &Parts,
         setup: &Setup,
         seen: Option<&[usize]>,
+        left_out: &[LeftOut],
         cells: &[Cell],
     ) -> anyhow::Result<Self> {
         let lines = lines(cells, args.seconds_per_film);
         let areas = areas(cells);
         let comparisons = comparisons(cells, parts)?;
-        let notes = notes(args, parts);
+        let mut notes = notes(args, parts);
+        notes.extend(left_out.iter().map(|left_out| format!("Warning: {left_out}.")));
         let sizes = |part: fn(&crate::dataset::splits::Split) -> usize| {
             parts.splits.iter().map(part).collect::<Vec<_>>()
         };
@@ -67,6 +69,7 @@ impl Report {
             "round": args.round,
             "seconds_per_film": args.seconds_per_film,
             "warnings": parts.warnings,
+            "left_out": left_out,
             "table": lines,
             "areas_under_learning_curves": areas,
             "comparisons": comparisons,

@@ -20,8 +20,7 @@ pub struct Cell {
     pub metrics: Metrics,
 }
 
-/// The labels that a cell learnt from: draws that bought the same films of the same split are one draw, as all are of a
-/// strategy that takes no seed.
+/// The labels that a cell learnt from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Drawn {
     split: usize,
@@ -57,6 +56,13 @@ impl RunId {
     }
 }
 
+/// A run's figure, with the number of its draw.
+type Value = (u64, RunId, f64);
+
+fn value(cell: &Cell, figure: f64) -> Value {
+    (cell.slot.draw, RunId::of(cell), figure)
+}
+
 /// Mean and spread of a figure over draws, each the mean of its seeds; over seeds if there is one draw only.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Spread {
@@ -80,7 +86,7 @@ pub struct Line {
     pub arm: ArmName,
     /// The most labels that a cell looked at.
     pub labels_looked_at: usize,
-    /// Draws that differ, over all splits.
+    /// Draws, over all splits; one of a split whose draws all bought the same films.
     pub draws: usize,
     /// Cells.
     pub runs: usize,
@@ -129,8 +135,7 @@ pub fn groups(cells: &[Cell]) -> Vec<Vec<&Cell>> {
             arms.push(arm);
             arms.len() - 1
         });
-        let whole = arm.strategy.is_none();
-        let labels = if whole { 0 } else { cell.slot.labels };
+        let (whole, labels) = cell.slot.budget();
         groups.entry((whole, labels, place)).or_default().push(cell);
     }
     groups.into_values().collect()
@@ -143,30 +148,31 @@ pub fn lines(cells: &[Cell], seconds_per_film: f64) -> Vec<Line> {
 
 fn line(group: &[&Cell], seconds_per_film: f64) -> Line {
     let of = |figure: fn(&Metrics) -> f64| {
-        spread(group.iter().map(|cell| (RunId::of(cell), figure(&cell.metrics))))
+        let values = group.iter().map(|cell| value(cell, figure(&cell.metrics)));
+        spread(&values.collect::<Vec<_>>())
     };
     let perhaps = |figure: fn(&Metrics) -> Option<f64>| {
-        let value = |cell: &&Cell| Some((RunId::of(cell), figure(&cell.metrics)?));
-        let values: Option<Vec<(RunId, f64)>> = group.iter().map(value).collect();
-        values.map(spread)
+        let values = group.iter().map(|cell| Some(value(cell, figure(&cell.metrics)?)));
+        values.collect::<Option<Vec<_>>>().as_deref().map(spread)
     };
     let arm = group[0].slot.arm;
     let largest =
         |figure: fn(&Cell) -> usize| group.iter().map(|cell| figure(cell)).max().unwrap_or(0);
     let labels_looked_at = largest(|cell| cell.outcome.labels_looked_at);
-    let accuracies = group.iter().map(|cell| (RunId::of(cell), cell.metrics.accuracy.value));
+    let accuracies = group.iter().map(|cell| value(cell, cell.metrics.accuracy.value));
+    let accuracies: Vec<Value> = accuracies.collect();
     Line {
         labels: largest(|cell| cell.slot.labels),
         strategy: arm.strategy_name(),
         method: arm.method.name(),
         arm,
         labels_looked_at,
-        draws: by_draw(accuracies.clone()).len(),
+        draws: by_draw(&accuracies).len(),
         runs: group.len(),
         n: largest(|cell| cell.metrics.n),
         reader_minutes: labels_looked_at as f64 * seconds_per_film / 60.0,
         accuracy: of(|metrics| metrics.accuracy.value),
-        accuracy_sd_between_seeds: sd_between_seeds(accuracies),
+        accuracy_sd_between_seeds: sd_between_seeds(&accuracies),
         auroc: perhaps(|metrics| Some(metrics.auroc?.value)),
         balanced_accuracy: of(|metrics| metrics.balanced_accuracy.value),
         sensitivity: perhaps(|metrics| Some(metrics.sensitivity?.value)),
@@ -199,10 +205,9 @@ pub fn areas(cells: &[Cell]) -> Vec<Area> {
                     Some((cell.slot.labels, figure(&cell.metrics)?))
                 };
                 let curve: Option<Vec<(usize, f64)>> = groups.iter().map(point).collect();
-                Some((RunId::of(groups.last()?[run]), area_under_learning_curve(&curve?)?))
+                Some(value(groups.last()?[run], area_under_learning_curve(&curve?)?))
             };
-            let values: Option<Vec<(RunId, f64)>> = (0..groups[0].len()).map(run).collect();
-            values.map(spread)
+            (0..groups[0].len()).map(run).collect::<Option<Vec<_>>>().as_deref().map(spread)
         };
         Some(Area {
             arm,
@@ -215,11 +220,20 @@ pub fn areas(cells: &[Cell]) -> Vec<Area> {
 }
 
 /// Values of the seeds of each draw of each split, each run's once.
-fn by_draw(values: impl IntoIterator<Item = (RunId, f64)>) -> Vec<Vec<f64>> {
-    let (mut known, mut draws) = (BTreeSet::new(), BTreeMap::<Drawn, Vec<f64>>::new());
-    for (run, value) in values {
-        if known.insert(run) {
-            draws.entry(run.drawn).or_default().push(value);
+///
+/// Where all draws of a split bought the same films, as with a strategy that takes no seed, they are one draw. Of others
+/// each counts, though two of them may have come to the same films: a mean over those that differ would be biased.
+fn by_draw(values: &[Value]) -> Vec<Vec<f64>> {
+    let mut films = BTreeMap::<usize, BTreeSet<[u8; 32]>>::new();
+    for (_, RunId { drawn, .. }, _) in values {
+        films.entry(drawn.split).or_default().insert(drawn.films);
+    }
+    let (mut known, mut draws) = (BTreeSet::new(), BTreeMap::<_, Vec<f64>>::new());
+    for &(draw, run, value) in values {
+        let split = run.drawn.split;
+        let draw = if films[&split].len() == 1 { 0 } else { draw };
+        if known.insert((draw, run)) {
+            draws.entry((split, draw)).or_default().push(value);
         }
     }
     draws.into_values().collect()
@@ -234,7 +248,7 @@ fn squares(values: &[f64]) -> f64 {
     values.iter().map(|value| (value - mean).powi(2)).sum()
 }
 
-fn spread(values: impl IntoIterator<Item = (RunId, f64)>) -> Spread {
+fn spread(values: &[Value]) -> Spread {
     let draws = by_draw(values);
     let values: Vec<f64> = match draws.as_slice() {
         [seeds] => seeds.clone(),
@@ -245,7 +259,7 @@ fn spread(values: impl IntoIterator<Item = (RunId, f64)>) -> Spread {
     Spread { mean: mean(&values), sd }
 }
 
-fn sd_between_seeds(values: impl IntoIterator<Item = (RunId, f64)>) -> Option<f64> {
+fn sd_between_seeds(values: &[Value]) -> Option<f64> {
     let draws = by_draw(values);
     let free: usize = draws.iter().map(|seeds| seeds.len() - 1).sum();
     (free > 0).then(|| (draws.iter().map(|seeds| squares(seeds)).sum::<f64>() / free as f64).sqrt())
@@ -255,28 +269,40 @@ fn sd_between_seeds(values: impl IntoIterator<Item = (RunId, f64)>) -> Option<f6
 mod tests {
     use super::*;
 
-    fn run(split: usize, draw: u8, seed: u8) -> RunId {
-        RunId { drawn: Drawn { split, films: [draw; 32] }, probabilities: [seed; 32] }
+    /// A run of a draw that bought the films number `films` and has learnt with this seed.
+    fn run(split: usize, draw: u64, films: u8, seed: u8, value: f64) -> Value {
+        let drawn = Drawn { split, films: [films; 32] };
+        (draw, RunId { drawn, probabilities: [seed; 32] }, value)
     }
 
     #[test]
     fn spread_is_over_draws_and_over_seeds_if_there_is_one_draw() {
-        let two =
-            [(run(0, 0, 0), 0.1), (run(0, 0, 1), 0.3), (run(0, 1, 0), 0.5), (run(0, 1, 1), 0.7)];
+        let two = [
+            run(0, 0, 0, 0, 0.1),
+            run(0, 0, 0, 1, 0.3),
+            run(0, 1, 1, 0, 0.5),
+            run(0, 1, 1, 1, 0.7),
+        ];
         let close = |found: f64, expected| {
             approx::assert_abs_diff_eq!(found, expected, epsilon = 1e-12);
         };
         // NumPy: np.std([.2, .6], ddof=1); np.sqrt((.02 + .02) / 2).
-        close(spread(two).mean, 0.4);
-        close(spread(two).sd.unwrap(), 0.282_842_712_474_619);
-        close(sd_between_seeds(two).unwrap(), 0.141_421_356_237_309_5);
-        close(spread(two[..2].to_vec()).sd.unwrap(), 0.141_421_356_237_309_5);
-        assert_eq!(spread([two[0]]), Spread { mean: 0.1, sd: None });
-        assert_eq!(sd_between_seeds([two[0], two[2]]), None);
+        close(spread(&two).mean, 0.4);
+        close(spread(&two).sd.unwrap(), 0.282_842_712_474_619);
+        close(sd_between_seeds(&two).unwrap(), 0.141_421_356_237_309_5);
+        close(spread(&two[..2]).sd.unwrap(), 0.141_421_356_237_309_5);
+        assert_eq!(spread(&two[..1]), Spread { mean: 0.1, sd: None });
+        assert_eq!(sd_between_seeds(&[two[0], two[2]]), None);
+        assert_eq!(by_draw(&[two[0], run(1, 0, 0, 0, 0.2)]).len(), 2, "two splits");
+    }
+
+    #[test]
+    fn draws_are_one_only_where_all_bought_the_same_films() {
         // What is the same every time has not varied.
-        let same = [two[0], two[0], two[0]];
-        assert_eq!((spread(same).sd, sd_between_seeds(same)), (None, None));
-        let other_split = (run(1, 0, 0), 0.2);
-        assert_eq!(by_draw([two[0], other_split]).len(), 2);
+        let same = [0, 1, 2].map(|draw| run(0, draw, 0, 0, 0.1));
+        assert_eq!((spread(&same).sd, sd_between_seeds(&same)), (None, None));
+        let two_of_three = [run(0, 0, 0, 0, 0.1), run(0, 1, 0, 0, 0.1), run(0, 2, 1, 1, 0.4)];
+        approx::assert_abs_diff_eq!(spread(&two_of_three).mean, 0.2, epsilon = 1e-12);
+        assert_eq!(by_draw(&two_of_three).len(), 3);
     }
 }

@@ -143,6 +143,8 @@ pub struct FineTuned {
     pub out_of_fold: Vec<f32>,
     /// Passes after which training stopped.
     pub epochs: u32,
+    /// Passes in all, those of the earlier runs that it goes on from included: what a later one is shown is new.
+    passes: u32,
     /// What logits have been divided by.
     pub temperature: f64,
 }
@@ -154,8 +156,8 @@ pub struct FineTuned {
 /// never seen them.
 ///
 /// # Errors
-/// Fails if a class has fewer films than there are folds, if the observer stops it, or if the loss is no longer a
-/// number.
+/// Fails if a class has fewer films than there are folds, if all are of one patient, if the observer stops it, or if the loss
+/// is no longer a number.
 pub fn finetune(
     setting: &Setting<'_>,
     patients: &[String],
@@ -166,7 +168,8 @@ pub fn finetune(
 ) -> Result<FineTuned, LearnError> {
     let usable = |earlier: &&FineTuned| earlier.assigner.folds() == config.folds;
     let earlier = earlier.filter(usable);
-    let mut trainer = Trainer::new(setting, config, observe);
+    let before = earlier.map_or(0, |run| run.passes);
+    let mut trainer = Trainer::new(setting, config, before, observe);
     let best = cross_validate(&mut trainer, patients, labels, earlier)?;
     let mut members = Vec::new();
     let mut to_average = Vec::new();
@@ -193,6 +196,7 @@ pub fn finetune(
         folds: best.folds,
         out_of_fold: best.out_of_fold,
         epochs: best.epoch + 1,
+        passes: before + best.epoch + 1,
         temperature: best.temperature,
     })
 }
@@ -217,26 +221,23 @@ fn cross_validate(
     earlier: Option<&FineTuned>,
 ) -> Result<Best, LearnError> {
     let (config, setting) = (trainer.config, trainer.setting);
-    let mut labelled = labels();
-    let fewest = labelled.fewest_of_a_class(setting.classes);
-    if fewest < config.folds {
-        let folds = config.folds;
-        let text = format!("fine-tuning needs {folds} labels of each class, and one has {fewest}");
-        return Err(LearnError::TooLittle(text));
-    }
     // One assigner for the whole run: a patient stays in the fold whose network has never seen them, also after an undo.
     let mut assigner =
         earlier.map_or_else(|| FoldAssigner::new(config.folds), |run| run.assigner.clone());
     let mut networks = Vec::new();
     let mut best: Option<Best> = None;
     for epoch in 0..config.epochs {
-        if epoch > 0 {
-            labelled = labels();
-        }
+        let labelled = labels();
         if epoch >= config.passes(labelled.rows.len()) {
             break;
         }
         let folds = assigner.assign_all(&labelled, patients);
+        match (enough(&labelled, &folds, setting.classes, config.folds), &best) {
+            (Err(error), None) => return Err(error),
+            // Labels have been taken back since: what was best before stands.
+            (Err(_), Some(_)) => break,
+            (Ok(()), _) => {}
+        }
         let mut out_of_fold = vec![0.0; labelled.rows.len() * setting.classes];
         trainer.expect(labelled.rows.len(), epoch);
         for fold in 0..config.folds {
@@ -257,7 +258,7 @@ fn cross_validate(
         let log_loss = log_loss(&out_of_fold, &labelled.classes, setting.classes);
         if best.as_ref().is_none_or(|best| log_loss < best.log_loss) {
             let models = networks.iter().filter_map(Member::average).map(Module::valid).collect();
-            let (assigner, labelled) = (assigner.clone(), labelled.clone());
+            let assigner = assigner.clone();
             best = Some(Best {
                 log_loss,
                 temperature,
@@ -275,9 +276,42 @@ fn cross_validate(
     best.ok_or_else(|| LearnError::TooLittle("fine-tuning was asked for no pass".to_owned()))
 }
 
+/// Checks that there are labels of each class, and some for every fold's network to learn from.
+fn enough(
+    labelled: &Labelled,
+    folds: &[usize],
+    classes: usize,
+    count: usize,
+) -> Result<(), LearnError> {
+    let fewest = labelled.fewest_of_a_class(classes);
+    if fewest < count {
+        let text = format!("fine-tuning needs {count} labels of each class, and one has {fewest}");
+        return Err(LearnError::TooLittle(text));
+    }
+    if folds.windows(2).all(|pair| pair[0] == pair[1]) {
+        let text = "fine-tuning is judged patient by patient, and all labels are of one";
+        return Err(LearnError::TooLittle(text.to_owned()));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_of_one_patient_are_too_little() {
+        let labelled = Labelled { rows: (0..6).collect(), classes: vec![0, 0, 0, 1, 1, 1] };
+        let said = |folds: &[usize]| {
+            enough(&labelled, folds, 2, 3).map_err(|error| error.to_string()).err()
+        };
+        assert_eq!(said(&[0, 1, 1, 0, 0, 2]), None);
+        let of_one_patient = said(&[2; 6]).unwrap();
+        assert!(of_one_patient.contains("all labels are of one"), "{of_one_patient}");
+        let two = Labelled { rows: vec![0, 1], classes: vec![0, 1] };
+        let two = enough(&two, &[0, 1], 2, 3).unwrap_err().to_string();
+        assert!(two.contains("3 labels of each class, and one has 1"), "{two}");
+    }
 
     #[test]
     fn thousands_of_labels_take_fewer_passes() {

@@ -14,6 +14,8 @@ use crate::rng;
 pub(super) struct Trainer<'a> {
     pub(super) setting: &'a Setting<'a>,
     pub(super) config: &'a FinetuneConfig,
+    /// Passes that earlier runs have taken.
+    before: u32,
     pace: Pace,
     step: u64,
     /// Steps in all, as foreseen now.
@@ -45,9 +47,10 @@ impl<'a> Trainer<'a> {
     pub(super) fn new(
         setting: &'a Setting<'a>,
         config: &'a FinetuneConfig,
+        before: u32,
         observe: &'a mut dyn FnMut(&StepReport) -> Flow,
     ) -> Self {
-        Self { setting, config, pace: Pace::new(0), step: 0, steps: 0, epochs: 0, observe }
+        Self { setting, config, before, pace: Pace::new(0), step: 0, steps: 0, epochs: 0, observe }
     }
 
     /// Foresees the steps of the run, at the most, when pass `epoch` over this many films begins.
@@ -68,7 +71,7 @@ impl<'a> Trainer<'a> {
         Member { trainee: Trainee::new(earlier.unwrap_or(&start), recipe, device), start }
     }
 
-    /// Trains on every film once, in an order and with views of their own for each `stream`.
+    /// Trains on every film once, in an order and with views of their own for each `stream` and each pass since the encoder.
     pub(super) fn pass(
         &mut self,
         network: &mut Member,
@@ -78,7 +81,8 @@ impl<'a> Trainer<'a> {
     ) -> Result<(), LearnError> {
         let config = self.config;
         let mut rows = labelled.rows.clone();
-        let keys = [u64::from(epoch), stream as u64];
+        let pass = u64::from(self.before + epoch);
+        let keys = [pass, stream as u64];
         rng::shuffle(&mut rng::stream(config.seed, "finetune order", &keys), &mut rows);
         let batches: Vec<Vec<usize>> = rows.chunks(config.batch).map(<[usize]>::to_vec).collect();
         let per_pass = batches.len() as u64;
@@ -87,7 +91,7 @@ impl<'a> Trainer<'a> {
             views: vec![config.augment.clone()],
             size: config.size,
             seed: config.seed.wrapping_add(stream as u64),
-            epoch: u64::from(epoch),
+            epoch: pass,
         };
         let loader = Loader::start(Arc::clone(self.setting.store), drawn, 1)?;
         for (index, batch) in loader.enumerate() {
