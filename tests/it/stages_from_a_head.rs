@@ -1,6 +1,5 @@
 //! Learning that starts from a fitted linear head, is stopped by cross-validation, and goes on after an interruption.
 
-use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -168,7 +167,8 @@ fn no_head_has_seen_the_films_that_its_network_is_judged_on() {
     assert!(tuned.temperature > 0.1 && tuned.temperature < 10.0);
 }
 
-/// A rate at which nothing improves stops after `patience` passes; a second run starts from the first one's networks.
+/// A rate at which nothing improves stops after `patience` passes; a second run starts from the first one's networks, and is
+/// shown other views.
 #[test]
 fn training_stops_when_unseen_films_no_longer_gain_and_starts_warm() {
     let bench = Bench::new(40);
@@ -176,14 +176,15 @@ fn training_stops_when_unseen_films_no_longer_gain_and_starts_warm() {
     let fit = |part: &Labelled| bench.linear(part);
     let setting = bench.setting(Some(&fit));
     let run = |config: &FinetuneConfig, earlier| {
-        let passes = Cell::new(0);
+        let (mut passes, mut losses) = (0, Vec::new());
         let observe = &mut |report: &StepReport| {
-            passes.set(passes.get().max(report.epoch + 1));
+            passes = passes.max(report.epoch + 1);
+            losses.push(report.loss);
             Flow::Continue
         };
         let labels = &mut || known.clone();
         let tuned = finetune(&setting, &bench.patients, labels, config, earlier, observe).unwrap();
-        (tuned, passes.get())
+        (tuned, passes, losses)
     };
     let hopeless = FinetuneConfig {
         epochs: 30,
@@ -191,19 +192,24 @@ fn training_stops_when_unseen_films_no_longer_gain_and_starts_warm() {
         recipe: Recipe { rate: 0.3, ..slow() },
         ..config()
     };
-    let (tuned, passes) = run(&hopeless, None);
+    let (tuned, passes, _) = run(&hopeless, None);
     assert_eq!(passes, tuned.epochs + 2, "two passes more than the best");
     assert!(passes < 30);
 
-    let (first, _) = run(&config(), None);
+    let (first, ..) = run(&config(), None);
     // At a rate of nothing the second run's networks are the first one's.
     let still = FinetuneConfig { recipe: Recipe { rate: 0.0, ..slow() }, ..config() };
-    let (second, _) = run(&still, Some(&first));
+    let (second, _, losses) = run(&still, Some(&first));
     for (a, b) in first.out_of_fold.iter().zip(&second.out_of_fold) {
         assert!((a - b).abs() < 1e-5, "{a} and {b}");
     }
-    let (cold, _) = run(&still, None);
+    let (cold, ..) = run(&still, None);
     assert!(first.out_of_fold.iter().zip(&cold.out_of_fold).any(|(a, b)| (a - b).abs() > 1e-3));
+    // Then nothing but the views changes what a third is told.
+    let (_, _, again) = run(&still, Some(&first));
+    assert_eq!(again, losses);
+    let (_, _, further) = run(&still, Some(&second));
+    assert!(further[..3] != losses[..3], "the second run's views were shown again");
 }
 
 /// Stopped anywhere, a run ends in the weights of one that was not.
