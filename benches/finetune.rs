@@ -1,4 +1,4 @@
-//! A second fine-tuning, ten labels later: from the first one's networks as in a session. Peer: the same from the encoder.
+//! A second fine-tuning, ten labels later: from what the first one predicts with, as in a session. Peer: the same from the encoder.
 
 use std::sync::Arc;
 

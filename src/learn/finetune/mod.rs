@@ -129,7 +129,7 @@ fn is_most_steps(steps: &u64) -> bool {
 pub struct FineTuned {
     /// The classifier, on the plain device; the temperature is in its weights.
     pub model: Classifier,
-    /// The networks trained on all labels, as they were learnt: a later run starts from them.
+    /// The networks trained on all labels, as they were learnt: a later run starts between them and the encoder.
     members: Vec<Classifier>,
     /// One network a fold, likewise, at the pass where training stopped.
     fold_models: Vec<Classifier>,
@@ -149,7 +149,8 @@ pub struct FineTuned {
     pub temperature: f64,
 }
 
-/// Fine-tunes from `setting.start`, or from the networks of an `earlier` run, which is not always faster (`benches/finetune.rs`).
+/// Fine-tunes from `setting.start`, or from between there and the networks of an `earlier` run, which is not always faster
+/// (`benches/finetune.rs`).
 ///
 /// `labels` is asked before every pass of the fold networks, so that labels which arrive meanwhile join the next one;
 /// `patients` holds the patient of every row of the store. A patient stays in the fold of `earlier`, whose network has

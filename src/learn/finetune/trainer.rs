@@ -64,11 +64,19 @@ impl<'a> Trainer<'a> {
         self.steps = self.step + left + u64::from(self.epochs) * of_members;
     }
 
-    /// Starts a network: from an earlier one, or as the setting says for these films.
+    /// Starts a network as the setting says for these films, or as far from there to an earlier one as that was predicted
+    /// with: from the earlier one itself it would only move further away.
     pub(super) fn begin(&self, labelled: &Labelled, earlier: Option<&Classifier>) -> Member {
         let (recipe, device) = (&self.config.recipe, self.setting.device);
         let start = self.setting.classifier(labelled);
-        Member { trainee: Trainee::new(earlier.unwrap_or(&start), recipe, device), start }
+        let from = earlier.and_then(|earlier| self.between(earlier, &start));
+        Member { trainee: Trainee::new(from.as_ref().unwrap_or(&start), recipe, device), start }
+    }
+
+    /// Returns what lies between weights that were learnt and those at the start, as the configuration says.
+    fn between(&self, learnt: &Classifier, start: &Classifier) -> Option<Classifier> {
+        let share = self.config.start_share;
+        mean_of_weights(&[(learnt, 1.0 - share), (start, share)])
     }
 
     /// Trains on every film once, in an order and with views of their own for each `stream` and each pass since the encoder.
@@ -109,8 +117,7 @@ impl<'a> Trainer<'a> {
 
     /// What a network predicts with: its averaged weights, on the way back to the start as far as the configuration says.
     pub(super) fn predictor(&self, network: &Member) -> Option<Classifier> {
-        let share = self.config.start_share;
-        mean_of_weights(&[(network.average()?, 1.0 - share), (&network.start, share)])
+        self.between(network.average()?, &network.start)
     }
 
     /// Class probabilities of `rows`, row-major, by what a network predicts with.
