@@ -21,5 +21,6 @@ mod report;
 mod serve;
 mod session;
 mod simulate;
+mod simulated_methods;
 mod stages;
 mod stages_from_a_head;
