@@ -91,7 +91,10 @@ pub(super) fn load<M: Module>(folder: &Path, name: &str, module: M) -> Result<M,
     Module::try_load_record(module, record).map_err(failed(folder))
 }
 
-/// Deletes a checkpoint that is no longer needed.
-pub(super) fn remove(folder: &Path) -> Result<(), LearnError> {
+/// Deletes a checkpoint that is no longer needed, if there is one.
+///
+/// # Errors
+/// Fails if the folder cannot be deleted.
+pub fn remove(folder: &Path) -> Result<(), LearnError> {
     if folder.exists() { fs::remove_dir_all(folder).map_err(failed(folder)) } else { Ok(()) }
 }

@@ -6,6 +6,7 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use penumbra::fsutil::write_atomic;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::cli::{code, command, films, penumbra, text};
@@ -108,8 +109,17 @@ fn the_published_student_goes_on_to_the_same_model() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(code(&output), 1, "{}", text(&output));
     assert!(text(&output).contains("--resume goes on from here"), "{}", text(&output));
+    let position = model("cut.checkpoint").join("position.json");
+    let ours = fs::read_to_string(&position).unwrap();
+    let mut other: serde_json::Value = serde_json::from_str(&ours).unwrap();
+    other["lesson"]["architecture"]["stem"] = "cifar".into();
+    write_atomic(&position, other.to_string().as_bytes()).unwrap();
+    let output = penumbra(&home, &[&cut[..], &["--resume"]].concat());
+    assert!(code(&output) == 3 && text(&output).contains("architecture.stem"), "{}", text(&output));
+    write_atomic(&position, ours.as_bytes()).unwrap();
     let output = penumbra(&home, &[&cut[..], &["--resume"]].concat());
     assert_eq!(code(&output), 0, "{}", text(&output));
+    assert!(!model("cut.checkpoint").exists());
     let output = penumbra(&home, &[&distill[..], &["whole"]].concat());
     assert_eq!(code(&output), 0, "{}", text(&output));
     let card = |name: &str| -> serde_json::Value {

@@ -16,7 +16,7 @@ use crate::config::Home;
 use crate::dataset::planes::PlaneStore;
 use crate::device::Compute;
 use crate::imaging::Preprocess;
-use crate::learn::distill::{Checkpointed, DistillConfig, Teacher, distill};
+use crate::learn::distill::{Checkpointed, DistillConfig, Teacher, distill, remove_checkpoint};
 use crate::learn::finetune::Labelled;
 use crate::learn::{Flow, HeadFit, LearnError, Setting};
 use crate::model::{Classifier, Network, Stem};
@@ -49,7 +49,7 @@ pub fn run(
     let head = fit.as_ref().map(|fit| fit as &HeadFit<'_>);
     let setting = Setting { start: &start.network, classes, store: &store, device, head };
     let teachers = teachers(home, args, compute, &lesson)?;
-    let identity = identity(args, &teachers, &lesson);
+    let identity = identity(args, &teachers, &lesson, &start);
     let (networks, known);
     let teacher = if args.same_view || args.original {
         networks = same_size(teachers, start.preprocess)?;
@@ -95,6 +95,7 @@ pub fn run(
         metrics: json!({}),
     };
     finish(made, &args.stage, &lesson, start, &folder, started)?;
+    remove_checkpoint(&checkpoint)?;
     Ok(Answer::Yes)
 }
 
@@ -125,8 +126,13 @@ fn teachers(
     args.teacher.iter().map(load).collect()
 }
 
-/// Returns what tells this lesson from others: its teachers and its films.
-fn identity(args: &DistillArgs, teachers: &[Predictor], lesson: &Lesson) -> serde_json::Value {
+/// Returns what tells this lesson from others: its teachers, its films, and what the student is and begins as.
+fn identity(
+    args: &DistillArgs,
+    teachers: &[Predictor],
+    lesson: &Lesson,
+    start: &Start,
+) -> serde_json::Value {
     let mut films = blake3::Hasher::new();
     for file in &lesson.films.files {
         films.update(file.as_bytes()).update(b"\n");
@@ -137,6 +143,9 @@ fn identity(args: &DistillArgs, teachers: &[Predictor], lesson: &Lesson) -> serd
         "same view": args.same_view,
         "number of films": lesson.films.files.len(),
         "names of films": films.finalize().to_hex().as_str(),
+        "architecture": start.architecture,
+        "preprocessing": start.preprocess,
+        "pretrained weights": start.weights_hash,
     })
 }
 

@@ -128,6 +128,8 @@ pub struct Start {
     preprocess: Preprocess,
     /// Name of the pretrained model; none for random weights.
     parent: Option<String>,
+    /// Hash of its weights.
+    weights_hash: Option<String>,
 }
 
 impl Start {
@@ -137,8 +139,9 @@ impl Start {
     /// Fails if it cannot be loaded or classifies.
     pub fn pretrained(home: &Home, name: &str, compute: &Compute) -> anyhow::Result<Self> {
         let (network, card) = load_pretrained(&home.model(name), &compute.device.clone().inner())?;
-        let ModelCard { architecture, preprocess, .. } = card;
-        Ok(Self { network, architecture, preprocess, parent: Some(name.to_owned()) })
+        let ModelCard { architecture, preprocess, weights_hash, .. } = card;
+        let (parent, weights_hash) = (Some(name.to_owned()), Some(weights_hash));
+        Ok(Self { network, architecture, preprocess, parent, weights_hash })
     }
 
     /// Loads the model that the arguments name, or draws random weights.
@@ -161,7 +164,7 @@ impl Start {
         }
         let network = Pretrained::init(&architecture, seed, &compute.device.clone().inner());
         let preprocess = Preprocess { size: args.size, fit: args.fit };
-        Ok(Self { network, architecture, preprocess, parent: None })
+        Ok(Self { network, architecture, preprocess, parent: None, weights_hash: None })
     }
 }
 

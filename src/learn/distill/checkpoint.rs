@@ -21,7 +21,8 @@ struct Position {
     lesson: serde_json::Value,
 }
 
-pub(super) use super::super::checkpoint_files::{exists, remove};
+pub(super) use super::super::checkpoint_files::exists;
+pub use super::super::checkpoint_files::remove;
 
 /// Writes a checkpoint beside the old one and puts it in its place when it is complete and on disk.
 pub(super) fn save(

@@ -11,6 +11,8 @@ mod checkpoint;
 #[cfg(test)]
 mod tests;
 
+pub use self::checkpoint::remove as remove_checkpoint;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -132,7 +134,8 @@ pub struct Checkpointed<'a> {
 /// Teaches a student on the films `rows` of the setting's store. Labels are not looked at.
 ///
 /// A `checkpointed` run goes on from the checkpoint that is there, and leaves one after each pass, every five minutes and
-/// when it is stopped; it is deleted at the end. On the CPU a resumed run ends in the same weights.
+/// when it is stopped; the last one stays until the caller, who has saved what came of it, [removes it](remove_checkpoint). On
+/// the CPU a resumed run ends in the same weights.
 ///
 /// # Errors
 /// Fails if there are fewer than two films, if the observer stops it, if the loss is no longer a number, or if a checkpoint
@@ -198,9 +201,6 @@ pub fn distill(
             }
             flow?;
         }
-    }
-    if let Some(Checkpointed { folder, .. }) = checkpointed {
-        checkpoint::remove(folder)?;
     }
     trainee
         .into_average()

@@ -1,23 +1,34 @@
 use burn::tensor::{Device, Tensor};
 
 use super::*;
-use crate::learn::{read, weighted_cross_entropy};
+use crate::learn::read;
+use crate::model::{Architecture, LinearHead, Stem};
 
 /// Values of PyTorch's `cross_entropy` with probabilities, times the temperature's square: teacher [2, −1], student
 /// [.5, .3].
 #[test]
 fn loss_at_three_temperatures() {
+    let device = Device::flex();
+    let architecture = Architecture::resnet(10, 0.125, Stem::Small);
+    let blocks = architecture.embedding_blocks().to_vec();
+    let dim = blocks.iter().sum();
+    let head = LinearHead {
+        centre: vec![0.0; dim],
+        blocks,
+        weights: vec![0.0; 2 * dim],
+        bias: vec![0.5, 0.3],
+    };
+    let student = Classifier::init(&architecture, 2, &device).with_probe(&head, &device);
     for (temperature, expected) in
         [(0.1_f32, 0.001_269_28_f32), (1.0, 0.607_624_04), (2.0, 2.650_556_9)]
     {
-        let device = Device::flex();
-        let films = Tensor::<2>::from_floats([[2.0, -1.0]], &device);
-        let mut teacher = read(softmax(films, 1)).unwrap();
+        let logits = Tensor::<2>::from_floats([[2.0, -1.0]], &device);
+        let mut teacher = read(softmax(logits, 1)).unwrap();
         apply_temperature(&mut teacher, 2, temperature);
-        let student = Tensor::<2>::from_floats([[0.5, 0.3]], &device).div_scalar(temperature);
-        let teacher = Tensor::<2>::from_floats([[teacher[0], teacher[1]]], &device);
-        let loss = weighted_cross_entropy(student, teacher);
-        let found = read(loss).unwrap()[0] * temperature * temperature;
+        let mut trainee = Trainee::new(&student, &Recipe::from_encoder(), &device);
+        trainee.temperature = temperature;
+        let films = Tensor::<4>::ones([1, 1, 32, 32], trainee.device());
+        let found = trainee.learn(films, teacher, 0.0).unwrap();
         assert!((found - expected).abs() < 2e-6 * expected.max(0.1), "T {temperature}: {found}");
     }
 }
