@@ -125,7 +125,7 @@ pub struct LabelArgs {
     /// Session to open
     #[arg(long, default_value = "demo")]
     pub session: String,
-    /// Folder of films, for a new session
+    /// Folder of films, for a new session, which --session names
     #[arg(long)]
     pub images: Option<PathBuf>,
     /// Pretrained model to embed films with
@@ -237,7 +237,7 @@ pub struct PretrainArgs {
     /// Width multiplier of the encoder
     #[arg(long, default_value_t = 0.5)]
     pub width: f32,
-    /// First layers of the encoder
+    /// First layers of the encoder: standard, small or cifar
     #[arg(long, default_value = "small")]
     pub stem: Stem,
     /// Edge of a view in pixels

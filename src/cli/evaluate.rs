@@ -9,7 +9,7 @@ use crate::config::Home;
 use crate::device::Compute;
 use crate::engine::worker::source_preprocess;
 use crate::learn::metrics::{Metrics, positive_class};
-use crate::predict::Predictor;
+use crate::predict::{Model, Predictor};
 
 /// Classifies the films and prints how well.
 ///
@@ -26,6 +26,9 @@ pub fn run(
     let classes = &predictor.card.classes;
     if films.classes.is_empty() {
         bail!("evaluating needs --labels");
+    }
+    if matches!(predictor.model, Model::Pretrained(_)) {
+        bail!("the model {} embeds and does not classify", args.model);
     }
     if *classes != films.classes {
         bail!(

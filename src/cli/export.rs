@@ -6,7 +6,7 @@ use crate::config::Home;
 use crate::engine::Workspace;
 use crate::fsutil;
 use crate::model::folder::CARD;
-use crate::session::export::{Model, export, write_bundle};
+use crate::session::export::{ExportError, Model, export, write_bundle};
 use crate::session::{Event, Session};
 
 /// Writes the labelled set or the release.
@@ -30,8 +30,15 @@ pub fn run(home: &Home, args: &ExportArgs) -> anyhow::Result<Answer> {
         );
         return Ok(Answer::Yes);
     }
-    let report =
-        export(workspace.session.state(), &workspace.export_films(), &args.format, &args.out)?;
+    let (state, films) = (workspace.session.state(), workspace.export_films());
+    let report = match export(state, &films, &args.format, &args.out) {
+        Ok(report) => report,
+        Err(error @ ExportError::Missing { .. }) => {
+            eprintln!("{error}");
+            return Ok(Answer::No);
+        }
+        Err(error) => return Err(error.into()),
+    };
     println!(
         "{} labelled films, {} uninterpretable: {out}",
         report.labelled, report.uninterpretable

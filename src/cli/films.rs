@@ -36,6 +36,9 @@ impl Films {
     /// # Errors
     /// Fails if the folder or the labels file cannot be read, or if nothing is left.
     pub fn find(home: &Home, args: &FilmsArgs) -> anyhow::Result<Self> {
+        if !args.images.is_dir() {
+            bail!("there is no such folder of films: {}", args.images.display());
+        }
         let rule = PatientRule::default().with_home(home.root());
         let mut films = match &args.labels {
             Some(labels) => Self::listed(args, labels, &rule)?,

@@ -1,6 +1,7 @@
 //! `penumbra merge`: joins copies of a session that were read on several machines.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use anyhow::bail;
 
@@ -27,10 +28,13 @@ pub fn run(home: &Home, args: &MergeArgs) -> anyhow::Result<Answer> {
         .sessions
         .iter()
         .map(|session| match home.session(session) {
-            named if named.join("session.json").is_file() => named,
-            _ => session.into(),
+            named if named.join("session.json").is_file() => Ok(named),
+            named if !Path::new(session).join("session.json").is_file() => {
+                bail!("there is no such session, and no folder of one: {}", named.display())
+            }
+            _ => Ok(session.into()),
         })
-        .collect();
+        .collect::<anyhow::Result<_>>()?;
     let films = films(&folders)?;
     let merged = session::merge(&folders, &args.out)?;
     save_index(&folder.join(INDEX), &films)?;

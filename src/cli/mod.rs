@@ -40,7 +40,7 @@ use std::io;
 use std::panic;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Arg, CommandFactory as _, FromArgMatches as _};
 use tracing_subscriber::EnvFilter;
 
 use self::args::{Args, Command};
@@ -63,7 +63,8 @@ const LOGGED: &str = "warn,eframe=off,egui_wgpu=error,winit=error";
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     end_quietly_on_a_closed_pipe();
-    let args = Args::parse();
+    let args =
+        Args::from_arg_matches(&command().get_matches()).unwrap_or_else(|fault| fault.exit());
     let filter = EnvFilter::try_from_env("PENUMBRA_LOG").unwrap_or_else(|_| EnvFilter::new(LOGGED));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
     match run(args) {
@@ -75,6 +76,15 @@ pub fn main() -> ExitCode {
             ExitCode::from(3)
         }
     }
+}
+
+/// The command line; a number below zero is a value that is out of range, not a flag that nobody knows.
+fn command() -> clap::Command {
+    let numbers = |arg: Arg| {
+        let values = arg.get_action().takes_values();
+        arg.allow_negative_numbers(values)
+    };
+    Args::command().mut_args(numbers).mut_subcommands(|subcommand| subcommand.mut_args(numbers))
 }
 
 /// Whoever reads a command's output may stop early, as `head` does; `println!` panics then.

@@ -25,7 +25,7 @@ pub struct MergeArgs {
     pub out: String,
 }
 
-/// Arguments of `protocol`.
+/// Arguments of `protocol`. What is not given stays as it is.
 #[derive(Debug, clap::Args)]
 pub struct ProtocolArgs {
     /// Session

@@ -54,7 +54,7 @@ pub struct StartArgs {
     /// Width multiplier of the encoder
     #[arg(long, default_value_t = 0.5)]
     pub width: f32,
-    /// First layers of the encoder
+    /// First layers of the encoder: standard, small or cifar
     #[arg(long, default_value = "standard")]
     pub stem: Stem,
     /// Edge of a film in pixels
@@ -77,11 +77,11 @@ pub struct FinetuneArgs {
     /// fitted first and learns on
     #[arg(long)]
     pub simclr: bool,
-    /// The most passes over the labelled films; cross-validation says when to stop [default: 40, or 2,000 steps if they are
-    /// fewer; 60 with --simclr]
+    /// The most passes over the labelled films, no more than 2,000 steps in all; cross-validation says when to stop
+    /// [default: 40; 60 with --simclr]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub epochs: Option<u32>,
-    /// Cross-validation folds, patient by patient
+    /// Cross-validation folds, patient by patient [default: 3]
     #[arg(long, value_name = "N", value_parser = super::args::at_least_two)]
     pub folds: Option<usize>,
 }
@@ -101,16 +101,16 @@ pub struct DistillArgs {
     /// The published system's student: a ResNet-50 from random weights, 224 px, asked about each view anew, 1,000 passes
     #[arg(long, conflicts_with_all = ["model", "arch", "width", "stem", "size", "same_view"])]
     pub original: bool,
-    /// Passes over the films [default: 5 from a model, 12 from random weights]
+    /// Passes over the films [default: 5 from a model, 12 from random weights, 1,000 with --original]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub epochs: Option<u32>,
-    /// Films in a step
+    /// Films in a step [default: 32; 128 with --original]
     #[arg(long, value_name = "N", value_parser = super::args::at_least_two)]
     pub batch: Option<usize>,
-    /// Temperature of teacher and student: below 1 sharper, above 1 softer
+    /// Temperature of teacher and student: below 1 sharper, above 1 softer [default: 1; 0.1 with --original]
     #[arg(long, value_name = "T", value_parser = super::args::positive)]
     pub temperature: Option<f64>,
-    /// The greatest share of another film that is mixed into each, 0 to 1
+    /// The greatest share of another film that is mixed into each, 0 to 1 [default: 0.5; 0 with --original]
     #[arg(long, value_name = "S", value_parser = super::args::share)]
     pub mixup: Option<f32>,
     /// Ask the teachers about the very view that the student sees, instead of once about each film
@@ -161,10 +161,10 @@ pub struct SupervisedArgs {
 /// How long a network learns, and how fast.
 #[derive(Clone, Debug, clap::Args)]
 pub struct StepArgs {
-    /// Steps
+    /// Steps [default: 500; of labels alone 1,500 or forty passes, whichever is more]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: Option<u64>,
-    /// Labelled films in a step
+    /// Labelled films in a step [default: 16; of labels alone 32]
     #[arg(long, value_name = "N", value_parser = super::args::at_least_two)]
     pub batch: Option<usize>,
     /// Peak learning rate of the encoder [default: 0.0003 with AdamW from a model, 0.03 with momentum from random weights]

@@ -63,6 +63,12 @@ fn session(home: &Home, label: &LabelArgs) -> anyhow::Result<Start> {
         );
     }
     if let Some(images) = &label.images {
+        if label.session == DEMO {
+            bail!(
+                "the session {DEMO:?} is the demo's; name one for these films with --session: {}",
+                images.display()
+            );
+        }
         make(home, label, images.clone())?;
     } else if label.session == DEMO {
         return Ok(Start::Demo);

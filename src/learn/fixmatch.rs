@@ -159,8 +159,8 @@ fn check(labelled: &Labelled, rows: &[usize], classes: usize) -> Result<(), Lear
     if rows.is_empty() {
         return Err(LearnError::TooLittle("there are no films to learn from".to_owned()));
     }
-    if !(0..classes).all(|class| labelled.classes.contains(&class)) {
-        let text = "learning needs a label of each class".to_owned();
+    if classes < 2 || !(0..classes).all(|class| labelled.classes.contains(&class)) {
+        let text = "learning needs labels of two classes, and of each one".to_owned();
         return Err(LearnError::TooLittle(text));
     }
     Ok(())

@@ -64,6 +64,9 @@ pub enum ModelError {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FsError),
+    /// There is no model.
+    #[error("there is no such model; `penumbra model list` names those there are: {0}")]
+    Missing(PathBuf),
     /// The card is not valid.
     #[error("the model card is not valid: {fault}: {path}")]
     Card {
@@ -105,6 +108,9 @@ pub enum ModelError {
 pub fn load_card(folder: &Path) -> Result<ModelCard, ModelError> {
     fsutil::recover_dir(folder)?;
     let path = folder.join(CARD);
+    if !path.exists() {
+        return Err(ModelError::Missing(folder.to_owned()));
+    }
     let card: ModelCard = serde_json::from_slice(&fsutil::read(&path)?)
         .map_err(|fault| ModelError::Card { fault, path: path.clone() })?;
     let fault = match card.architecture.blocks() {

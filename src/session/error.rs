@@ -67,6 +67,9 @@ fn why(expected: u64, found: u64, elsewhere: Option<u64>) -> String {
 /// Why a session cannot be made, opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
+    /// There is no session.
+    #[error("there is no such session: {0}")]
+    Missing(PathBuf),
     /// A file could not be read or written durably.
     #[error(transparent)]
     Fs(#[from] FsError),
@@ -112,7 +115,7 @@ pub enum SessionError {
     },
     /// The event does not fit the session as it stands; nothing was written.
     #[error("not entered: {0}")]
-    Refused(#[from] FoldError),
+    Refused(FoldError),
     /// The event holds a figure that a log cannot hold; nothing was written.
     #[error("not entered, because it could not be read back: {0}")]
     Unstorable(#[from] serde_json::Error),
@@ -122,6 +125,13 @@ pub enum SessionError {
     /// An earlier event could not be saved; the text says what is safe.
     #[error("{0}")]
     Faulted(String),
+}
+
+// The reason is in the text; as a source too it would be said twice.
+impl From<FoldError> for SessionError {
+    fn from(reason: FoldError) -> Self {
+        Self::Refused(reason)
+    }
 }
 
 impl SessionError {

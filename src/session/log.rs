@@ -20,6 +20,12 @@ pub(super) fn header_file(folder: &Path) -> PathBuf {
     folder.join("session.json")
 }
 
+/// Returns the file of the header, which is where a session is.
+pub(super) fn find_header(folder: &Path) -> Result<PathBuf, SessionError> {
+    let path = header_file(folder);
+    if path.exists() { Ok(path) } else { Err(SessionError::Missing(folder.to_owned())) }
+}
+
 /// Returns the file of the events.
 pub(super) fn log_file(folder: &Path) -> PathBuf {
     folder.join("events.jsonl")
@@ -48,7 +54,7 @@ impl Snapshot {
     /// # Errors
     /// [`SessionError`] if a file cannot be read, or names the first line that is not as it was written.
     pub fn read(folder: &Path) -> Result<Self, SessionError> {
-        let path = header_file(folder);
+        let path = find_header(folder)?;
         let bytes = fsutil::read(&path)?;
         let header =
             Header::from_bytes(&bytes).map_err(|fault| SessionError::Header { fault, path })?;

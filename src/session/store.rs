@@ -109,6 +109,7 @@ impl Session {
     pub fn open(folder: &Path) -> Result<(Self, OpenReport), SessionError> {
         let header = log::header_file(folder);
         // Before the lock, so that a wrong folder is left without a lock file.
+        log::find_header(folder)?;
         fs::metadata(&header)
             .map_err(|source| SessionError::io("open the session", &header, source))?;
         let lock = Lock::take(folder)?;

@@ -341,12 +341,31 @@ fn usage_errors_exit_with_two_and_failures_name_the_file() {
         code(&penumbra(folder.path(), &["import", "x", "--session", "s", "--audit-share", "2"])),
         2
     );
-    let output = penumbra(folder.path(), &["predict", "--model", "nothing", "film.png"]);
-    assert_eq!(code(&output), 3);
-    assert!(text(&output).contains("model.json"), "{}", text(&output));
-    let output = penumbra(folder.path(), &["export", "--session", "nothing", "--out", "x"]);
-    assert_eq!(code(&output), 3);
-    assert!(text(&output).contains("nothing"), "{}", text(&output));
+    let films = films(&folder.path().join("films"), 4);
+    let images = &films[..films.len() - 4];
+    let one_class = folder.path().join("one.csv");
+    let rows = "file,label,patient\nf000.png,normal,p0\nf002.png,normal,p2\n";
+    write_atomic(&one_class, rows.as_bytes()).unwrap();
+    let one_class = one_class.to_string_lossy();
+    let nowhere = folder.path().join("nowhere").to_string_lossy().into_owned();
+    let failures: [(&[&str], &str); 8] = [
+        (&["predict", "--model", "nothing", "film.png"], "there is no such model"),
+        (&["export", "--session", "nothing", "--out", "x"], "there is no such session"),
+        (&["agreement", "--session", "nothing"], "there is no such session"),
+        (&["merge", "one", "two", "--out", "three"], "sessions/one"),
+        (&["evaluate", "--images", &nowhere, "--labels", &films, "--model", "demo"], "/nowhere"),
+        (&["evaluate", "--images", images, "--labels", &films, "--model", "demo"], "not classify"),
+        (&["finetune", "--images", images, "--labels", &one_class, "--out", "x"], "two classes"),
+        (&["label", "--images", images], "--session"),
+    ];
+    for (args, words) in failures {
+        let output = penumbra(folder.path(), args);
+        assert_eq!(code(&output), 3, "{args:?}: {}", text(&output));
+        assert!(text(&output).contains(words), "{args:?}: {}", text(&output));
+    }
+    let output = penumbra(folder.path(), &["protocol", "--session", "s", "--double-share", "-0.1"]);
+    assert_eq!(code(&output), 2);
+    assert!(text(&output).contains("a share is between 0 and 1"), "{}", text(&output));
 }
 
 #[test]

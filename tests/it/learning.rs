@@ -333,6 +333,9 @@ fn learning_from_few_labels_ends_early_with_the_reason() {
     let go_on = &mut |_: &StepReport| Flow::Continue;
     let missing = fixmatch(&few.setting(), &rows, &one_class, None, &config, go_on);
     assert!(matches!(missing, Err(LearnError::TooLittle(_))));
+    let single = Setting { classes: 1, ..few.setting() };
+    let of_one = fixmatch(&single, &rows, &one_class, None, &config, go_on);
+    assert!(matches!(of_one, Err(LearnError::TooLittle(_))));
     let nothing = fixmatch(&few.setting(), &[], &few.labelled, None, &config, go_on);
     assert!(matches!(nothing, Err(LearnError::TooLittle(_))));
     let alone = supervised(&few.setting(), &one_class, &supervised_config(0), go_on);

@@ -82,7 +82,8 @@ impl FinetuneConfig {
     }
 
     /// Returns SimCLR v2's own (section 3, README of the reference code, at few labels): LARS, a rate of .005 √batch, no
-    /// decay, 60 passes, no augmentation but mirror images. Deviations: the rate does not fall, as [`Self::recipe`] says,
+    /// decay, 60 passes, no augmentation but mirror images. Deviations: no more than the usual bound of steps, which is fewer
+    /// passes from some 1,600 labels on; the rate does not fall, as [`Self::recipe`] says,
     /// where the reference's falls by a cosine; weights are averaged; batch norms keep their statistics.
     pub fn simclr(size: u32, batch: usize, seed: u64) -> Self {
         Self {
@@ -157,7 +158,7 @@ pub struct FineTuned {
 /// never seen them.
 ///
 /// # Errors
-/// Fails if a class has fewer films than there are folds, if all are of one patient, if the observer stops it, or if the loss
+/// Fails if there is one class only or one has fewer films than there are folds, if all are of one patient, if the observer stops it, or if the loss
 /// is no longer a number.
 pub fn finetune(
     setting: &Setting<'_>,
@@ -284,6 +285,9 @@ fn enough(
     classes: usize,
     count: usize,
 ) -> Result<(), LearnError> {
+    if classes < 2 {
+        return Err(LearnError::TooLittle("learning needs labels of two classes".to_owned()));
+    }
     let fewest = labelled.fewest_of_a_class(classes);
     if fewest < count {
         let text = format!("fine-tuning needs {count} labels of each class, and one has {fewest}");
