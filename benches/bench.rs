@@ -125,7 +125,9 @@ fn bench_rank() {
                     class_count: 2,
                     labelled: &rows,
                     classes: &classes,
+                    answered: &[],
                     candidates: &candidates,
+                    batch: 1,
                 };
                 rank(strategy, &pool, 48, 0, &mut cache)
             };

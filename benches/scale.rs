@@ -195,7 +195,9 @@ fn bench_pool(films: usize, dim: usize, strategies: &[Strategy]) {
                 class_count: 2,
                 labelled: &rows,
                 classes: &classes,
+                answered: &[],
                 candidates: &candidates,
+                batch: 1,
             };
             rank(strategy, &pool, 48, 0, &mut cache)
         };
@@ -213,7 +215,8 @@ fn bench_pool(films: usize, dim: usize, strategies: &[Strategy]) {
 /// Ranking 100,000 films, with the benchmark's features and with as many as the shipped encoder has.
 pub fn bench_rank() {
     for dim in [512, 2_752] {
-        bench_pool(FILMS as usize, dim, &[Strategy::Margin, Strategy::TypiclustMargin]);
+        let strategies = [Strategy::Margin, Strategy::TypiclustMargin, Strategy::ProbCover];
+        bench_pool(FILMS as usize, dim, &strategies);
     }
 }
 

@@ -30,8 +30,25 @@ pub fn key(weights_hash: &str, films: &[String]) -> String {
     hasher.finalize().to_hex()[..24].to_owned()
 }
 
+fn file_name(key: &str) -> String {
+    format!("embeddings-{key}.bin")
+}
+
 fn path(folder: &Path, key: &str) -> PathBuf {
-    folder.join(format!("embeddings-{key}.bin"))
+    folder.join(file_name(key))
+}
+
+/// Removes all embeddings but those of `keys`: a session that learns for months would fill the disk, and what is missing is
+/// computed again. A file that cannot be removed stays.
+pub fn keep_only(folder: &Path, keys: &[String]) {
+    let kept: Vec<String> = keys.iter().map(|key| file_name(key)).collect();
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for file in files {
+        let name = file.file_name().to_string_lossy().into_owned();
+        if name.starts_with("embeddings-") && !kept.contains(&name) {
+            std::fs::remove_file(file.path()).ok();
+        }
+    }
 }
 
 /// Reads embeddings of `rows` films; `None` if there are none or the file is not whole.
@@ -143,6 +160,20 @@ mod tests {
         );
         std::fs::OpenOptions::new().append(true).open(&file).unwrap().write_all(&[0]).unwrap();
         assert!(load(folder.path(), "k", films).is_none());
+    }
+
+    #[test]
+    fn only_embeddings_that_are_not_named_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let embeddings = Embeddings::new(1, vec![1.0]).unwrap();
+        for name in ["a", "b", "c"] {
+            save(folder.path(), name, &embeddings).unwrap();
+        }
+        let other = folder.path().join("planes-a.bin");
+        fsutil::write_atomic(&other, b"planes").unwrap();
+        keep_only(folder.path(), &["b".to_owned(), "d".to_owned()]);
+        let left = ["a", "b", "c"].map(|name| load(folder.path(), name, 1).is_some());
+        assert_eq!((left, other.exists()), ([false, true, false], true));
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Pausing and cancelling background learning from another thread.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::learn::Flow;
+
+/// How often a paused job looks for questions.
+const LOOK: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Default)]
 struct Wishes {
@@ -63,11 +67,13 @@ impl Flags {
         });
     }
 
-    /// Waits while paused and says whether to go on.
-    pub fn check(&self) -> Flow {
+    /// Waits while paused, calling `meanwhile` now and then, and says whether to go on.
+    pub fn check(&self, meanwhile: &dyn Fn()) -> Flow {
         let mut wishes = self.shared.0.lock();
         while wishes.paused && !wishes.cancelled && !wishes.closing {
-            self.shared.1.wait(&mut wishes);
+            MutexGuard::unlocked(&mut wishes, meanwhile);
+            // The wishes may have changed just before.
+            self.shared.1.wait_for(&mut wishes, LOOK);
         }
         if wishes.cancelled || wishes.closing { Flow::Stop } else { Flow::Continue }
     }

@@ -124,7 +124,7 @@ pub(crate) struct Shared {
     losses: Arc<Mutex<Vec<(u64, f32)>>>,
     labels: Arc<Mutex<Arc<LabelSet>>>,
     /// What is to be explained next.
-    to_explain: Arc<Mutex<Option<ToExplain>>>,
+    to_explain: (Sender<ToExplain>, Receiver<ToExplain>),
 }
 
 /// A film to explain, and the head that ranks with the name of the model whose features it is on.
@@ -173,7 +173,7 @@ impl Engine {
         let (event_sender, events) = bounded(4096);
         let (inbox, ranking_receiver) = bounded(256);
         let (job_sender, job_receiver) = bounded(1);
-        let (task_sender, task_receiver) = bounded(4);
+        let (task_sender, task_receiver) = bounded(64);
         let shared = Shared {
             events: event_sender,
             wake,
@@ -181,7 +181,7 @@ impl Engine {
             progress: Arc::default(),
             losses: Arc::default(),
             labels: Arc::default(),
-            to_explain: Arc::default(),
+            to_explain: bounded(1),
         };
         let ranking = {
             let (options, shared) = (options.clone(), shared.clone());

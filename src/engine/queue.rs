@@ -1,8 +1,9 @@
 //! The order in which films are read: the ranking, with a random audit stream mixed in.
 //!
-//! A fixed share of the films that are read is drawn at random from the whole unlabelled pool, whatever the ranking says.
-//! The model's opinion of these films is noted *before* they are labelled, so that its accuracy on them is an unbiased
-//! estimate of its accuracy on the pool; actively chosen films are the hard ones and would give a biased one.
+//! A fixed share of the films that are read is drawn at random from all that are neither labelled nor put off, whatever the
+//! ranking says. The model's opinion of these films is noted *before* they are labelled, so that its accuracy on them is an
+//! unbiased estimate of its accuracy on what is left of the pool at that moment; actively chosen films are the hard ones and
+//! would give a biased one. Where labels are a large part of the pool, what is left is easier than the whole.
 //!
 //! Where several readers share a session, the queue is one reader's. Films that others have answered do not come, but for
 //! those assigned to the reader, which are scattered among the new ones like films that the reader is given once more.

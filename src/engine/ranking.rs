@@ -17,8 +17,8 @@ use crate::learn::finetune::{FoldAssigner, Labelled};
 use crate::learn::macro_auroc::macro_auroc;
 use crate::learn::metrics::Metrics;
 use crate::query::{
-    Embeddings, Head, Pool, Ranked, Standardisation, Strategy, confident_learning, out_of_fold,
-    rank,
+    Embeddings, Head, Pool, Ranked, Regularisation, Standardisation, Strategy, confident_learning,
+    out_of_fold, rank,
 };
 
 /// Length of a ranking: far more than is read before the next one.
@@ -103,16 +103,20 @@ struct Ranker {
     on_screen: Option<usize>,
     /// Whether opinions are asked for.
     review: bool,
+    /// The penalty of the head that gives them.
+    doubts: Regularisation,
     /// The row to be explained, until there is a head to explain.
     explain: Option<usize>,
     /// Questions that wait for the films to be embedded and ranked.
     questions: Vec<Question>,
 }
 
-/// What a ranking is made from beside features: labels that can be learnt from, and rows that are no candidates.
+/// What a ranking is made from beside features: labels that can be learnt from, rows answered without a class, and whether
+/// a row is a candidate.
 struct Known {
     rows: Vec<usize>,
     classes: Vec<usize>,
+    answered: Vec<usize>,
     open: Vec<bool>,
 }
 
@@ -127,7 +131,9 @@ impl Known {
             .chain(&labels.deferred)
             .chain(unreadable)
             .for_each(|&row| open[row] = false);
-        Self { rows, classes, open }
+        let readable = |row: &&usize| !unreadable.contains(row);
+        let answered = labels.excluded.iter().filter(readable).copied().collect();
+        Self { rows, classes, answered, open }
     }
 }
 
@@ -167,6 +173,7 @@ fn serve(
         took: 0.0,
         on_screen: None,
         review: false,
+        doubts: Regularisation::default(),
         explain: None,
         questions: Vec::new(),
     };
@@ -217,7 +224,11 @@ impl Ranker {
                     space.take_views(&model, views);
                 }
             }
-            ToRanking::Labels(labels) => self.labels = labels,
+            ToRanking::Labels(labels) => {
+                // Labels that were taken back do not have to be given twice.
+                self.learnt = self.learnt.min(labels.rows.len());
+                self.labels = labels;
+            }
             ToRanking::Strategy(strategy) => self.choose(strategy),
             ToRanking::TrainNow => self.ask("asked for".to_owned(), true),
             ToRanking::Foresee(row) => self.on_screen = Some(row),
@@ -230,7 +241,7 @@ impl Ranker {
 
     /// Hands a question with all that its answer needs to the thread that answers it.
     fn pass_on(&mut self, question: Question) {
-        let labels = Arc::clone(&self.labels);
+        let (labels, asked) = (Arc::clone(&self.labels), question.clone());
         let task = match (question, &self.base, &self.space) {
             (Question::Cards(names), ..) => Task::Cards(names),
             (Question::Use(name), ..) => {
@@ -253,7 +264,8 @@ impl Ranker {
             (Question::Analyse(_) | Question::Counterfactual | Question::Map, ..) => return,
         };
         if self.tasks.try_send(task).is_err() {
-            self.shared.send(Event::Warning("An analysis was put off: ask again".to_owned()));
+            // Asked once more with the next label.
+            self.questions.push(asked);
         }
     }
 
@@ -277,14 +289,27 @@ impl Ranker {
         }
     }
 
+    /// Ranks, and chooses the head's penalty, which counts from the next ranking on. Where none has been chosen for these
+    /// features, as after a restart with many labels, that one follows at once, and only it is measured.
     fn rank(&mut self) {
+        let Some(space) = &self.space else { return };
+        let labels = labelled(&self.labels, &space.unreadable).rows.len();
+        let first = !space.regularisation.is_chosen() && space.regularisation.is_due(labels);
+        self.send_ranking(!first);
+        self.regularise();
+        if first && !self.shared.flags.closing() {
+            self.send_ranking(true);
+        }
+    }
+
+    fn send_ranking(&mut self, measured: bool) {
         let Some(space) = &mut self.space else { return };
         let started = Instant::now();
         let labels = &self.labels;
         let known = Known::new(labels, &space.unreadable, self.options.pool.files.len());
         let (head, probabilities, order) = order(space, &self.options, self.strategy, &known);
         let classes = self.options.classes.len();
-        let reference = space.reference.as_ref().filter(|_| !known.rows.is_empty());
+        let reference = space.reference.as_ref().filter(|_| measured && !known.rows.is_empty());
         let reference = reference.and_then(|reference| {
             let (features, truth) = &**reference;
             let held = head.probabilities(features);
@@ -310,7 +335,6 @@ impl Ranker {
             milliseconds: self.took,
         };
         self.shared.send(Event::Ranking(Arc::new(ranking)));
-        self.regularise();
     }
 
     /// Asks the compute thread about the row to be explained; where it is busy it looks between two steps.
@@ -318,8 +342,10 @@ impl Ranker {
         let Some(space) = &self.space else { return };
         let (Some(head), Some(row)) = (&space.head, self.explain.take()) else { return };
         let (model, head) = (space.model.clone(), head.linear(&space.scale));
-        *self.shared.to_explain.lock() = Some(ToExplain { row, model, head });
-        self.jobs.try_send(Job::Explain).ok();
+        let (asked, waiting) = &self.shared.to_explain;
+        // Of two questions the newer one is of use.
+        waiting.try_recv().ok();
+        asked.try_send(ToExplain { row, model, head }).ok();
     }
 
     /// Ranks as if the film on screen had been answered, once for each class, unless `interrupted` says that something
@@ -340,26 +366,31 @@ impl Ranker {
             let (rows, classes) = ([&*known.rows, &[row]], [&*known.classes, &[class]]);
             let mut open = known.open.clone();
             open[row] = false;
-            let answered = Known { rows: rows.concat(), classes: classes.concat(), open };
-            let (_, _, order) = order(space, &self.options, self.strategy, &answered);
+            let (rows, classes) = (rows.concat(), classes.concat());
+            let next = Known { rows, classes, answered: known.answered.clone(), open };
+            let (_, _, order) = order(space, &self.options, self.strategy, &next);
             heads.push(order.iter().take(FORESEEN).map(|ranked| ranked.index).collect());
         }
         self.on_screen = None;
         self.shared.send(Event::Foreseen(Foreseen { row, version: self.labels.version, heads }));
     }
 
-    /// Reports what the head holds of each labelled film when it has not seen the labels of its patient.
+    /// Reports what the head holds of each labelled film when it has not seen the labels of its patient. On the pretrained
+    /// model's features: a learnt model has seen every label, the wrong ones too.
     fn give_opinions(&mut self) {
-        let (true, Some(space)) = (self.review, &self.space) else { return };
+        let (true, Some(base)) = (self.review, &self.base) else { return };
         self.review = false;
-        let labelled = labelled(&self.labels, &space.unreadable);
+        let labelled = labelled(&self.labels, &base.unreadable);
         let folds = FoldAssigner::new(FOLDS).assign_all(&labelled, &self.options.pool.patients);
         let Labelled { rows, classes } = labelled;
         let mut opinions = Opinions { version: self.labels.version, ..Opinions::default() };
         let differ = |ids: &[usize]| ids.windows(2).any(|pair| pair[0] != pair[1]);
         if rows.len() >= FEWEST_LABELS && differ(&classes) && differ(&folds) {
-            let (count, l2) = (self.options.classes.len(), space.regularisation.l2());
-            let held = out_of_fold(&space.features, &rows, &classes, count, &folds, l2);
+            let (x, count) = (&base.features, self.options.classes.len());
+            let flags = &self.shared.flags;
+            let observe = &mut || flags.until_closed();
+            let l2 = self.doubts.refresh(x, &rows, &classes, count, &folds, observe);
+            let held = out_of_fold(x, &rows, &classes, count, &folds, l2);
             let suspects = confident_learning::suspects(&held, &classes, count);
             opinions.suspects = suspects.iter().map(|suspect| rows[suspect.place]).collect();
             opinions.likeliest =
@@ -369,8 +400,8 @@ impl Ranker {
         self.shared.send(Event::Opinions(Arc::new(opinions)));
     }
 
-    /// Chooses the head's regularisation anew when it is due. Cross-validation takes longer than a reader should wait,
-    /// so it follows the ranking and counts from the next one on.
+    /// Chooses the head's regularisation anew when it is due. Cross-validation takes longer than a reader should wait, so it
+    /// follows a ranking.
     fn regularise(&mut self) {
         let Some(space) = &mut self.space else { return };
         let labelled = labelled(&self.labels, &space.unreadable);
@@ -424,7 +455,7 @@ fn order(
     strategy: Strategy,
     known: &Known,
 ) -> (Head, Vec<f32>, Vec<Ranked>) {
-    let Known { rows, classes, open } = known;
+    let Known { rows, classes, answered, open } = known;
     let class_count = options.classes.len();
     let l2 = space.regularisation.l2();
     let head = Head::fit(&space.features, rows, classes, class_count, l2, space.head.as_ref());
@@ -440,7 +471,10 @@ fn order(
         class_count,
         labelled: rows,
         classes,
+        answered,
         candidates: &candidates,
+        // The films are ranked anew after each answer.
+        batch: 1,
     };
     let order = rank(strategy, &pool, RANKED, options.seed, &mut space.clusters);
     (head, probabilities, order)

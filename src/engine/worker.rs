@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, select_biased};
 use parking_lot::Mutex;
 
 use self::learning::Ended;
@@ -44,8 +44,6 @@ pub enum Job {
     },
     /// Embed further views of the pool with the model in use.
     EmbedViews,
-    /// Answer the question that waits.
-    Explain,
     /// Take a model into use that was made before, or the pretrained one.
     Use(String),
 }
@@ -64,7 +62,7 @@ struct Worker {
     /// Features of the pool from the pretrained encoder, standardised, and how: what fine-tuning starts from and has to
     /// beat.
     base_features: Option<(Embeddings, Standardisation)>,
-    /// What the last fine-tuning made: the next one starts from it.
+    /// What the last fine-tuning made: the next one starts between it and the encoder.
     tuned: Option<FineTuned>,
     /// The learnt model whose features are in use; `None` while the pretrained encoder's are.
     in_use: Option<String>,
@@ -83,19 +81,16 @@ pub(super) fn run(
         let mut worker = Worker::prepare(options, shared, to_ranking)?;
         let mut seen = None;
         let mut put_back = None;
-        while let Some(job) = put_back.take().or_else(|| jobs.recv().ok()) {
+        while let Some(job) = put_back.take().or_else(|| worker.next(jobs)) {
             if worker.shared.flags.closing() {
                 break;
             }
-            // Also one whose job found no room beside another.
-            worker.explain();
             let (why, asked) = match job {
                 Job::Learn { why, asked } => (why, asked),
                 Job::EmbedViews => {
                     worker.embed_views();
                     continue;
                 }
-                Job::Explain => continue,
                 Job::Use(name) => {
                     worker.use_model(name);
                     continue;
@@ -107,10 +102,9 @@ pub(super) fn run(
                 continue;
             }
             seen = worker.learn(why);
-            worker.explain();
             if seen.is_none() {
                 // Cancelled or failed: learning that waited behind it is not to start at once.
-                put_back = jobs.try_iter().find(|job| matches!(job, Job::EmbedViews));
+                put_back = jobs.try_iter().find(|job| !matches!(job, Job::Learn { .. }));
             }
         }
         Ok(())
@@ -276,7 +270,7 @@ impl Worker {
     }
 
     fn observe(&self, stage: Stage, report: &StepReport) -> Flow {
-        self.explain();
+        self.explain_if_asked();
         let speed = (report.images_per_second, report.seconds_left);
         let StepReport { epoch, epochs, loss, .. } = *report;
         let training = Some(Training { epoch, epochs, loss });
@@ -290,7 +284,22 @@ impl Worker {
         let step = losses.last().map_or(1, |&(last, _)| last + 1);
         losses.push((step, report.loss));
         drop(losses);
-        self.shared.flags.check()
+        self.flow()
+    }
+
+    /// Waits for the next job and answers meanwhile what is asked; `None` once there is nobody to ask for one.
+    fn next(&self, jobs: &Receiver<Job>) -> Option<Job> {
+        loop {
+            select_biased! {
+                recv(self.shared.to_explain.1) -> question => self.explain(question.ok()?),
+                recv(jobs) -> job => return job.ok(),
+            }
+        }
+    }
+
+    /// Says whether to go on; what is asked while the job is paused is answered.
+    fn flow(&self) -> Flow {
+        self.shared.flags.check(&|| self.explain_if_asked())
     }
 
     /// Shows steps done of how many, films a second and seconds left, and where training stands, if it trains.

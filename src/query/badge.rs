@@ -6,8 +6,9 @@
 //! of the longest gradient, each further one with a probability in proportion to its squared distance to the nearest of
 //! those drawn. Products of such embeddings are the products of their two factors', so none is ever stored.
 //!
-//! All features have one length, so the first film of a batch is the least confident one: films that are read one at a time,
-//! each after a new ranking, are chosen as by least confidence, and only those of a batch differ from one another.
+//! All features have one length, so with two classes the first film of a batch is the least confident one: films that are
+//! read one at a time, each after a new ranking, are chosen as by least confidence, and only those of a batch differ from one
+//! another. With more classes the gradient is longer the larger the likeliest of the others.
 
 use rand_core::Rng;
 

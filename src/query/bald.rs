@@ -180,7 +180,7 @@ impl<'a> Joint<'a> {
         self.entropy = mixture.iter().zip(&self.weights).map(|(&m, w)| w * surprise(m)).sum();
     }
 
-    /// Draws configurations, the same number from each member.
+    /// Draws configurations, from each member the same number or one more.
     fn sample(&mut self, draws: &mut ChaCha8Rng) {
         let members = self.opinions.members();
         let mut likelihoods = vec![Vec::with_capacity(CONFIGURATIONS); members];

@@ -53,7 +53,7 @@ impl Clusters {
 
 /// Clusters all films of `x` into `count` clusters (no more than films) by k-means++ and [`lloyd`].
 ///
-/// Of more than 20,000 films that many at equal steps find the centroids, and the others join the nearest.
+/// Of more than 20,000 films 10,000 to 20,000 at equal steps find the centroids, and the others join the nearest.
 pub fn k_means(x: &Embeddings, count: usize, seed: u64) -> Clusters {
     let count = count.clamp(1, x.len().max(1));
     if x.is_empty() {
@@ -91,6 +91,8 @@ fn seed_centroids(x: &Embeddings, count: usize, seed: u64) -> Vec<f32> {
             return centroids;
         }
         lower_distances(x, next, &mut nearest);
+        // A film without a place is no centre.
+        nearest.iter_mut().filter(|d| !d.is_finite()).for_each(|d| *d = 0.0);
         let total: f64 = nearest.iter().map(|&d| f64::from(d)).sum();
         let mut target = rng::unit_of_bits(draws.next_u64()) * total;
         // Falls back to the last film with a distance when rounding runs past the end, or to any film.
@@ -359,7 +361,11 @@ mod tests {
         let mut values = blobs().values().to_vec();
         values[7] = f32::NAN;
         let broken = Embeddings::new(2, values).unwrap();
-        assert!(k_means(&broken, 3, 0).inertia().is_finite());
+        let clusters = k_means(&broken, 3, 0);
+        // All but the film that has no place, which is in a cluster of its choice.
+        for film in 4..90 {
+            assert_eq!(clusters.assignment()[film], clusters.assignment()[film % 3], "{film}");
+        }
     }
 
     #[test]

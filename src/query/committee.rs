@@ -182,7 +182,9 @@ mod tests {
             class_count: 3,
             labelled: &labelled,
             classes: &classes,
+            answered: &[],
             candidates: &[],
+            batch: 1,
         };
         let (rows, classes) = resample(&pool, member, 5);
         let mut drawn: Vec<_> = rows.into_iter().zip(classes).collect();

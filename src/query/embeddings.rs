@@ -170,6 +170,19 @@ impl Embeddings {
         Self::of(self.dim, Values::Half(Arc::clone(values), factors))
     }
 
+    /// Returns the rows with NaN in all of `rows`, which is what a film without an embedding has.
+    pub fn without(self, rows: &[usize]) -> Self {
+        if rows.is_empty() {
+            return self;
+        }
+        let mut at = 0..;
+        self.mapped(&mut |row| {
+            if at.next().is_some_and(|film| rows.contains(&film)) {
+                row.fill(f32::NAN);
+            }
+        })
+    }
+
     /// Returns the rows as `change` leaves them, in this memory if nothing else holds it.
     pub(super) fn mapped(self, change: &mut dyn FnMut(&mut [f32])) -> Self {
         let values = match self.values {

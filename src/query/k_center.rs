@@ -5,7 +5,7 @@ use super::dot_product::dot;
 use super::pool::{Pool, Ranked};
 use super::reason::Reason;
 
-/// Selects up to `count` candidates, each the farthest from the labelled and the already selected films.
+/// Selects up to `count` candidates, each the farthest from the labelled, the answered and the already selected films.
 ///
 /// With no label yet the first is the most central candidate, whose product with the candidates' sum is largest.
 pub(crate) fn select(pool: &Pool<'_>, count: usize, cache: &mut ClusterCache) -> Vec<Ranked> {
@@ -23,10 +23,13 @@ pub(crate) fn select(pool: &Pool<'_>, count: usize, cache: &mut ClusterCache) ->
     reach.centres = pool.labelled.to_vec();
 
     let mut nearest = reach.nearest.clone();
+    for &film in pool.answered {
+        lower_distances(x, film, &mut nearest);
+    }
     let mut left = pool.candidates.to_vec();
     let mut selected = Vec::with_capacity(count.min(left.len()));
     while selected.len() < count && !left.is_empty() {
-        let first = pool.labelled.is_empty() && selected.is_empty();
+        let first = pool.labelled.is_empty() && pool.answered.is_empty() && selected.is_empty();
         let best = if first {
             most_central(pool, &left)
         } else {

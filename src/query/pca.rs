@@ -35,8 +35,8 @@ impl Pca {
     /// Halko, Martinsson and Tropp, "Finding structure with randomness", 2011, algorithms 4.4 and 5.1: products in
     /// single precision, bases and the small eigenproblem in double. Components are exact where variances fall off or
     /// the width is small; of a flat spectrum the last ones are mixtures of their neighbours. `seed` draws the start.
-    /// Each component's largest weight is positive. Values must be finite. Of more than 10,000 films that many at equal steps
-    /// are looked at.
+    /// Each component's largest weight is positive. Values must be finite. Of more than 10,000 films 5,000 to
+    /// 10,000 at equal steps are looked at.
     pub fn fit(x: &Embeddings, count: usize, seed: u64) -> Self {
         if x.len() > FITTED {
             let asked: Vec<usize> = (0..x.len()).step_by(x.len().div_ceil(FITTED)).collect();

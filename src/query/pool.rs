@@ -29,8 +29,13 @@ pub struct Pool<'a> {
     pub labelled: &'a [usize],
     /// The class of each labelled film.
     pub classes: &'a [usize],
-    /// Films that may be chosen; none of them labelled, none twice.
+    /// Films that were answered without a class; they are no candidates, and no more of their like is asked for than of a
+    /// labelled film's.
+    pub answered: &'a [usize],
+    /// Films that may be chosen; none of them labelled or answered, none twice.
     pub candidates: &'a [usize],
+    /// Films that are read before the pool is ranked again, which `TypiClust` makes its clusters by.
+    pub batch: usize,
 }
 
 /// A film in its place of the ranking.

@@ -4,7 +4,11 @@
 //! A film stands for those that lie in a ball around it. The ball should hold one class only: as there, its radius is the
 //! largest at which 95 % of all balls are pure, with k-means clusters, as many as there are classes, in place of the
 //! unknown labels. Both the radius and the graph of who stands for whom take a product for each pair of films, once for the
-//! embeddings: quadratic in time, and a bit a pair in memory.
+//! embeddings, and a bit a pair in memory. Deviation: from 46,341 films on, where that would be more than 2³¹ pairs, each
+//! film's ball is known among a sample at equal steps only, and it is the sample that is covered.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use super::cluster::{ClusterCache, Clusters};
 use super::dot_product::{dot, dots};
@@ -14,6 +18,8 @@ use super::reason::Reason;
 
 /// Share of balls that must be pure.
 const PURITY: f64 = 0.95;
+/// Pairs that are looked at, at most: a few seconds, and 256 MiB of bits.
+const MOST_PAIRS: usize = 1 << 31;
 
 /// Ranks up to `count` candidates of `pool`, making the graph if need be.
 pub(crate) fn rank(
@@ -27,34 +33,45 @@ pub(crate) fn rank(
     cache.follow(x);
     if cache.cover.as_ref().is_none_or(|(key, _)| *key != (classes, seed)) {
         let radius = radius(x, &cache.clustering(x, classes, seed).clusters);
-        cache.cover = Some(((classes, seed), Cover::new(x, radius)));
+        cache.cover = Some(((classes, seed), Cover::new(x, radius, MOST_PAIRS)));
     }
     cache.cover.as_ref().map_or_else(Vec::new, |(_, cover)| greedy(pool, cover, count))
 }
 
-/// Selects up to `count` candidates given the `radius` of the balls, each the one whose ball holds most films that are in
-/// no ball of a labelled or selected film.
+/// Selects up to `count` candidates given the `radius` of the balls, each the one whose ball holds most labelled films and
+/// candidates that are in no ball of a labelled, answered or selected film; equals by film id.
 ///
 /// A ball is open and holds at least its own film. Once every film is covered, covering starts again from nothing: the
 /// published code then chooses the first film of the list.
 pub fn select(pool: &Pool<'_>, radius: f32, count: usize) -> Vec<Ranked> {
-    greedy(pool, &Cover::new(pool.embeddings, radius), count)
+    greedy(pool, &Cover::new(pool.embeddings, radius, MOST_PAIRS), count)
 }
 
 fn greedy(pool: &Pool<'_>, cover: &Cover, count: usize) -> Vec<Ranked> {
-    let mut open = cover.all();
-    for &film in pool.labelled {
-        cover.close(film, &mut open);
+    let all = cover.set(pool.labelled.iter().chain(pool.candidates));
+    let mut open = all.clone();
+    for &film in pool.labelled.iter().chain(pool.answered) {
+        cover.close(film, &mut open, &all);
     }
-    let mut left = pool.candidates.to_vec();
+    let by_gain = |open: &[u64], films: &mut dyn Iterator<Item = usize>| -> BinaryHeap<_> {
+        films.map(|film| (cover.gain(film, open), Reverse(pool.ids[film]), film)).collect()
+    };
+    let mut left = by_gain(&open, &mut pool.candidates.iter().copied());
     let mut selected = Vec::with_capacity(count.min(left.len()));
-    while selected.len() < count && !left.is_empty() {
-        // Exact in single precision up to 2^24 films.
-        let best = pool.best_of(&left, |film| cover.gain(film, &open) as f32);
-        let index = left.swap_remove(best);
-        let films = cover.gain(index, &open);
-        selected.push(Ranked { index, score: films as f32, reason: Reason::Coverage { films } });
-        cover.close(index, &mut open);
+    while selected.len() < count
+        && let Some((known, id, film)) = left.pop()
+    {
+        // A gain only shrinks until covering starts again, so the first one that still stands is the largest.
+        let films = cover.gain(film, &open);
+        if films < known {
+            left.push((films, id, film));
+            continue;
+        }
+        let reason = Reason::Coverage { films };
+        selected.push(Ranked { index: film, score: films as f32, reason });
+        if cover.close(film, &mut open, &all) {
+            left = by_gain(&open, &mut left.into_iter().map(|(_, _, film)| film));
+        }
     }
     selected
 }
@@ -62,62 +79,67 @@ fn greedy(pool: &Pool<'_>, cover: &Cover, count: usize) -> Vec<Ranked> {
 /// Returns the largest radius at which at least 95 % of the films' open balls hold films of one cluster only; infinite if
 /// so many never meet another cluster.
 pub fn radius(x: &Embeddings, clusters: &Clusters) -> f32 {
-    if x.is_empty() {
-        return f32::INFINITY;
-    }
+    let sample = sample(x.len(), MOST_PAIRS);
     let assignment = clusters.assignment();
     // A ball is pure as long as its radius is no more than the distance to the nearest film of another cluster.
-    let mut nearest = vec![f32::INFINITY; x.len()];
-    for_each_pair(x, |a, b, squared| {
-        if assignment[a] != assignment[b] {
-            nearest[a] = nearest[a].min(squared);
-            nearest[b] = nearest[b].min(squared);
+    let mut nearest = vec![f32::INFINITY; sample.len()];
+    for_each_pair(x, &sample, |film, place, squared| {
+        if assignment[film] != assignment[sample[place]] {
+            nearest[place] = nearest[place].min(squared);
         }
     });
     // So many may be impure; the little more is for rounding.
-    let impure = ((1.0 - PURITY) * x.len() as f64 + 1e-9) as usize;
+    let impure = ((1.0 - PURITY) * sample.len() as f64 + 1e-9) as usize;
+    if impure >= nearest.len() {
+        return f32::INFINITY;
+    }
     let (_, squared, _) = nearest.select_nth_unstable_by(impure, f32::total_cmp);
     squared.max(0.0).sqrt()
+}
+
+/// Returns films at equal steps, all of them or as many as make no more than so many pairs with all.
+fn sample(films: usize, most_pairs: usize) -> Vec<usize> {
+    let step = (films * films).div_ceil(most_pairs).max(1);
+    (0..films).step_by(step).collect()
 }
 
 /// Who stands for whom.
 #[derive(Debug)]
 pub(crate) struct Cover {
-    films: usize,
+    /// The films that are to be covered.
+    sample: Vec<usize>,
     /// 64-bit words of a row.
     words: usize,
-    /// Films x films, a bit each: which films lie in the ball around a film.
+    /// Films x films of the sample, a bit each: which ones lie in the ball around a film.
     balls: Vec<u64>,
 }
 
 impl Cover {
-    fn new(x: &Embeddings, radius: f32) -> Self {
-        let (films, words) = (x.len(), x.len().div_ceil(64));
-        let mut cover = Self { films, words, balls: vec![0; films * words] };
+    fn new(x: &Embeddings, radius: f32, most_pairs: usize) -> Self {
+        let sample = sample(x.len(), most_pairs);
+        let words = sample.len().div_ceil(64);
+        let mut balls = vec![0; x.len() * words];
         let limit = radius * radius;
-        (0..films).for_each(|film| cover.join(film, film));
-        for_each_pair(x, |a, b, squared| {
+        for_each_pair(x, &sample, |film, place, squared| {
             // Not so for a NaN.
-            if squared < limit {
-                cover.join(a, b);
-                cover.join(b, a);
+            if film == sample[place] || squared < limit {
+                balls[film * words + place / 64] |= 1 << (place % 64);
             }
         });
-        cover
-    }
-
-    fn join(&mut self, film: usize, to: usize) {
-        self.balls[film * self.words + to / 64] |= 1 << (to % 64);
+        Self { sample, words, balls }
     }
 
     fn ball(&self, film: usize) -> &[u64] {
         &self.balls[film * self.words..][..self.words]
     }
 
-    /// Returns the set of all films.
-    fn all(&self) -> Vec<u64> {
-        let bits = |word: usize| (self.films - 64 * word).min(64);
-        (0..self.words).map(|word| u64::MAX >> (64 - bits(word))).collect()
+    /// Returns the set of those of `films` that are to be covered.
+    fn set<'a>(&self, films: impl Iterator<Item = &'a usize>) -> Vec<u64> {
+        let mut set = vec![0; self.words];
+        for place in films.filter_map(|film| self.sample.binary_search(film).ok()) {
+            set[place / 64] |= 1 << (place % 64);
+        }
+        set
     }
 
     /// Returns how many films of a set are in a film's ball.
@@ -126,32 +148,37 @@ impl Cover {
         both.sum::<u32>() as usize
     }
 
-    /// Takes a film's ball out of the set of films that are open; once none is, all are.
-    fn close(&self, film: usize, open: &mut Vec<u64>) {
+    /// Takes a film's ball out of the set of films that are open; once none is, `all` are, which it says.
+    fn close(&self, film: usize, open: &mut Vec<u64>, all: &[u64]) -> bool {
         open.iter_mut().zip(self.ball(film)).for_each(|(open, ball)| *open &= !ball);
-        if open.iter().all(|&word| word == 0) {
-            *open = self.all();
+        let closed = open.iter().all(|&word| word == 0);
+        if closed {
+            open.clear();
+            open.extend_from_slice(all);
         }
+        closed
     }
 }
 
-/// Calls `see` with every two different films and the square of their distance.
-fn for_each_pair(x: &Embeddings, mut see: impl FnMut(usize, usize, f32)) {
-    let rows: Vec<_> = (0..x.len()).map(|film| x.row(film)).collect();
+/// Calls `see` with every film, every place of `sample`, which is not empty where there are films, and the square of the
+/// distance of the two films.
+fn for_each_pair(x: &Embeddings, sample: &[usize], mut see: impl FnMut(usize, usize, f32)) {
+    let rows: Vec<_> = sample.iter().map(|&film| x.row(film)).collect();
     let squares: Vec<f32> = rows.iter().map(|row| dot(row, row)).collect();
     let last = rows.len().saturating_sub(1);
-    for block in (0..rows.len()).step_by(4) {
+    for block in (0..x.len()).step_by(4) {
         // The last block and the last pair repeat the last film to stay four and two wide.
-        let at: [usize; 4] = std::array::from_fn(|i| (block + i).min(last));
-        for pair in (block..rows.len()).step_by(2) {
-            let others = [pair, (pair + 1).min(last)];
-            let products = dots(at.map(|film| &*rows[film]), others.map(|film| &*rows[film]));
-            for i in 0..4.min(rows.len() - block) {
+        let films: [usize; 4] = std::array::from_fn(|i| (block + i).min(x.len() - 1));
+        let own = films.map(|film| x.row(film));
+        let own_squares = own.each_ref().map(|row| dot(row, row));
+        for pair in (0..rows.len()).step_by(2) {
+            let places = [pair, (pair + 1).min(last)];
+            let products =
+                dots(own.each_ref().map(|row| &**row), places.map(|place| &*rows[place]));
+            for i in 0..4.min(x.len() - block) {
                 for j in 0..2.min(rows.len() - pair) {
-                    let (a, b) = (at[i], others[j]);
-                    if a < b {
-                        see(a, b, squares[a] + squares[b] - 2.0 * products[i][j]);
-                    }
+                    let place = places[j];
+                    see(films[i], place, own_squares[i] + squares[place] - 2.0 * products[i][j]);
                 }
             }
         }
@@ -164,20 +191,31 @@ mod tests {
 
     #[test]
     fn every_pair_is_seen_once_with_its_distance() {
-        for films in 0..14 {
+        for (films, step) in (0..14).flat_map(|films| [(films, 1), (films, 3)]) {
             let value = |i: usize| ((i * 7919) % 101) as f32 / 50.0;
             let x = Embeddings::new(3, (0..3 * films).map(value).collect()).unwrap();
+            let sample: Vec<usize> = (0..films).step_by(step).collect();
             let mut seen = Vec::new();
-            for_each_pair(&x, |a, b, squared| {
-                let exact: f32 =
-                    x.row(a).iter().zip(&*x.row(b)).map(|(p, q)| (p - q).powi(2)).sum();
+            for_each_pair(&x, &sample, |a, place, squared| {
+                let other = x.row(sample[place]);
+                let exact: f32 = x.row(a).iter().zip(&*other).map(|(p, q)| (p - q).powi(2)).sum();
                 assert!((exact - squared).abs() < 1e-4);
-                seen.push((a, b));
+                seen.push((a, place));
             });
             seen.sort_unstable();
-            let all = (0..films).flat_map(|a| (a + 1..films).map(move |b| (a, b)));
+            let all = (0..films).flat_map(|a| (0..sample.len()).map(move |place| (a, place)));
             assert_eq!(seen, all.collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn a_sample_keeps_to_its_pairs() {
+        assert_eq!(sample(0, 100), [] as [usize; 0]);
+        assert_eq!(sample(10, 100), (0..10).collect::<Vec<_>>());
+        assert_eq!(sample(11, 100), [0, 2, 4, 6, 8, 10]);
+        let large = sample(100_000, MOST_PAIRS);
+        assert!((15_000..21_475).contains(&large.len()), "{}", large.len());
+        assert_eq!(sample(46_340, MOST_PAIRS).len(), 46_340);
     }
 
     #[test]
@@ -189,22 +227,38 @@ mod tests {
         assert!((radius(&x, &clusters) - 0.2).abs() < 1e-3);
         let one = Clusters::from_assignment(vec![0; 40]);
         assert_eq!(radius(&x, &one), f32::INFINITY);
+        let none = Embeddings::new(1, Vec::new()).unwrap();
+        assert_eq!(radius(&none, &Clusters::from_assignment(Vec::new())), f32::INFINITY);
     }
 
     #[test]
     fn all_films_are_open_at_first_and_again_once_all_are_closed() {
         for films in [1, 63, 64, 65, 130] {
             let x = Embeddings::new(1, (0..films).map(|i| i as f32).collect()).unwrap();
-            let cover = Cover::new(&x, 0.5);
-            let mut open = cover.all();
+            let cover = Cover::new(&x, 0.5, MOST_PAIRS);
+            let every: Vec<usize> = (0..films).collect();
+            let all = cover.set(every.iter());
+            let mut open = all.clone();
             let count = |open: &[u64]| open.iter().map(|word| word.count_ones()).sum::<u32>();
             assert_eq!(count(&open), films as u32);
             for film in 0..films - 1 {
-                cover.close(film, &mut open);
+                assert!(!cover.close(film, &mut open, &all));
             }
             assert_eq!((count(&open), cover.gain(films - 1, &open)), (1, 1));
-            cover.close(films - 1, &mut open);
+            assert!(cover.close(films - 1, &mut open, &all));
             assert_eq!(count(&open), films as u32);
         }
+    }
+
+    #[test]
+    fn a_sample_of_many_films_is_covered_by_all_of_them() {
+        let x = Embeddings::new(1, (0..11).map(|i| i as f32).collect()).unwrap();
+        let cover = Cover::new(&x, 1.5, 100);
+        // Of films 0, 2 … 10 the ball around an even film holds itself, that around an odd one both of its neighbours.
+        let even = cover.set((0..11).collect::<Vec<_>>().iter());
+        assert_eq!(
+            (0..11).map(|film| cover.gain(film, &even)).collect::<Vec<_>>(),
+            [1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1]
+        );
     }
 }

@@ -31,6 +31,11 @@ impl Regularisation {
         self.l2
     }
 
+    /// Says whether it was chosen by cross-validation; else it is what a choice starts from.
+    pub fn is_chosen(&self) -> bool {
+        self.chosen_at > 0
+    }
+
     /// Says whether `labels` labels call for a new choice: ten at least, and a fifth more than at the last one.
     pub fn is_due(&self, labels: usize) -> bool {
         labels >= FEWEST_LABELS && 5 * labels >= 6 * self.chosen_at && labels != self.chosen_at

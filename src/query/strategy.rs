@@ -157,8 +157,7 @@ fn known_names() -> String {
 
 /// Ranks the candidates and returns the first `count`, the best first.
 ///
-/// `count` is the number of films that are read before the strategy is asked for the next batch; ranking again sooner
-/// is cheap and welcome. Equal films stand in the order of their ids, and a film without usable probabilities comes
+/// Ranking again before [`Pool::batch`] films are read is cheap and welcome. Equal films stand in the order of their ids, and a film without usable probabilities comes
 /// last. The answer depends on the arguments alone: `cache` only saves time.
 pub fn rank(
     strategy: Strategy,
@@ -223,7 +222,9 @@ mod tests {
                 class_count: 2,
                 labelled: &labelled,
                 classes: &classes,
+                answered: &[],
                 candidates: &candidates,
+                batch: 12,
             };
             rank(strategy, &pool, 12, 3, &mut ClusterCache::default())
         };

@@ -17,13 +17,13 @@ const NEIGHBOURS: usize = 20;
 /// The fewest labels between two clusterings.
 const SMALLEST_BATCH: usize = 10;
 
-/// Returns the number of clusters for `labelled` labels and batches of `count`.
+/// Returns the number of clusters for `labelled` labels and batches of `batch`.
 ///
 /// At the start of a batch that is the paper's `min(|L| + B, 500)`. Within a batch it stays: `|L|` is rounded down to
 /// whole batches, so the pool is clustered once a batch, and ranking again after each label of a batch goes on in the
 /// order of the batch. Batches below ten count as ten, since clustering at each label would cost seconds.
-pub(crate) fn cluster_count(labelled: usize, count: usize) -> usize {
-    let batch = count.max(SMALLEST_BATCH);
+pub(crate) fn cluster_count(labelled: usize, batch: usize) -> usize {
+    let batch = batch.max(SMALLEST_BATCH);
     (labelled / batch * batch + batch).min(MAX_CLUSTERS)
 }
 
@@ -34,15 +34,15 @@ pub(crate) fn rank(
     seed: u64,
     cache: &mut ClusterCache,
 ) -> Vec<Ranked> {
-    let clusters = cluster_count(pool.labelled.len(), count);
+    let clusters = cluster_count(pool.labelled.len(), pool.batch);
     let clustering = cache.clustering(pool.embeddings, clusters, seed);
     visit(pool, &clustering.clusters, &mut clustering.typicality, count)
 }
 
 /// Selects up to `count` candidates of `pool` given its `clusters`.
 ///
-/// Clusters of more than five films (labelled or candidates) are visited in order of fewest labels, then largest size,
-/// then number, and round again; each visit takes the film of largest typicality `1 / (d + 1e-5)`, with `d` the mean
+/// Clusters of more than five films (labelled, answered or candidates) are visited in order of fewest labels and answers,
+/// then largest size, then number, and round again; each visit takes the film of largest typicality `1 / (d + 1e-5)`, with `d` the mean
 /// Euclidean distance to the `min(20, m / 2)` nearest of the cluster's `m` films that are neither labelled nor taken.
 /// (The paper's distance; the published code averages squared ones.) A cluster with no film left is passed over;
 /// once all are, the smaller clusters are visited in the same way.
@@ -102,7 +102,7 @@ fn visit(
 fn visiting_orders(pool: &Pool<'_>, clusters: &Clusters) -> [Vec<Cluster>; 2] {
     let empty = |number| Cluster { number, size: 0, labelled: 0, left: Vec::new() };
     let mut order: Vec<Cluster> = (0..clusters.count()).map(empty).collect();
-    for &film in pool.labelled {
+    for &film in pool.labelled.iter().chain(pool.answered) {
         let cluster = &mut order[clusters.assignment()[film]];
         cluster.size += 1;
         cluster.labelled += 1;
@@ -158,7 +158,9 @@ fn typicality(x: &Embeddings, films: &[usize]) -> Vec<f32> {
                 for j in 0..2 {
                     let squared = squares[at[i]] + squares[others[j]] - 2.0 * products[i][j];
                     let own = at[i] == others[j];
-                    distances[i][others[j]] = if own { f32::INFINITY } else { squared.max(0.0) };
+                    let unknown = own || squared.is_nan();
+                    distances[i][others[j]] =
+                        if unknown { f32::INFINITY } else { squared.max(0.0) };
                 }
             }
         }
@@ -196,5 +198,10 @@ mod tests {
             assert!((value - 1.0 / (mean + 1e-5)).abs() < 1e-5);
         }
         assert_eq!(typicality(&x, &[2]), [0.0]);
+        // A film without an embedding is nobody's neighbour and typical of nothing.
+        let broken = Embeddings::new(1, vec![0.0, f32::NAN, 1.0, 7.0]).unwrap();
+        let values = typicality(&broken, &[0, 1, 2, 3]);
+        assert_eq!(values[1], 0.0);
+        assert!((values[0] - 1.0 / (4.0 + 1e-5)).abs() < 1e-5);
     }
 }

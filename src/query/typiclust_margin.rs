@@ -3,7 +3,8 @@
 //! The order of the two is that of TCM (Doucet, Estermann, Aczel and Wattenhofer, arXiv 2403.03728): uncertainty of a
 //! head that has seen a handful of labels is worse than chance, typical films are not; later it is the other way
 //! round. The spread follows Cluster-Margin (Citovsky et al., arXiv 2107.14263): of ten times as many unsure films as are
-//! wanted, the ones to be read come from different clusters.
+//! wanted, the ones to be read come from different clusters. Deviations: the clusters are k-means', not those of average
+//! linkage, and a round goes from the least sure film on, not from the smallest cluster.
 
 use super::cluster::ClusterCache;
 use super::pool::{Pool, Ranked};

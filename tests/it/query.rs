@@ -58,6 +58,7 @@ struct Films {
     class_count: usize,
     labelled: Vec<usize>,
     classes: Vec<usize>,
+    answered: Vec<usize>,
     candidates: Vec<usize>,
 }
 
@@ -74,6 +75,7 @@ impl Films {
             class_count: 2,
             labelled,
             classes,
+            answered: Vec::new(),
             candidates,
         }
     }
@@ -105,12 +107,15 @@ impl Films {
             class_count: self.class_count,
             labelled: &self.labelled,
             classes: &self.classes,
+            answered: &self.answered,
             candidates: &self.candidates,
+            batch: 1,
         }
     }
 
     fn rank(&self, strategy: Strategy, count: usize) -> Vec<Ranked> {
-        rank(strategy, &self.pool(), count, 7, &mut ClusterCache::default())
+        let pool = Pool { batch: count, ..self.pool() };
+        rank(strategy, &pool, count, 7, &mut ClusterCache::default())
     }
 
     fn label(&mut self, film: usize, class: usize) {
@@ -211,7 +216,8 @@ fn cache_changes_no_answer() {
             films.classes.reverse();
         }
         for strategy in Strategy::ALL {
-            let cached = rank(strategy, &films.pool(), 15, 7, &mut cache);
+            let pool = Pool { batch: 15, ..films.pool() };
+            let cached = rank(strategy, &pool, 15, 7, &mut cache);
             assert_eq!(cached, films.rank(strategy, 15), "{strategy} at {labels}");
         }
     }

@@ -63,6 +63,7 @@ impl Draw {
         let mut open = vec![true; bench.pool.files.len()];
         self.bought.rows.iter().for_each(|&row| open[row] = false);
         let candidates: Vec<usize> = (0..open.len()).filter(|&row| open[row]).collect();
+        let count = self.count(candidates.len());
         let pool = Pool {
             ids: &bench.ids,
             embeddings: &bench.directions,
@@ -73,9 +74,10 @@ impl Draw {
             class_count: bench.classes(),
             labelled: &self.bought.rows,
             classes: &self.bought.classes,
+            answered: &[],
             candidates: &candidates,
+            batch: count,
         };
-        let count = self.count(candidates.len());
         for film in rank(self.strategy, &pool, count, self.seed, &mut self.clusters) {
             self.bought.rows.push(film.index);
             self.bought.classes.push(bench.pool.labels[film.index]);

@@ -134,7 +134,9 @@ fn order(
             class_count,
             labelled: &taken,
             classes: &classes,
+            answered: &[],
             candidates: &candidates,
+            batch,
         };
         let next = rank(strategy, &pool, batch, seed, &mut cache);
         if next.is_empty() || observe() == Flow::Stop {

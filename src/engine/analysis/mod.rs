@@ -9,6 +9,7 @@ pub use counterfactual::{Arm, Counterfactual, Outcome};
 pub use film_map::FilmMap;
 pub use replay::{Analysis, Checkpoint, Held};
 
+use std::mem::discriminant;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -100,10 +101,18 @@ pub(super) fn run(options: &Options, shared: &Shared, tasks: &Receiver<Task>) {
         tracing::warn!("no analysis: {error}");
         return;
     }
-    while let Ok(task) = tasks.recv() {
-        if shared.flags.closing() {
+    let mut waiting: Vec<Task> = Vec::new();
+    loop {
+        let next = if waiting.is_empty() { tasks.recv().ok() } else { None };
+        // Of questions of one kind that came while another was answered only the newest is of use.
+        for task in next.into_iter().chain(tasks.try_iter()) {
+            waiting.retain(|other| discriminant(other) != discriminant(&task));
+            waiting.push(task);
+        }
+        if waiting.is_empty() || shared.flags.closing() {
             return;
         }
+        let task = waiting.remove(0);
         let work = AssertUnwindSafe(|| answer(options, shared, task));
         if let Err(panic) = catch_unwind(work) {
             let text = format!("An analysis failed: {}", panic_text(panic.as_ref()));

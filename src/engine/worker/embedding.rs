@@ -26,6 +26,7 @@ impl Worker {
         observe: &mut dyn FnMut(usize, usize) -> Flow,
     ) -> anyhow::Result<Embedded> {
         let encoder = student.map_or(&self.base.encoder, |student| student.model.encoder());
+        let card = student.map_or(&self.base_card, |student| &student.card);
         let total = self.pool.len() + self.reference.as_ref().map_or(0, |(store, _)| store.len());
         let mut before = 0;
         let mut part =
@@ -50,9 +51,10 @@ impl Worker {
                 }
                 Ok(found)
             };
-        let pool = part(&self.pool, &self.options.pool, self.unreadable.is_empty())?;
-        let scale =
-            Standardisation::measure(&pool, &self.base_card.architecture.embedding_blocks());
+        // A film that cannot be read has no place among the others: it becomes zeros, and no mean counts it.
+        let pool = part(&self.pool, &self.options.pool, self.unreadable.is_empty())?
+            .without(&self.unreadable);
+        let scale = Standardisation::measure(&pool, &card.architecture.embedding_blocks());
         let pool = scale.apply(pool);
         let reference = match &self.reference {
             Some((store, set)) => {
@@ -71,11 +73,14 @@ impl Worker {
         self.shared.flags.until_closed()
     }
 
-    /// Embeds the films with a model that was learnt, as it was saved.
+    /// Embeds the films with a model that was learnt, as it was saved; what was kept for other learnt models goes.
     pub(super) fn embed_learnt(&self, name: &str, path: &Path) -> anyhow::Result<Embedded> {
         let student = Predictor::load(path, &self.options.compute.device)?;
         let observe = &mut self.showing(Stage::Embedding);
-        self.embed_all(Some(&student), name, &student.card.weights_hash, observe)
+        let hash = &student.card.weights_hash;
+        let embedded = self.embed_all(Some(&student), name, hash, observe)?;
+        self.forget_others(hash);
+        Ok(embedded)
     }
 
     /// Embeds further views of the pool with the model in use, from the cache where it has done so before; says so if it
@@ -112,9 +117,7 @@ impl Worker {
         let encoder =
             student.as_ref().map_or(&self.base.encoder, |student| student.model.encoder());
         let card = student.as_ref().map_or(&self.base_card, |student| &student.card);
-        let keys = FixedView::ALL.map(|view| {
-            cache::key(&format!("{} {view:?}", card.weights_hash), &self.options.pool.keys)
-        });
+        let keys = self.view_keys(&card.weights_hash);
         let load = |key: &String| cache::load(&self.options.cache, key, self.pool.len());
         if let Some(views) = keys.iter().map(load).collect() {
             return Ok(views);
@@ -130,6 +133,21 @@ impl Worker {
             }
         }
         Ok(views)
+    }
+
+    fn view_keys(&self, hash: &str) -> [String; FixedView::ALL.len()] {
+        FixedView::ALL.map(|view| cache::key(&format!("{hash} {view:?}"), &self.options.pool.keys))
+    }
+
+    /// Removes embeddings kept for models that are neither the pretrained one nor that of the hash `in_use`.
+    pub(super) fn forget_others(&self, in_use: &str) {
+        let mut keys = Vec::new();
+        for hash in [&self.base_card.weights_hash, in_use] {
+            keys.extend(self.view_keys(hash));
+            keys.push(cache::key(hash, &self.options.pool.keys));
+            keys.extend(self.reference.iter().map(|(_, set)| cache::key(hash, &set.source.keys)));
+        }
+        cache::keep_only(&self.options.cache, &keys);
     }
 
     /// Keeps embeddings for the next start.
@@ -148,7 +166,7 @@ impl Worker {
             let speed = pace.after(done - before, step, steps);
             before = done;
             self.show(stage, (step, steps), speed, None);
-            pace.ask(|| self.shared.flags.check())
+            pace.ask(|| self.flow())
         }
     }
 }

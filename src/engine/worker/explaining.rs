@@ -8,13 +8,20 @@ use anyhow::{Context as _, anyhow, bail};
 use super::{Worker, panic_text};
 use crate::engine::ToExplain;
 use crate::engine::message::{Event, Explanation};
+use crate::model::folder::ModelCard;
 use crate::model::{Classifier, Encoder};
 use crate::predict::{Model, Predictor};
 
 impl Worker {
     /// Answers the question that waits, if there is one.
-    pub(super) fn explain(&self) {
-        let Some(question) = self.shared.to_explain.lock().take() else { return };
+    pub(super) fn explain_if_asked(&self) {
+        if let Ok(question) = self.shared.to_explain.1.try_recv() {
+            self.explain(question);
+        }
+    }
+
+    /// Answers a question.
+    pub(super) fn explain(&self, question: ToExplain) {
         let answered = catch_unwind(AssertUnwindSafe(|| self.answer(question)))
             .unwrap_or_else(|panic| Err(anyhow!("{}", panic_text(panic.as_ref()))));
         match answered {
@@ -27,7 +34,7 @@ impl Worker {
     }
 
     fn answer(&self, ToExplain { row, model, head }: ToExplain) -> anyhow::Result<Explanation> {
-        let card = self.base_card.clone();
+        let (encoder, card) = self.encoder(&model)?;
         let device = self.options.compute.device.clone().inner();
         if row >= self.pool.len()
             || head.centre.len() != card.architecture.embedding_blocks().iter().sum::<usize>()
@@ -37,7 +44,7 @@ impl Worker {
         let (classes, fit) = (self.options.classes.len(), card.preprocess.fit);
         // The head alone speaks: a classifier's own scores, if the model has any, rank nothing.
         let classifier = Classifier {
-            encoder: self.encoder(&model)?,
+            encoder,
             ..Classifier::init(&card.architecture, classes, &device).with_probe(&head, &device)
         };
         let predictor = Predictor::new(Model::Classifier(Box::new(classifier)), card, &device);
@@ -46,16 +53,17 @@ impl Worker {
         Ok(Explanation { row, model, fit, found })
     }
 
-    /// The encoder of a model by its name, the pretrained one's or one that was learnt.
-    fn encoder(&self, model: &str) -> anyhow::Result<Encoder> {
+    /// The encoder of a model by its name, the pretrained one's or one that was learnt, and its card.
+    fn encoder(&self, model: &str) -> anyhow::Result<(Encoder, ModelCard)> {
         if model == self.options.base_name {
-            return Ok(self.base.encoder.clone());
+            return Ok((self.base.encoder.clone(), self.base_card.clone()));
         }
         let student =
             Predictor::load(&self.options.models.join(model), &self.options.compute.device)?;
-        Ok(match student.model {
+        let encoder = match student.model {
             Model::Pretrained(network) => network.encoder,
             Model::Classifier(network) => network.encoder,
-        })
+        };
+        Ok((encoder, student.card))
     }
 }

@@ -116,10 +116,10 @@ impl Worker {
         };
         let Labelled { rows, classes: truth } = labelled;
         let folds = FoldAssigner::new(FOLDS).assign_all(labelled, &self.options.pool.patients);
-        let (classes, observe) = (self.options.classes.len(), &mut || self.shared.flags.check());
+        let (classes, observe) = (self.options.classes.len(), &mut || self.flow());
         let l2 = choose_l2(features, rows, truth, classes, &folds, &L2_GRID, observe)
             .unwrap_or_else(|| Regularisation::default().l2());
-        match self.shared.flags.check() {
+        match self.flow() {
             Flow::Continue => Ok(l2),
             // Then the penalty was not chosen, and what starts from the head or is compared with it would be worse.
             Flow::Stop => Err(LearnError::Stopped),
@@ -138,7 +138,7 @@ impl Worker {
         let fit = |labelled: &Labelled| self.fit_head(labelled, l2);
         let setting = self.setting(&fit);
         let means = self.pool_means(&labelled, l2, &rows);
-        let ask = |_| self.shared.flags.check();
+        let ask = |_| self.flow();
         let align = |model: Classifier| match &means {
             Some(means) => aligned(model, &setting, &rows, size, means, COLDEST, &mut { ask }),
             None => Ok(model),
@@ -160,7 +160,16 @@ impl Worker {
             made_by["distill"] = json!(config);
         }
         let path = self.options.models.join(&name);
-        self.save(&path, &model, tuned, made_by, &verdict)?;
+        let mut metrics = json!({
+            "cross_validated_log_loss": verdict.after,
+            "cross_validated_log_loss_of_head": verdict.before,
+        });
+        if self.options.plan.distill {
+            // Of the student nothing is cross-validated.
+            metrics = json!({ "teacher": metrics });
+        }
+        metrics["labels"] = json!(labelled.rows.len());
+        self.save(&path, &model, made_by, metrics)?;
         let embedded = self.embed_learnt(&name, &path).inspect_err(|_| {
             // Nothing would ever speak of it.
             std::fs::remove_dir_all(&path).ok();
@@ -178,7 +187,7 @@ impl Worker {
         config: &DistillConfig,
     ) -> Result<Classifier, LearnError> {
         let device = &self.options.compute.device;
-        let ask = &mut |_| self.shared.flags.check();
+        let ask = &mut |_| self.flow();
         let known = probabilities(teacher, &self.pool, rows, config.size, device, ask)?;
         let known = Teacher::Probabilities(&known);
         distill(setting, teacher, rows, known, config, None, &mut |report| {
@@ -197,7 +206,7 @@ impl Worker {
             Some((store, set)) => {
                 let rows: Vec<usize> = (0..store.len()).collect();
                 let (size, device) = (self.base_card.preprocess.size, &self.options.compute.device);
-                let ask = &mut |_| self.shared.flags.check();
+                let ask = &mut |_| self.flow();
                 let found = probabilities(network, store, &rows, size, device, ask)?;
                 let classes = self.options.classes.len();
                 let right = found.chunks_exact(classes).map(likeliest).zip(&set.classes);
@@ -250,9 +259,8 @@ impl Worker {
         &self,
         path: &Path,
         model: &Classifier,
-        tuned: &FineTuned,
         made_by: serde_json::Value,
-        verdict: &Verdict,
+        metrics: serde_json::Value,
     ) -> anyhow::Result<()> {
         let card = ModelCard {
             version: folder::VERSION,
@@ -263,11 +271,7 @@ impl Worker {
             parent: Some(self.options.base_name.clone()),
             seed: self.options.seed,
             made_by,
-            metrics: json!({
-                "labels": tuned.labelled.rows.len(),
-                "cross_validated_log_loss": verdict.after,
-                "cross_validated_log_loss_of_head": verdict.before,
-            }),
+            metrics,
             weights_hash: String::new(),
         };
         folder::save(model, card, path)?;

@@ -182,7 +182,7 @@ fn row(
     commands: &mut Vec<UiCommand>,
 ) {
     let card = desk.cards.get(model);
-    let is_in_use = in_use == Some(model);
+    let is_in_use = kept && in_use == Some(model);
     let name = RichText::new(model);
     ui.label(if kept { name } else { name.weak() });
     ui.label(labels.to_string());

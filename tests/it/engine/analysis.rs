@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use penumbra::engine::analysis::{Analysis, Counterfactual, Insight, Question};
 use penumbra::engine::course::AuditStream;
-use penumbra::engine::{Command, Engine, Event, Options, ReferenceSet, Source};
+use penumbra::engine::{Command, Engine, Event, LabelSet, Options, ReferenceSet, Source};
 use penumbra::learn::figures::Figure;
 
 use super::{FILMS, Room, ranking_of, room, start, wait};
@@ -146,4 +146,22 @@ fn a_model_can_be_taken_back_into_use_and_one_that_is_gone_cannot() {
     });
     assert!(warning.starts_with("The model nothing was not taken into use"), "{warning}");
     assert!(engine.progress().is_none());
+}
+
+/// After a restart with many labels: the order that stands is that of the chosen penalty, and so is what goes into the log.
+#[test]
+fn the_first_choice_of_a_penalty_counts_at_once_and_is_what_is_measured() {
+    let room = room();
+    let engine = start(with_reference(&room));
+    engine.send(Command::Labels(room.labels(30)));
+    let before = ranking_of(&engine, 30);
+    let chosen = ranking_of(&engine, 30);
+    assert!(before.reference.is_none() && chosen.reference.is_some());
+    let again = LabelSet { version: 31, ..(*room.labels(30)).clone() };
+    engine.send(Command::Labels(Arc::new(again)));
+    let again = ranking_of(&engine, 31);
+    assert_eq!(again.order, chosen.order);
+    for (a, b) in again.probabilities.iter().zip(&chosen.probabilities) {
+        assert!((a - b).abs() < 1e-3, "{a} is not {b}");
+    }
 }

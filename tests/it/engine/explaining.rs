@@ -19,6 +19,8 @@ fn a_film_is_explained_by_the_head_that_ranks_also_while_learning_runs() {
     let room = room();
     let engine = start(room.options(0));
     engine.send(Command::Labels(room.labels(12)));
+    ranking_of(&engine, 12);
+    // With the first labels that allow it the penalty is chosen, and the films are ranked once more.
     let ranking = ranking_of(&engine, 12);
     let found = explanation(&engine, 3);
     assert_eq!((found.model.as_str(), found.found.maps.len()), ("tiny", 2));
@@ -31,6 +33,10 @@ fn a_film_is_explained_by_the_head_that_ranks_also_while_learning_runs() {
     engine.send(Command::TrainNow);
     wait(&engine, "learning", |event| matches!(event, Event::LearningStarted { .. }).then_some(()));
     assert_eq!(explanation(&engine, 5).row, 5);
+    engine.pause(true);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(explanation(&engine, 6).row, 6, "while learning is paused");
+    assert!(engine.progress().unwrap().paused);
     engine.cancel();
 }
 

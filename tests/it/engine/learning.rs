@@ -1,5 +1,7 @@
 //! What the engine learns in the background, and what becomes of the model in use.
 
+use penumbra::engine::analysis::{Insight, Question};
+
 use super::*;
 
 #[test]
@@ -21,6 +23,42 @@ fn views_that_wait_for_learning_come_when_it_is_cancelled() {
         Event::Ranking(ranking) => (ranking.asked == ranking.strategy).then_some(()),
         _ => None,
     });
+}
+
+#[test]
+fn a_model_that_waits_for_learning_is_taken_into_use_when_it_is_cancelled() {
+    let room = room();
+    let engine = start(room.options(0));
+    engine.send(Command::Labels(room.labels(30)));
+    ranking_of(&engine, 30);
+    engine.send(Command::TrainNow);
+    wait(&engine, "learning", |event| matches!(event, Event::LearningStarted { .. }).then_some(()));
+    engine.pause(true);
+    engine.send(Command::Ask(Question::Use("tiny".to_owned())));
+    // Commands are taken in their order: after the explanation the other one waits for the job.
+    engine.send(Command::Explain(1));
+    wait(&engine, "an explanation", |event| matches!(event, Event::Explained(_)).then_some(()));
+    engine.cancel();
+    wait(&engine, "the model", |event| match event {
+        Event::Insight(Insight::InUse(name)) => (name == "tiny").then_some(()),
+        _ => None,
+    });
+}
+
+#[test]
+fn labels_that_were_taken_back_are_not_waited_for_again() {
+    let room = room();
+    let engine = start(Options { learnt_labels: 40, ..room.options(10) });
+    for n in [40, 28, 38] {
+        engine.send(Command::Labels(room.labels(n)));
+        ranking_of(&engine, n as u64);
+    }
+    let labels = wait(&engine, "learning", |event| match event {
+        Event::LearningStarted { labels, .. } => Some(labels),
+        _ => None,
+    });
+    assert_eq!(labels, 38);
+    engine.cancel();
 }
 
 #[test]

@@ -138,8 +138,10 @@ fn every_label_ranks_the_pool_anew_and_the_strategy_can_change() {
         assert!(ranking.probabilities.iter().all(|p| p.is_finite()));
     }
     engine.send(Command::Strategy(Strategy::Margin));
-    let ranking = ranking_of(&engine, 12);
-    assert_eq!(ranking.strategy, Strategy::Margin);
+    let ranking = wait(&engine, "a ranking by margin", |event| match event {
+        Event::Ranking(ranking) => (ranking.strategy == Strategy::Margin).then_some(ranking),
+        _ => None,
+    });
     let margin =
         |row: usize| (ranking.probabilities[2 * row] - ranking.probabilities[2 * row + 1]).abs();
     assert!(ranking.order.is_sorted_by(|a, b| margin(a.index) <= margin(b.index)));

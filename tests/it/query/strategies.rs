@@ -148,6 +148,33 @@ fn prob_cover_agrees_with_scikit_activeml() {
     assert_eq!(ours, indices(&case["covered"]));
 }
 
+/// The last film is put off or cannot be read: nobody can choose it, and covering does not wait for it.
+#[test]
+fn covering_starts_again_whatever_films_are_no_candidates() {
+    let x = Embeddings::new(1, vec![0.0, 0.1, 1.0, 1.1, 50.0]).unwrap();
+    let mut films = Films::new(x, Vec::new());
+    films.candidates = (0..4).collect();
+    let covered = prob_cover_select(&films.pool(), 0.5, 4).into_iter().map(|film| film.score);
+    assert_eq!(covered.collect::<Vec<_>>(), [2.0; 4]);
+}
+
+/// Of its group no more is asked for than if it had a label.
+#[test]
+fn a_film_answered_without_a_class_counts_as_seen() {
+    for strategy in [Strategy::Typiclust, Strategy::KCenter, Strategy::ProbCover] {
+        let mut labelled = Films::sample(3);
+        let mut answered = Films::sample(3);
+        let first = answered.rank(strategy, 1)[0].index;
+        labelled.label(first, 0);
+        answered.candidates.retain(|&film| film != first);
+        let unseen = chosen(&answered.rank(strategy, 6));
+        answered.answered.push(first);
+        let seen = chosen(&answered.rank(strategy, 6));
+        assert_eq!(seen, chosen(&labelled.rank(strategy, 6)), "{strategy}");
+        assert_ne!(seen, unseen, "{strategy}");
+    }
+}
+
 #[test]
 fn density_weighting_agrees_with_scikit_learn() {
     let all = golden();
