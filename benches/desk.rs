@@ -80,7 +80,7 @@ pub fn bench_desk() {
     let folder = tempfile::tempdir().unwrap();
     let home = Home::find(Some(folder.path()));
     write_session(&home);
-    let base_model = "demo".to_owned();
+    let base_model = Some("demo".to_owned());
     let learning =
         Background::Learning { compute: device::cpu(), base_model, plan: LearningPlan::default() };
     let start = Start::Session("ward".to_owned());

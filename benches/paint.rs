@@ -108,7 +108,7 @@ fn open(films: Films, folder: &Path, learning: bool, size: Vec2) -> Harness<'sta
         }
     };
     let background = if learning {
-        let base_model = "demo".to_owned();
+        let base_model = Some("demo".to_owned());
         Background::Learning { compute: device::cpu(), base_model, plan: LearningPlan::default() }
     } else {
         Background::Off

@@ -128,9 +128,9 @@ pub struct LabelArgs {
     /// Folder of films, for a new session, which --session names
     #[arg(long)]
     pub images: Option<PathBuf>,
-    /// Pretrained model to embed films with
-    #[arg(long, default_value = "demo")]
-    pub model: String,
+    /// Pretrained model to embed films with [default: the one that the session has been read with, at first demo]
+    #[arg(long)]
+    pub model: Option<String>,
     /// Share of films drawn at random for an unbiased accuracy, for a new session
     #[arg(long, default_value_t = AUDIT_SHARE, value_parser = share)]
     pub audit_share: f32,

@@ -6,8 +6,8 @@ use crate::config::Home;
 use crate::engine::Workspace;
 use crate::fsutil;
 use crate::model::folder::CARD;
+use crate::session::Session;
 use crate::session::export::{ExportError, Model, export, write_bundle};
-use crate::session::{Event, Session};
 
 /// Writes the labelled set or the release.
 ///
@@ -48,11 +48,7 @@ pub fn run(home: &Home, args: &ExportArgs) -> anyhow::Result<Answer> {
 
 /// Finds the model that ranked the films last, if its card is still there.
 fn model(home: &Home, session: &Session) -> Option<Model> {
-    let ranked = session.entries().iter().rev().find_map(|entry| match &entry.event {
-        Event::Label { shown, .. } if !shown.model.is_empty() => Some(shown.model.as_str()),
-        _ => None,
-    });
-    let name = session.state().model().or(ranked)?;
+    let name = session.state().model().or(session.ranked_by())?;
     let card = fsutil::read(&home.model(name).join(CARD)).ok()?;
     Some(Model { name: name.to_owned(), card })
 }

@@ -21,7 +21,7 @@ pub fn run(home: &Home, label: Option<&LabelArgs>, args: &Args) -> anyhow::Resul
     // Before the window: Vulkan loaders crash when instances come and go on several threads at once.
     let mut compute = device::open(args.device)?;
     compute.threads = args.threads.unwrap_or(compute.threads).max(1);
-    let base_model = label.map_or_else(|| DEMO.to_owned(), |label| label.model.clone());
+    let base_model = label.and_then(|label| label.model.clone());
     let plan = label.map_or_else(LearningPlan::default, |label| LearningPlan {
         every: label.learn_every,
         distill: label.distill,

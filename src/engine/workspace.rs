@@ -13,6 +13,7 @@ use crate::dataset::labels::read_labels;
 use crate::dataset::{FilmId, FilmRecord, PatientRule, Scan, scan};
 use crate::device::Compute;
 use crate::learn::metrics::positive_class;
+use crate::model::folder::{Kind, load_card};
 use crate::query::Strategy;
 use crate::session::export::ExportFilm;
 use crate::session::{self, Class, Event, Header, OpenReport, Reference, Session, Verdict, View};
@@ -308,6 +309,23 @@ impl Workspace {
             )
         };
         self.films.iter().map(film).collect()
+    }
+
+    /// Returns the name of the pretrained model that the session has been read with, if it is still there: the one in use or
+    /// the parent of that, else the one that ranked the film labelled last; the shipped one at first.
+    pub fn base_model(&self) -> String {
+        let pretrained = |name: &str| {
+            let card = load_card(&self.home.model(name)).ok()?;
+            match card.kind {
+                Kind::Pretrained => Some(name.to_owned()),
+                Kind::Classifier => {
+                    card.parent.filter(|parent| load_card(&self.home.model(parent)).is_ok())
+                }
+            }
+        };
+        let in_use = self.session.state().model().and_then(pretrained);
+        let ranked = || self.session.ranked_by().and_then(pretrained);
+        in_use.or_else(ranked).unwrap_or_else(|| DEMO.to_owned())
     }
 
     /// Returns what the engine is to be started with.

@@ -203,6 +203,14 @@ impl Session {
         &self.entries
     }
 
+    /// Returns the name of the model that ranked the film labelled last, if one did.
+    pub fn ranked_by(&self) -> Option<&str> {
+        self.entries.iter().rev().find_map(|entry| match &entry.event {
+            Event::Label { shown, .. } if !shown.model.is_empty() => Some(shown.model.as_str()),
+            _ => None,
+        })
+    }
+
     /// Returns what the session has come to.
     pub const fn state(&self) -> &State {
         &self.state

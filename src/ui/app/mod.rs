@@ -51,8 +51,8 @@ pub enum Background {
     Learning {
         /// Device that learns; opened before the window, because drivers fault when both are opened at once.
         compute: Compute,
-        /// Name of the pretrained model.
-        base_model: String,
+        /// Name of the pretrained model; without one, that which a session has been read with.
+        base_model: Option<String>,
         /// When to learn, and how far.
         plan: LearningPlan,
     },

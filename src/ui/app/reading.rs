@@ -138,7 +138,8 @@ impl Reading {
         let waker = ctx.clone();
         let engine = match background {
             Background::Learning { compute, base_model, plan } => {
-                let options = workspace.engine_options(compute.clone(), base_model, *plan);
+                let base = base_model.clone().unwrap_or_else(|| workspace.base_model());
+                let options = workspace.engine_options(compute.clone(), &base, *plan);
                 Some(Engine::start(options, Arc::new(move || waker.request_repaint()))?)
             }
             Background::Off => None,

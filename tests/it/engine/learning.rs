@@ -151,6 +151,7 @@ fn a_student_in_use_is_taken_up_again_and_the_pretrained_model_serves_when_it_is
     drop(workspace);
     let workspace = Workspace::open(&home, "ward").unwrap();
     let room = Room { workspace, home, folder };
+    assert_eq!(room.workspace.base_model(), "tiny", "the encoder that the student comes from");
 
     let (engine, model, warnings) = reopen(&room);
     assert_eq!((&model, warnings.as_slice()), (&student, &[][..]));
@@ -161,6 +162,7 @@ fn a_student_in_use_is_taken_up_again_and_the_pretrained_model_serves_when_it_is
     drop(engine);
 
     std::fs::remove_dir_all(room.home.models().join(&student)).unwrap();
+    assert_eq!(room.workspace.base_model(), "demo", "nothing says which one it was");
     let (engine, model, warnings) = reopen(&room);
     assert_eq!(model, "tiny");
     let warned = warnings.iter().any(|text| {
