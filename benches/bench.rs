@@ -127,7 +127,7 @@ fn bench_rank() {
                     classes: &classes,
                     answered: &[],
                     candidates: &candidates,
-                    batch: 1,
+                    batch: 48,
                 };
                 rank(strategy, &pool, 48, 0, &mut cache)
             };

@@ -197,7 +197,7 @@ fn bench_pool(films: usize, dim: usize, strategies: &[Strategy]) {
                 classes: &classes,
                 answered: &[],
                 candidates: &candidates,
-                batch: 1,
+                batch: 48,
             };
             rank(strategy, &pool, 48, 0, &mut cache)
         };

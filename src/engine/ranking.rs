@@ -473,8 +473,8 @@ fn order(
         classes,
         answered,
         candidates: &candidates,
-        // The films are ranked anew after each answer.
-        batch: 1,
+        // They are ranked anew after each answer, but fewer and larger groups than films in the list would take seconds.
+        batch: RANKED,
     };
     let order = rank(strategy, &pool, RANKED, options.seed, &mut space.clusters);
     (head, probabilities, order)
