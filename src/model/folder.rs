@@ -108,7 +108,7 @@ pub enum ModelError {
 pub fn load_card(folder: &Path) -> Result<ModelCard, ModelError> {
     fsutil::recover_dir(folder)?;
     let path = folder.join(CARD);
-    if !path.exists() {
+    if path.try_exists().is_ok_and(|there| !there) {
         return Err(ModelError::Missing(folder.to_owned()));
     }
     let card: ModelCard = serde_json::from_slice(&fsutil::read(&path)?)

@@ -34,7 +34,7 @@ pub struct Pool<'a> {
     pub answered: &'a [usize],
     /// Films that may be chosen; none of them labelled or answered, none twice.
     pub candidates: &'a [usize],
-    /// Films that are read before the pool is ranked again, which `TypiClust` makes its clusters by.
+    /// Films of a batch, which `TypiClust` makes its clusters by, whether or not the pool is ranked again within it.
     pub batch: usize,
 }
 

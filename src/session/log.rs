@@ -23,7 +23,13 @@ pub(super) fn header_file(folder: &Path) -> PathBuf {
 /// Returns the file of the header, which is where a session is.
 pub(super) fn find_header(folder: &Path) -> Result<PathBuf, SessionError> {
     let path = header_file(folder);
-    if path.exists() { Ok(path) } else { Err(SessionError::Missing(folder.to_owned())) }
+    match fs::metadata(&path) {
+        Ok(_) => Ok(path),
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
+            Err(SessionError::Missing(folder.to_owned()))
+        }
+        Err(fault) => Err(SessionError::io("open the session", &path, fault)),
+    }
 }
 
 /// Returns the file of the events.

@@ -107,11 +107,8 @@ impl Session {
     /// # Errors
     /// [`SessionError::InUse`] if another program has it; [`SessionError::BadLine`] names a line that was changed.
     pub fn open(folder: &Path) -> Result<(Self, OpenReport), SessionError> {
-        let header = log::header_file(folder);
         // Before the lock, so that a wrong folder is left without a lock file.
         log::find_header(folder)?;
-        fs::metadata(&header)
-            .map_err(|source| SessionError::io("open the session", &header, source))?;
         let lock = Lock::take(folder)?;
         let Snapshot { header, entries, state, head, torn, length } = Snapshot::read(folder)?;
         let torn = match &*torn {

@@ -4,15 +4,21 @@ use penumbra::engine::analysis::{Insight, Question};
 
 use super::*;
 
-#[test]
-fn views_that_wait_for_learning_come_when_it_is_cancelled() {
-    let room = room();
+/// An engine that has begun to learn from thirty labels and is paused.
+fn paused(room: &Room) -> Engine {
     let engine = start(room.options(0));
     engine.send(Command::Labels(room.labels(30)));
     ranking_of(&engine, 30);
     engine.send(Command::TrainNow);
     wait(&engine, "learning", |event| matches!(event, Event::LearningStarted { .. }).then_some(()));
     engine.pause(true);
+    engine
+}
+
+#[test]
+fn views_that_wait_for_learning_come_when_it_is_cancelled() {
+    let room = room();
+    let engine = paused(&room);
     engine.send(Command::Strategy(Strategy::AugmentationVariance));
     wait(&engine, "a ranking in its place", |event| match event {
         Event::Ranking(ranking) => (ranking.asked != ranking.strategy).then_some(()),
@@ -28,14 +34,9 @@ fn views_that_wait_for_learning_come_when_it_is_cancelled() {
 #[test]
 fn a_model_that_waits_for_learning_is_taken_into_use_when_it_is_cancelled() {
     let room = room();
-    let engine = start(room.options(0));
-    engine.send(Command::Labels(room.labels(30)));
-    ranking_of(&engine, 30);
-    engine.send(Command::TrainNow);
-    wait(&engine, "learning", |event| matches!(event, Event::LearningStarted { .. }).then_some(()));
-    engine.pause(true);
+    let engine = paused(&room);
     engine.send(Command::Ask(Question::Use("tiny".to_owned())));
-    // Commands are taken in their order: after the explanation the other one waits for the job.
+    // An explanation that is asked for meanwhile takes no job's place.
     engine.send(Command::Explain(1));
     wait(&engine, "an explanation", |event| matches!(event, Event::Explained(_)).then_some(()));
     engine.cancel();
@@ -215,12 +216,7 @@ fn a_job_tells_of_every_stage_and_its_losses_run_on() {
 #[test]
 fn learning_can_be_paused_and_cancelled() {
     let room = room();
-    let engine = start(room.options(0));
-    engine.send(Command::Labels(room.labels(30)));
-    ranking_of(&engine, 30);
-    engine.send(Command::TrainNow);
-    wait(&engine, "learning", |event| matches!(event, Event::LearningStarted { .. }).then_some(()));
-    engine.pause(true);
+    let engine = paused(&room);
     let started = Instant::now();
     while engine.progress().is_none() {
         assert!(started.elapsed() < Duration::from_secs(20));
