@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 
+/// What a run that is to be resumed says where none was interrupted, before the path.
+pub const NOTHING_TO_RESUME: &str = "there is no checkpoint, so it starts from the beginning";
 /// Exit code of a process that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
 

@@ -77,13 +77,16 @@ pub struct FinetuneArgs {
     /// fitted first and learns on
     #[arg(long)]
     pub simclr: bool,
-    /// The most passes over the labelled films, no more than 2,000 steps in all; cross-validation says when to stop
-    /// [default: 40; 60 with --simclr]
+    /// The most passes over the labelled films; cross-validation says when to stop [default: 40, or 60 with --simclr, but
+    /// no more than 2,000 steps of a network]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub epochs: Option<u32>,
     /// Cross-validation folds, patient by patient [default: 3]
     #[arg(long, value_name = "N", value_parser = super::args::at_least_two)]
     pub folds: Option<usize>,
+    /// Each block of the encoder learns this many times as fast as the one after it, 0 to 1 [default: 1]
+    #[arg(long, value_name = "D", value_parser = super::args::share, conflicts_with = "simclr")]
+    pub layer_decay: Option<f32>,
 }
 
 /// Arguments of `distill`.
@@ -138,9 +141,13 @@ pub struct FixmatchArgs {
     /// Probability from which a pseudo-label is taught, .95 in the paper; or adaptive, FreeMatch's
     #[arg(long, value_name = "P|adaptive", default_value = "0.95", value_parser = threshold)]
     pub threshold: Threshold,
-    /// Leave predictions as they are instead of aligning their mean with the prior
+    /// Leave predictions as they are instead of aligning their mean with the prior; with --unbalanced, FixMatch as
+    /// published
     #[arg(long)]
     pub unaligned: bool,
+    /// Let all pseudo-labels weigh the same, also where one class has more of them than its share
+    #[arg(long)]
+    pub unbalanced: bool,
     /// Expected share of each class among all films, in alphabetical order [default: the labels' own, which is right for
     /// films labelled at random]
     #[arg(long, value_name = "P,P,…", value_delimiter = ',', value_parser = super::args::positive)]

@@ -93,6 +93,9 @@ struct Ranker {
     space: Option<Space>,
     /// Features of the pretrained model, which no label has touched.
     base: Option<Basis>,
+    /// The head's penalty. It is chosen on those features: on a learnt model's, which has seen the labels that are held
+    /// out, a weak one would look good.
+    regularisation: Regularisation,
     /// Labels that the last fine-tuning began with.
     learnt: usize,
     /// Whether the ranking is no longer that of the labels, features and strategy.
@@ -103,8 +106,6 @@ struct Ranker {
     on_screen: Option<usize>,
     /// Whether opinions are asked for.
     review: bool,
-    /// The penalty of the head that gives them.
-    doubts: Regularisation,
     /// The row to be explained, until there is a head to explain.
     explain: Option<usize>,
     /// Questions that wait for the films to be embedded and ranked.
@@ -168,12 +169,12 @@ fn serve(
         strategy,
         space: None,
         base: None,
+        regularisation: Regularisation::default(),
         learnt,
         stale: true,
         took: 0.0,
         on_screen: None,
         review: false,
-        doubts: Regularisation::default(),
         explain: None,
         questions: Vec::new(),
     };
@@ -289,12 +290,12 @@ impl Ranker {
         }
     }
 
-    /// Ranks, and chooses the head's penalty, which counts from the next ranking on. Where none has been chosen for these
-    /// features, as after a restart with many labels, that one follows at once, and only it is measured.
+    /// Ranks, and chooses the head's penalty, which counts from the next ranking on. Where none has been chosen yet, as after
+    /// a restart with many labels, that one follows at once, and only it is measured.
     fn rank(&mut self) {
         let Some(space) = &self.space else { return };
         let labels = labelled(&self.labels, &space.unreadable).rows.len();
-        let first = !space.regularisation.is_chosen() && space.regularisation.is_due(labels);
+        let first = !self.regularisation.is_chosen() && self.regularisation.is_due(labels);
         self.send_ranking(!first);
         self.regularise();
         if first && !self.shared.flags.closing() {
@@ -307,7 +308,8 @@ impl Ranker {
         let started = Instant::now();
         let labels = &self.labels;
         let known = Known::new(labels, &space.unreadable, self.options.pool.files.len());
-        let (head, probabilities, order) = order(space, &self.options, self.strategy, &known);
+        let l2 = self.regularisation.l2();
+        let (head, probabilities, order) = order(space, &self.options, self.strategy, l2, &known);
         let classes = self.options.classes.len();
         let reference = space.reference.as_ref().filter(|_| measured && !known.rows.is_empty());
         let reference = reference.and_then(|reference| {
@@ -368,7 +370,8 @@ impl Ranker {
             open[row] = false;
             let (rows, classes) = (rows.concat(), classes.concat());
             let next = Known { rows, classes, answered: known.answered.clone(), open };
-            let (_, _, order) = order(space, &self.options, self.strategy, &next);
+            let l2 = self.regularisation.l2();
+            let (_, _, order) = order(space, &self.options, self.strategy, l2, &next);
             heads.push(order.iter().take(FORESEEN).map(|ranked| ranked.index).collect());
         }
         self.on_screen = None;
@@ -389,7 +392,7 @@ impl Ranker {
             let (x, count) = (&base.features, self.options.classes.len());
             let flags = &self.shared.flags;
             let observe = &mut || flags.until_closed();
-            let l2 = self.doubts.refresh(x, &rows, &classes, count, &folds, observe);
+            let l2 = self.regularisation.refresh(x, &rows, &classes, count, &folds, observe);
             let held = out_of_fold(x, &rows, &classes, count, &folds, l2);
             let suspects = confident_learning::suspects(&held, &classes, count);
             opinions.suspects = suspects.iter().map(|suspect| rows[suspect.place]).collect();
@@ -403,14 +406,14 @@ impl Ranker {
     /// Chooses the head's regularisation anew when it is due. Cross-validation takes longer than a reader should wait, so it
     /// follows a ranking.
     fn regularise(&mut self) {
-        let Some(space) = &mut self.space else { return };
-        let labelled = labelled(&self.labels, &space.unreadable);
+        let Some(base) = &self.base else { return };
+        let labelled = labelled(&self.labels, &base.unreadable);
         let folds = FoldAssigner::new(FOLDS).assign_all(&labelled, &self.options.pool.patients);
         let Labelled { rows, classes } = &labelled;
         let count = self.options.classes.len();
         let flags = &self.shared.flags;
         let observe = &mut || flags.until_closed();
-        space.regularisation.refresh(&space.features, rows, classes, count, &folds, observe);
+        self.regularisation.refresh(&base.features, rows, classes, count, &folds, observe);
     }
 
     /// Starts background learning when enough labels are new and every class has enough.
@@ -448,16 +451,17 @@ impl Ranker {
     }
 }
 
-/// Fits the head to what is known and ranks the candidates: the head, its probabilities of the pool, and the order.
+/// Fits the head to what is known, at a penalty of `l2`, and ranks the candidates: the head, its probabilities of the pool,
+/// and the order.
 fn order(
     space: &mut Space,
     options: &Options,
     strategy: Strategy,
+    l2: f32,
     known: &Known,
 ) -> (Head, Vec<f32>, Vec<Ranked>) {
     let Known { rows, classes, answered, open } = known;
     let class_count = options.classes.len();
-    let l2 = space.regularisation.l2();
     let head = Head::fit(&space.features, rows, classes, class_count, l2, space.head.as_ref());
     let probabilities = head.probabilities(&space.features);
     let candidates: Vec<usize> = (0..open.len()).filter(|&row| open[row]).collect();

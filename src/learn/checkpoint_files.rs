@@ -23,7 +23,10 @@ pub(super) fn failed<E: Display>(folder: &Path) -> impl Fn(E) -> LearnError + us
 }
 
 /// Says whether there is a checkpoint, putting one back that a crash has left aside.
-pub(super) fn exists(folder: &Path) -> Result<bool, LearnError> {
+///
+/// # Errors
+/// Fails if that cannot be done.
+pub fn exists(folder: &Path) -> Result<bool, LearnError> {
     fsutil::recover_dir(folder).map_err(failed(folder))?;
     Ok(folder.join(POSITION).is_file())
 }

@@ -4,7 +4,8 @@
 //! Deviations from the reference code (google-research/fixmatch): it may start from a pretrained encoder, whose
 //! batch-norm statistics then stay; the weak views of unlabelled films run in a pass of their own without gradient, so
 //! that with the batch's statistics these are taken over the labelled and strong views, and over the weak ones
-//! separately; batches are small and runs short, for a machine without a graphics card.
+//! separately; batches are small and runs short, for a machine without a graphics card. Predictions are aligned with a
+//! prior and pseudo-labels weighed by class unless [`PseudoLabelConfig`] says otherwise.
 
 use std::sync::Arc;
 

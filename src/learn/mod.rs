@@ -33,6 +33,7 @@ pub mod throughput;
 mod trainee;
 mod velocities;
 
+pub use self::checkpoint_files::exists as checkpoint_exists;
 pub use self::trainee::Recipe;
 pub use crate::dataset::Flow;
 

@@ -285,6 +285,62 @@ mod tests {
 
     use super::*;
     use crate::learn::read;
+    use crate::model::{Architecture, Classifier, Pretrained, Stem};
+
+    /// Reads the first value of every parameter, with the modules that it is in, and gives each a gradient of ones.
+    #[derive(Default)]
+    struct Moved {
+        path: Vec<String>,
+        gradients: GradientsParams,
+        found: Vec<(String, f32)>,
+    }
+
+    impl ModuleVisitor for Moved {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_owned());
+        }
+
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let value = param.val().inner();
+            self.gradients.register(param.id, value.ones_like());
+            self.found.push((self.path.join("."), read(value).unwrap()[0]));
+        }
+    }
+
+    /// The first step of AdamW is as long as the rate, whatever the gradient is.
+    #[test]
+    fn rates_fall_from_the_last_block_to_the_stem() {
+        let device = Device::flex();
+        let start = Pretrained::init(&Architecture::resnet(10, 0.0625, Stem::Small), 1, &device);
+        let model = Classifier::from_pretrained(start, 2, &device).train();
+        let blocks = model.encoder.block_count();
+        assert_eq!(blocks, 4);
+        let [mut before, mut after] = [Moved::default(), Moved::default()];
+        model.visit(&mut before);
+        let rates = LayerRates { head: 3.0, decay: 0.5, blocks };
+        let model = ModuleAdamW::new(0.0, rates).step(0.01, model, before.gradients);
+        model.visit(&mut after);
+        let mut counts = [0; 6];
+        for ((name, old), (_, new)) in before.found.iter().zip(&after.found) {
+            let (layer, factor) = match name {
+                name if name.starts_with("head.") => (5, 3.0),
+                name if name.starts_with("encoder.stem") => (4, 0.0625),
+                name => {
+                    let block = name.strip_prefix("encoder.blocks.").unwrap();
+                    let block: usize = block.split('.').next().unwrap().parse().unwrap();
+                    (block, [0.125, 0.25, 0.5, 1.0][block])
+                }
+            };
+            counts[layer] += 1;
+            let moved = old - new;
+            assert!((moved - 0.01 * factor).abs() < 1e-5, "{name} moved by {moved}");
+        }
+        assert!(counts.iter().all(|&count| count > 1), "{counts:?}");
+    }
 
     fn gradients(model: &Linear, step: usize) -> GradientsParams {
         let input =

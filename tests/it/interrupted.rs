@@ -63,7 +63,8 @@ fn an_interrupted_pretraining_goes_on_to_the_same_model() {
     let output = penumbra(&home, &[&cut[..], &["--resume"]].concat());
     assert_eq!(code(&output), 0, "{}", text(&output));
     assert!(!model("cut.checkpoint").exists());
-    let output = penumbra(&home, &[&pretrain[..], &["--out", "whole"]].concat());
+    let output = penumbra(&home, &[&pretrain[..], &["--out", "whole", "--resume"]].concat());
+    assert!(text(&output).contains("there is no checkpoint, so it starts"), "{}", text(&output));
     assert_eq!(code(&output), 0, "{}", text(&output));
 
     let card = |name: &str| -> serde_json::Value {

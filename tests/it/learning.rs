@@ -9,6 +9,7 @@ use penumbra::imaging::{Augment, Fit, Plane, Preprocess};
 use penumbra::learn::distill::{DistillConfig, Teacher, distill};
 use penumbra::learn::finetune::{FinetuneConfig, Labelled, finetune};
 use penumbra::learn::fixmatch::{FixMatchConfig, fixmatch};
+use penumbra::learn::metrics::log_loss;
 use penumbra::learn::objective::ObjectiveConfig;
 use penumbra::learn::optimizer::OptimizerConfig;
 use penumbra::learn::pretrain::{PretrainConfig, Watch, pretrain};
@@ -18,7 +19,7 @@ use penumbra::learn::{
     EVAL_BATCH, Flow, LearnError, Recipe, Setting, StepReport, probabilities, read,
 };
 use penumbra::model::folder::{self, Kind, ModelCard, load_classifier, load_pretrained};
-use penumbra::model::{Architecture, Classifier, Pretrained, Stem};
+use penumbra::model::{Architecture, Classifier, Network, Pretrained, Stem};
 use penumbra::rng;
 
 const SIZE: u32 = 16;
@@ -146,6 +147,50 @@ fn pretraining_learns_to_tell_films_apart() {
     assert!(accuracy > 2.0 / 31.0, "contrastive accuracy {accuracy} is near chance, 1 / 31");
 }
 
+/// A ResNet-50 of twice the width with selective kernels, pretrained as the published system did but for size and batch.
+#[test]
+fn the_published_teacher_takes_steps_of_simclr() {
+    let published = PretrainConfig {
+        architecture: Network { depth: 50, selective: true }.architecture(2.0, Stem::Standard),
+        batch: 2,
+        objective: ObjectiveConfig::Simclr {
+            temperature: 0.1,
+            decoupled: false,
+            queue: 0,
+            momentum: 0.0,
+        },
+        optimizer: OptimizerConfig::Lars { weight_decay: 1e-4, momentum: 0.9 },
+        rate: 0.2,
+        scaling: Scaling::Linear,
+        ..config(1)
+    };
+    let device = Device::flex();
+    let (store, devices) = (films(4), [device.clone()]);
+    let trained = Watch::steps(&mut |_| Flow::Continue, |watch| {
+        pretrain(&published, &store, &devices, 1, None, watch)
+    });
+    let start = Pretrained::init(&published.architecture, published.seed, &device);
+    let (before, after) = (kernels(&start), kernels(&trained.unwrap().network));
+    assert_eq!(before.len(), after.len());
+    let stayed = before.iter().zip(&after).filter(|(before, after)| before == after).count();
+    assert_eq!(stayed, 0, "of {} kernels so many have not moved", before.len());
+}
+
+/// The first number of each convolution's weights.
+fn kernels(network: &Pretrained) -> Vec<f32> {
+    struct First(Vec<f32>);
+    impl burn::module::ModuleVisitor for First {
+        fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
+            if D == 4 {
+                self.0.push(read(param.val()).unwrap()[0]);
+            }
+        }
+    }
+    let mut all = First(Vec::new());
+    network.encoder.valid().visit(&mut all);
+    all.0
+}
+
 #[test]
 fn fine_tuning_and_distillation_learn_two_kinds_of_films() {
     let store = films(60);
@@ -208,6 +253,38 @@ fn fine_tuning_and_distillation_learn_two_kinds_of_films() {
     let student = distill(&setting, &begin(), &rows, asked, &mixed, None, go_on).unwrap();
     let found = probabilities(&student, &store, &rows, SIZE, &device, done).unwrap();
     assert!(right(&found) >= 56, "the student is right on {} of 60", right(&found));
+}
+
+#[test]
+fn labels_that_come_late_are_learnt_from_though_they_are_the_harder_ones() {
+    let (store, device) = (films(60), Device::flex());
+    let devices = [device.clone()];
+    let trained = Watch::steps(&mut |_| Flow::Continue, |watch| {
+        pretrain(&config(6), &store, &devices, 1, None, watch)
+    });
+    let start = trained.unwrap().network;
+    let setting = Setting { start: &start, classes: 2, store: &store, device: &device, head: None };
+    let patients: Vec<String> = (0..60).map(|row| format!("p{}", row / 2)).collect();
+    let mut asked = 0;
+    let mut labels = || {
+        asked += 1;
+        let rows: Vec<usize> = (0..if asked > 2 { 24 } else { 16 }).collect();
+        // The late ones are of the other class than films like them.
+        let class = |row: &usize| if *row < 16 { row % 2 } else { 1 - row % 2 };
+        Labelled { classes: rows.iter().map(class).collect(), rows }
+    };
+    let recipe = Recipe { rate: 2e-3, ema: 0.9, head_factor: 10.0, ..Recipe::from_encoder() };
+    let (augment, standard) = (Augment::weak(), FinetuneConfig::standard(SIZE, 1));
+    let config = FinetuneConfig { epochs: 12, patience: 3, batch: 4, recipe, augment, ..standard };
+    let go_on = &mut |_: &StepReport| Flow::Continue;
+    let tuned = finetune(&setting, &patients, &mut labels, &config, None, go_on).unwrap();
+    assert_eq!((tuned.labelled.rows.len(), tuned.folds.len()), (24, 24));
+    let loss = |films: std::ops::Range<usize>| {
+        let classes = &tuned.labelled.classes[films.clone()];
+        log_loss(&tuned.out_of_fold[2 * films.start..2 * films.end], classes, 2)
+    };
+    let (early, late) = (loss(0..16), loss(16..24));
+    assert!(late > early + 0.1, "{late} and {early}: the late ones are no harder");
 }
 
 /// Few labels and many films, and how either way of learning takes them.

@@ -14,6 +14,10 @@ use serde_json::Value;
 use super::cli::{code, command, films, penumbra, text};
 use super::interrupted::interrupt;
 
+/// Columns of the labels file.
+const CLASS: usize = 1;
+const PATIENT: usize = 2;
+
 /// Films, two of each patient, and an encoder pretrained on those of the split `train`.
 pub(super) struct Place {
     pub(super) folder: tempfile::TempDir,
@@ -26,16 +30,8 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let images = folder.path().join("films");
         let labels = films(&images, 80);
-        let mut paired = String::new();
-        for (line, row) in fs::read_to_string(&labels).unwrap().lines().enumerate() {
-            let mut cells: Vec<String> = row.split(',').map(str::to_owned).collect();
-            if line > 0 {
-                cells[2] = format!("p{}", (line - 1) / 2);
-            }
-            writeln!(paired, "{}", cells.join(",")).unwrap();
-        }
-        write_atomic(Path::new(&labels), paired.as_bytes()).unwrap();
         let place = Self { images: images.to_string_lossy().into_owned(), labels, folder };
+        place.set(PATIENT, |film, _| format!("p{}", film / 2));
         let output = penumbra(
             &place.home(),
             &[
@@ -62,6 +58,19 @@ impl Place {
         );
         assert_eq!(code(&output), 0, "{}", text(&output));
         place
+    }
+
+    /// Writes into a column of the labels file what `of` makes of each film's number and of what stood there.
+    fn set(&self, column: usize, of: impl Fn(usize, &str) -> String) {
+        let mut all = String::new();
+        for (line, row) in fs::read_to_string(&self.labels).unwrap().lines().enumerate() {
+            let mut cells: Vec<String> = row.split(',').map(str::to_owned).collect();
+            if line > 0 {
+                cells[column] = of(line - 1, &cells[column]);
+            }
+            writeln!(all, "{}", cells.join(",")).unwrap();
+        }
+        write_atomic(Path::new(&self.labels), all.as_bytes()).unwrap();
     }
 
     pub(super) fn home(&self) -> PathBuf {
@@ -195,6 +204,22 @@ fn a_killed_run_goes_on_cell_by_cell_and_nothing_changes_the_figures() {
     let (again, said) = place.simulate(&stored);
     assert!(said.contains("16 of 16") && !said.contains("damaged"), "{said}");
     assert_eq!(again, whole);
+
+    // One cell by another build.
+    let own = fs::read_to_string(&paths[0]).unwrap();
+    let at = own.find("\"build\":\"").unwrap() + "\"build\":\"".len();
+    let cell = format!("{}another{}", &own[..at], &own[at + 16..]);
+    let cell = cell.split_once("\"cell\":").unwrap().1.strip_suffix('}').unwrap();
+    let hash = blake3::hash(cell.as_bytes()).to_hex();
+    let others = format!("{{\"hash\":\"{hash}\",\"cell\":{cell}}}");
+    write_atomic(&paths[0], others.as_bytes()).unwrap();
+    let (mut told, said) = place.simulate(&stored);
+    let warning = "1 of the cells are by another build of this version";
+    assert!(said.contains(warning) && said.contains("16 of 16"), "{said}");
+    assert_eq!(told["warnings"].take(), serde_json::json!([warning]));
+    told["warnings"] = whole["warnings"].clone();
+    assert_eq!(told, whole);
+    write_atomic(&paths[0], own.as_bytes()).unwrap();
 
     // A larger run takes over what it shares, which the other budgets do not change.
     let more: Vec<&str> =
@@ -350,18 +375,41 @@ fn one_part_is_cut_by_patient_and_two_are_taken_as_given() {
     assert_eq!((&two["pool"], &two["n"]), (&serde_json::json!([40]), &40.into()));
 
     // With a patient for every film there is nothing to group by, and it says so.
-    let labels = fs::read_to_string(&place.labels).unwrap();
-    let alone: String = labels.lines().enumerate().fold(String::new(), |mut all, (line, row)| {
-        let mut cells: Vec<String> = row.split(',').map(str::to_owned).collect();
-        if line > 0 {
-            cells[2] = format!("alone{line}");
-        }
-        writeln!(all, "{}", cells.join(",")).unwrap();
-        all
-    });
-    write_atomic(Path::new(&place.labels), alone.as_bytes()).unwrap();
+    place.set(PATIENT, |film, _| format!("alone{film}"));
     let (_, said) = place.simulate(&few);
     assert!(said.contains("no two films are known to be of one patient"), "{said}");
+}
+
+/// Which patients films are of changes nothing of what is learnt from as few labels as these.
+#[test]
+fn intervals_go_by_patient_and_patients_in_both_parts_are_counted() {
+    let place = Place::new();
+    // Both arms are wrong about some.
+    let other = |class: &str| if class == "normal" { "pneumonia" } else { "normal" };
+    place.set(CLASS, |film, class| if film % 5 == 0 { other(class) } else { class }.to_owned());
+    let compare = || {
+        let parts = ["--split", "train", "--eval-split", "val", "--draws", "1", "--budgets", "8"];
+        let arms = ["--strategy", "random", "--method", "head,linear-floor"];
+        let (report, _) = place.simulate(&[&parts[..], &arms[..]].concat());
+        let auroc = report["comparisons"][0]["auroc"].clone();
+        (
+            auroc["value"].clone(),
+            [auroc["low"].clone(), auroc["high"].clone()],
+            report["warnings"].clone(),
+        )
+    };
+    let (value, of_pairs, warnings) = compare();
+    assert_eq!(warnings, serde_json::json!([]));
+    assert_ne!(of_pairs[0], of_pairs[1]);
+    place.set(PATIENT, |film, _| format!("alone{film}"));
+    let (same, of_films, _) = compare();
+    assert_eq!(same, value);
+    assert_ne!(of_films, of_pairs, "films of one patient were resampled apart");
+    place.set(PATIENT, |film, _| format!("p{}", film / 4));
+    let (same, _, warnings) = compare();
+    assert_eq!(same, value);
+    let shared = "40 evaluation films are of patients who are in the pool too";
+    assert_eq!(warnings, serde_json::json!([shared]));
 }
 
 #[test]

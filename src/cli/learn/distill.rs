@@ -10,7 +10,7 @@ use serde_json::json;
 use super::progress::Progress;
 use super::{Embedded, Lesson, Made, Start, finish, new_folder};
 use crate::cli::Answer;
-use crate::cli::interrupt::stop_on_ctrl_c;
+use crate::cli::interrupt::{NOTHING_TO_RESUME, stop_on_ctrl_c};
 use crate::cli::stage_args::{DistillArgs, StartArgs};
 use crate::config::Home;
 use crate::dataset::planes::PlaneStore;
@@ -18,7 +18,7 @@ use crate::device::Compute;
 use crate::imaging::Preprocess;
 use crate::learn::distill::{Checkpointed, DistillConfig, Teacher, distill, remove_checkpoint};
 use crate::learn::finetune::Labelled;
-use crate::learn::{Flow, HeadFit, LearnError, Setting};
+use crate::learn::{Flow, HeadFit, LearnError, Setting, checkpoint_exists};
 use crate::model::{Classifier, Network, Stem};
 use crate::predict::{Model, Predictor};
 
@@ -59,11 +59,13 @@ pub fn run(
         Teacher::Probabilities(&known)
     };
     let checkpoint = home.models().join(format!("{}.checkpoint", args.stage.out));
-    if checkpoint.exists() && !args.resume {
-        bail!(
+    match (checkpoint_exists(&checkpoint)?, args.resume) {
+        (true, false) => bail!(
             "an interrupted run has left a checkpoint; go on with --resume, or delete it: {}",
             checkpoint.display()
-        );
+        ),
+        (false, true) => eprintln!("{NOTHING_TO_RESUME}: {}", checkpoint.display()),
+        _ => {}
     }
     let stop =
         stop_on_ctrl_c("stopping; a checkpoint is written first, Ctrl-C again ends at once")?;

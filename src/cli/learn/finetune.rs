@@ -14,9 +14,9 @@ use crate::cli::Answer;
 use crate::cli::stage_args::FinetuneArgs;
 use crate::config::Home;
 use crate::device::Compute;
-use crate::learn::Setting;
 use crate::learn::finetune::{FinetuneConfig, Labelled, finetune};
 use crate::learn::metrics::Metrics;
+use crate::learn::{Recipe, Setting};
 
 /// Films in a step of SimCLR v2's own recipe, as the published system had it.
 const REFERENCE_BATCH: usize = 32;
@@ -87,6 +87,10 @@ fn config(args: &FinetuneArgs, start: &Start) -> FinetuneConfig {
         // Who names the passes wants no other bound.
         steps: if args.epochs.is_some() { u64::MAX } else { standard.steps },
         folds: args.folds.unwrap_or(standard.folds),
+        recipe: Recipe {
+            layer_decay: args.layer_decay.map_or(standard.recipe.layer_decay, f64::from),
+            ..standard.recipe
+        },
         ..standard
     }
 }

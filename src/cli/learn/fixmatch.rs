@@ -91,5 +91,6 @@ fn config(args: &FixmatchArgs, start: &Start) -> FixMatchConfig {
     config.unlabelled_ratio = args.ratio.unwrap_or(config.unlabelled_ratio);
     config.pseudo_labels.threshold = args.threshold;
     config.pseudo_labels.align = !args.unaligned;
+    config.pseudo_labels.balance = !args.unbalanced;
     config
 }

@@ -16,14 +16,14 @@ use self::probe::Probe;
 use super::Answer;
 use super::args::PretrainArgs;
 use super::films::Films;
-use super::interrupt::stop_on_ctrl_c;
+use super::interrupt::{NOTHING_TO_RESUME, stop_on_ctrl_c};
 use crate::config::{Home, check_name};
 use crate::device::{self, Compute};
 use crate::engine::worker::source_preprocess;
 use crate::fsutil;
 use crate::imaging::Preprocess;
 use crate::learn::pretrain::{Checkpoints, History, PretrainConfig, Watch, pretrain};
-use crate::learn::{Flow, LearnError};
+use crate::learn::{Flow, LearnError, checkpoint_exists};
 use crate::model::folder::{self, Kind, ModelCard, SIZES};
 
 /// What the first Ctrl-C is answered with.
@@ -130,7 +130,8 @@ fn folders(home: &Home, args: &PretrainArgs) -> anyhow::Result<(PathBuf, PathBuf
     check_name(&args.out).map_err(anyhow::Error::msg)?;
     let folder = home.models().join(&args.out);
     let checkpoint = home.models().join(format!("{}.checkpoint", args.out));
-    if folder.join("model.json").is_file() && !(args.running.resume && checkpoint.is_dir()) {
+    let resumable = checkpoint_exists(&checkpoint)?;
+    if folder.join("model.json").is_file() && !(args.running.resume && resumable) {
         bail!("there is a model of this name already; choose another --out: {}", folder.display());
     }
     if checkpoint.is_dir() && !args.running.resume {
@@ -138,6 +139,9 @@ fn folders(home: &Home, args: &PretrainArgs) -> anyhow::Result<(PathBuf, PathBuf
             "there is a checkpoint of this name; give --resume to go on, or remove it: {}",
             checkpoint.display()
         );
+    }
+    if args.running.resume && !resumable {
+        eprintln!("{NOTHING_TO_RESUME}: {}", checkpoint.display());
     }
     Ok((folder, checkpoint))
 }

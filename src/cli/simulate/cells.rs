@@ -1,7 +1,8 @@
 //! Cells on disk: what a run has computed, a run that follows it takes over.
 //!
-//! A cell is `cells/KEY.json`, KEY being the BLAKE3 hash of everything that determines it. Nothing in the file is
-//! trusted unless it is of that description, whole, and of the evaluation films.
+//! A cell is `cells/KEY.json`, KEY being the BLAKE3 hash of everything that determines it but the program's own code, of
+//! which only the version is in it: a cell names the build that computed it, and what other builds computed is said to be
+//! theirs. Nothing in the file is trusted unless it is of that description, whole, and of the evaluation films.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,7 +18,7 @@ use crate::fsutil;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outcome {
-    /// Everything that determines it, as JSON. Text, because a number read back may differ in its last bit.
+    /// What determines it, as JSON. Text, because a number read back may differ in its last bit.
     pub of: String,
     /// Hash of the program that computed it.
     pub build: String,

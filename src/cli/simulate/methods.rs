@@ -2,8 +2,8 @@
 //!
 //! A method is a variant, an arm in [`Method::learner`] that gives its settings, and a function that learns from the
 //! labels bought and returns the class probabilities of the evaluation films. The settings are part of the name under
-//! which a cell is stored, with those that methods share ([`shared_settings`]), so none that changes the outcome stands
-//! outside of them.
+//! which a cell is stored, with those that methods share ([`shared_settings`]); what no method sets, such as the rule by
+//! which penalties are chosen anew, is the program's code and stands for its build.
 
 use anyhow::Context as _;
 use clap::ValueEnum;

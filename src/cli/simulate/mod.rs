@@ -6,8 +6,8 @@
 //! more than 20,000 films within principal components. At each budget every method learns from the labels bought so far,
 //! once for each optimisation seed, and is measured on the evaluation films. Nothing but the bought labels is looked at.
 //!
-//! A cell is one method at one budget of one draw. It is determined by what [`plan::Setup::describe`] lists, kept on
-//! disk under that ([`cells`]), and what is told of all of them is computed from what is kept: whether a cell was
+//! A cell is one method at one budget of one draw. It is determined by the program and what [`plan::Setup::describe`] lists,
+//! kept on disk under that ([`cells`]), and what is told of all of them is computed from what is kept: whether a cell was
 //! computed just now or by an earlier run changes no figure.
 
 mod bench;
@@ -40,7 +40,7 @@ pub use self::parts::SplitKind;
 pub use self::plan::Budget;
 use self::plan::{LeftOut, Setup, Slot, slots};
 use self::progress::Progress;
-use self::report::Report;
+use self::report::{Remarks, Report};
 use self::summary::Cell;
 use super::Answer;
 use super::interrupt::stop_on_ctrl_c;
@@ -91,8 +91,11 @@ pub fn run(
     let learnt: Vec<&Slot> = slots.iter().filter(|slot| !run.is_left_out(slot)).collect();
     let cells = learnt.iter().map(|slot| run.scored(slot)).collect::<anyhow::Result<Vec<_>>>()?;
     anyhow::ensure!(!cells.is_empty(), "nothing could be learnt, as is said above");
-    let (setup, left_out) = (&run.setup, &run.left_out);
-    let report = Report::new(args, compute, parts, setup, seen.as_deref(), left_out, &cells)?;
+    let mut warnings = parts.warnings.clone();
+    let of_others = cells.iter().filter(|cell| cell.outcome.build != run.cells.build).count();
+    warnings.extend(by_other_builds(of_others));
+    let remarks = Remarks { seen, left_out: &run.left_out, warnings };
+    let report = Report::new(args, compute, parts, &run.setup, &remarks, &cells)?;
     if let Some(out) = &args.out {
         report.write(out, &cells, parts, args.seconds_per_film)?;
     }
@@ -127,6 +130,11 @@ fn setup(
             .map(|split| [parts.digest(&split.pool), parts.digest(&split.evaluation)])
             .collect(),
     })
+}
+
+/// Says that so many cells may have been computed otherwise than this program would.
+fn by_other_builds(cells: usize) -> Option<String> {
+    (cells > 0).then(|| format!("{cells} of the cells are by another build of this version"))
 }
 
 /// A run over all cells.
@@ -267,10 +275,9 @@ impl Run<'_> {
         for error in damaged {
             eprintln!("a stored cell is damaged and computed again: {error}");
         }
-        if others > 0 {
+        if let Some(warning) = by_other_builds(others) {
             eprintln!(
-                "warning: {others} of the stored cells are by another build of this version; should it compute \
-                 otherwise, remove them or choose another --out"
+                "warning: {warning}; should it compute otherwise, remove them or choose another --out"
             );
         }
         missing

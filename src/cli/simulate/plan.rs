@@ -221,7 +221,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Writes down everything that determines a cell.
+    /// Writes down what determines a cell, the program's code apart.
     ///
     /// # Errors
     /// Fails if the method's settings cannot be written as JSON.

@@ -24,6 +24,16 @@ pub struct Report {
     lines: Vec<Line>,
 }
 
+/// What is to be said beside the figures.
+pub struct Remarks<'a> {
+    /// Evaluation films of each split that the encoder has seen without labels, where that is known.
+    pub seen: Option<Vec<usize>>,
+    /// Rows that are left out.
+    pub left_out: &'a [LeftOut],
+    /// What may mislead.
+    pub warnings: Vec<String>,
+}
+
 impl Report {
     /// Gathers the cells.
     ///
@@ -34,14 +44,14 @@ impl Report {
         compute: &Compute,
         parts: &Parts,
         setup: &Setup,
-        seen: Option<&[usize]>,
-        left_out: &[LeftOut],
+        Remarks { seen, left_out, warnings }: &Remarks<'_>,
         cells: &[Cell],
     ) -> anyhow::Result<Self> {
         let lines = lines(cells, args.seconds_per_film);
         let areas = areas(cells);
         let comparisons = comparisons(cells, parts)?;
-        let mut notes = notes(args, parts);
+        let mut notes = vec![about_films(args, parts)];
+        notes.extend(warnings.iter().map(|warning| format!("Warning: {warning}.")));
         notes.extend(left_out.iter().map(|left_out| format!("Warning: {left_out}.")));
         let sizes = |part: fn(&crate::dataset::splits::Split) -> usize| {
             parts.splits.iter().map(part).collect::<Vec<_>>()
@@ -68,7 +78,7 @@ impl Report {
             "seeds": args.seeds,
             "round": args.round,
             "seconds_per_film": args.seconds_per_film,
-            "warnings": parts.warnings,
+            "warnings": warnings,
             "left_out": left_out,
             "table": lines,
             "areas_under_learning_curves": areas,
@@ -130,10 +140,10 @@ fn cell(Cell { slot, outcome, metrics }: &Cell) -> serde_json::Value {
     })
 }
 
-/// What stands under the tables.
-fn notes(args: &SimulateArgs, parts: &Parts) -> Vec<String> {
+/// Says how many films there are, how they are cut, and which model sees them.
+fn about_films(args: &SimulateArgs, parts: &Parts) -> String {
     let films = parts.splits.first().map_or((0, 0), |s| (s.pool.len(), s.evaluation.len()));
-    let mut notes = vec![format!(
+    format!(
         "{} films to buy labels of and {} to measure on, cut {}{}; always guessing the majority class scores {:.3}. Model {}.",
         films.0,
         films.1,
@@ -145,7 +155,5 @@ fn notes(args: &SimulateArgs, parts: &Parts) -> Vec<String> {
         },
         parts.majority(),
         args.model
-    )];
-    notes.extend(parts.warnings.iter().map(|warning| format!("Warning: {warning}.")));
-    notes
+    )
 }

@@ -100,8 +100,8 @@ fn write_comparisons(text: &mut String, lines: &[Line], comparisons: &[Compariso
     }
     text.push_str(
         "\nDifferences of means over runs with 95 % intervals of a paired bootstrap over the evaluation films' patients; \
-         McNemar's exact test of each two runs, film by film, combined as dependent tests (Rüger). Draws and seeds are not \
-         resampled. All pairs are in results.json; nothing is corrected for their number.\n",
+         McNemar's exact test of each two runs takes films for independent, also those of one patient; combined as \
+         dependent tests (Rüger). Draws and seeds are not resampled. All pairs are in results.json; nothing is corrected for their number.\n",
     );
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Embedded;
 use crate::engine::analysis::Basis;
-use crate::query::{ClusterCache, Embeddings, Head, Regularisation, Standardisation, directions};
+use crate::query::{ClusterCache, Embeddings, Head, Standardisation, directions};
 
 /// Standardised features to fit on, normalised ones to measure distances in.
 pub(super) struct Space {
@@ -16,7 +16,6 @@ pub(super) struct Space {
     pub(super) reference: Option<Arc<(Embeddings, Vec<usize>)>>,
     pub(super) unreadable: Vec<usize>,
     pub(super) head: Option<Head>,
-    pub(super) regularisation: Regularisation,
     pub(super) clusters: ClusterCache,
 }
 
@@ -48,7 +47,6 @@ impl Space {
             reference: embedded.reference.map(Arc::new),
             unreadable: embedded.unreadable,
             head: None,
-            regularisation: Regularisation::default(),
             clusters: ClusterCache::default(),
             views: Views::Unasked,
             scale: embedded.scale,

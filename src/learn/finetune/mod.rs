@@ -9,10 +9,10 @@
 //!
 //! Deviations from the reference: what is predicted with, by fold networks too, lies between the weights that were learnt
 //! and those at the start ([`FinetuneConfig::start_share`]); the zero-initialised classifier may stand beside a linear head
-//! that is fitted before ([`Setting::head`]); AdamW is the default, whose rate may fall layer by layer
-//! ([`Recipe::layer_decay`]; it does not by default), and LARS an option; weak augmentation goes beyond mirror images;
-//! weights are averaged (EMA); and batch norms keep the statistics of pretraining, because a handful of films gives poor
-//! ones.
+//! that is fitted before ([`Setting::head`]), for a fold too at a penalty that the caller has chosen on all labels; AdamW is
+//! the default, whose rate may fall layer by layer ([`Recipe::layer_decay`]; it does not by default), and LARS an option;
+//! weak augmentation goes beyond mirror images; weights are averaged (EMA); and batch norms keep the statistics of
+//! pretraining, because a handful of films gives poor ones.
 
 mod folds;
 mod trainer;
@@ -172,15 +172,23 @@ pub fn finetune(
     let earlier = earlier.filter(usable);
     let before = earlier.map_or(0, |run| run.passes);
     let mut trainer = Trainer::new(setting, config, before, observe);
-    let best = cross_validate(&mut trainer, patients, labels, earlier)?;
+    // One assigner for the whole run: a patient stays in the fold whose network has never seen them, also after an undo.
+    let mut assigner =
+        earlier.map_or_else(|| FoldAssigner::new(config.folds), |run| run.assigner.clone());
+    let mut labels = || {
+        let labelled = labels();
+        let folds = assigner.assign_all(&labelled, patients);
+        (labelled, folds)
+    };
+    let best = cross_validate(&mut trainer, &mut labels, earlier)?;
     let mut members = Vec::new();
     let mut to_average = Vec::new();
     for member in 0..config.members {
         let start = earlier.and_then(|run| run.members.get(member));
-        let mut network = trainer.begin(&best.labelled, start);
+        let mut network = trainer.begin(&best.judged.labelled, start);
         for epoch in 0..=best.epoch {
             // Streams of their own, apart from the folds'.
-            trainer.pass(&mut network, &best.labelled, epoch, config.folds + member)?;
+            trainer.pass(&mut network, &best.judged.labelled, epoch, config.folds + member)?;
         }
         to_average.extend(trainer.predictor(&network));
         members.extend(network.into_average());
@@ -189,88 +197,107 @@ pub fn finetune(
     let shares: Vec<_> = to_average.iter().map(|network| (network, share)).collect();
     let nothing = || LearnError::TooLittle("fine-tuning was asked for no network".to_owned());
     let model = mean_of_weights(&shares).ok_or_else(nothing)?;
+    let Judged { labelled, folds, out_of_fold, temperature, .. } = best.judged;
     Ok(FineTuned {
-        model: model.scaled((1.0 / best.temperature) as f32),
+        model: model.scaled((1.0 / temperature) as f32),
         members,
         fold_models: best.models,
-        assigner: best.assigner,
-        labelled: best.labelled,
-        folds: best.folds,
-        out_of_fold: best.out_of_fold,
+        assigner,
+        labelled,
+        folds,
+        out_of_fold,
         epochs: best.epoch + 1,
         passes: before + best.epoch + 1,
-        temperature: best.temperature,
+        temperature,
     })
 }
 
 /// The best pass so far.
 struct Best {
-    log_loss: f64,
-    temperature: f64,
     epoch: u32,
+    /// The networks as they were learnt, one a fold.
     models: Vec<Classifier>,
-    assigner: FoldAssigner,
-    out_of_fold: Vec<f32>,
-    labelled: Labelled,
-    folds: Vec<usize>,
+    /// What they predict with.
+    predictors: Vec<Classifier>,
+    judged: Judged,
 }
 
-/// Trains one network a fold, in step, until the log-loss of unseen films no longer falls.
+/// Labelled films, and what the networks that have not seen their patients hold of them.
+struct Judged {
+    labelled: Labelled,
+    folds: Vec<usize>,
+    /// At the temperature.
+    out_of_fold: Vec<f32>,
+    temperature: f64,
+    log_loss: f64,
+}
+
+impl Judged {
+    /// Has each film predicted by the network of its fold.
+    fn of(
+        trainer: &Trainer<'_>,
+        predictors: &[Classifier],
+        labelled: Labelled,
+        folds: Vec<usize>,
+    ) -> Result<Self, LearnError> {
+        let classes = trainer.setting.classes;
+        let mut out_of_fold = vec![0.0; labelled.rows.len() * classes];
+        for (fold, predictor) in predictors.iter().enumerate() {
+            let [_, held] = labelled.split(&folds, fold);
+            let found = trainer.predict(predictor, &held.rows)?;
+            let places = (0..folds.len()).filter(|&place| folds[place] == fold);
+            for (place, values) in places.zip(found.chunks_exact(classes)) {
+                out_of_fold[place * classes..][..classes].copy_from_slice(values);
+            }
+        }
+        let temperature = fit_temperature(&out_of_fold, &labelled.classes, classes);
+        apply_temperature(&mut out_of_fold, classes, temperature as f32);
+        let log_loss = log_loss(&out_of_fold, &labelled.classes, classes);
+        Ok(Self { labelled, folds, out_of_fold, temperature, log_loss })
+    }
+}
+
+/// Trains one network a fold, in step, until the log-loss of unseen films no longer falls. `labels` returns labelled films
+/// with their folds.
 fn cross_validate(
     trainer: &mut Trainer<'_>,
-    patients: &[String],
-    labels: &mut dyn FnMut() -> Labelled,
+    labels: &mut dyn FnMut() -> (Labelled, Vec<usize>),
     earlier: Option<&FineTuned>,
 ) -> Result<Best, LearnError> {
     let (config, setting) = (trainer.config, trainer.setting);
-    // One assigner for the whole run: a patient stays in the fold whose network has never seen them, also after an undo.
-    let mut assigner =
-        earlier.map_or_else(|| FoldAssigner::new(config.folds), |run| run.assigner.clone());
     let mut networks = Vec::new();
     let mut best: Option<Best> = None;
     for epoch in 0..config.epochs {
-        let labelled = labels();
+        let (labelled, folds) = labels();
         if epoch >= config.passes(labelled.rows.len()) {
             break;
         }
-        let folds = assigner.assign_all(&labelled, patients);
-        match (enough(&labelled, &folds, setting.classes, config.folds), &best) {
+        match (enough(&labelled, &folds, setting.classes, config.folds), &mut best) {
             (Err(error), None) => return Err(error),
             // Labels have been taken back since: what was best before stands.
             (Err(_), Some(_)) => break,
+            // Films that have come since may be harder: passes are compared on the same ones, and the best learns from all.
+            (Ok(()), Some(best)) if best.judged.labelled != labelled => {
+                best.judged =
+                    Judged::of(trainer, &best.predictors, labelled.clone(), folds.clone())?;
+            }
             (Ok(()), _) => {}
         }
-        let mut out_of_fold = vec![0.0; labelled.rows.len() * setting.classes];
         trainer.expect(labelled.rows.len(), epoch);
         for fold in 0..config.folds {
-            let [kept, held] = labelled.split(&folds, fold);
+            let [kept, _] = labelled.split(&folds, fold);
             if networks.len() == fold {
                 let start = earlier.and_then(|run| run.fold_models.get(fold));
                 networks.push(trainer.begin(&kept, start));
             }
             trainer.pass(&mut networks[fold], &kept, epoch, fold)?;
-            let found = trainer.predict(&networks[fold], &held.rows)?;
-            let places = (0..folds.len()).filter(|&place| folds[place] == fold);
-            for (place, values) in places.zip(found.chunks_exact(setting.classes)) {
-                out_of_fold[place * setting.classes..][..setting.classes].copy_from_slice(values);
-            }
         }
-        let temperature = fit_temperature(&out_of_fold, &labelled.classes, setting.classes);
-        apply_temperature(&mut out_of_fold, setting.classes, temperature as f32);
-        let log_loss = log_loss(&out_of_fold, &labelled.classes, setting.classes);
-        if best.as_ref().is_none_or(|best| log_loss < best.log_loss) {
+        let predictors: Vec<_> =
+            networks.iter().filter_map(|network| trainer.predictor(network)).collect();
+        let judged = Judged::of(trainer, &predictors, labelled, folds)?;
+        if best.as_ref().is_none_or(|best| judged.log_loss < best.judged.log_loss) {
             let models = networks.iter().filter_map(Member::average).map(Module::valid).collect();
-            let assigner = assigner.clone();
-            best = Some(Best {
-                log_loss,
-                temperature,
-                epoch,
-                models,
-                assigner,
-                out_of_fold,
-                labelled,
-                folds,
-            });
+            best = Some(Best { epoch, models, predictors, judged });
         } else if best.as_ref().is_some_and(|best| epoch - best.epoch >= config.patience) {
             break;
         }

@@ -120,9 +120,12 @@ impl<'a> Trainer<'a> {
         self.between(network.average()?, &network.start)
     }
 
-    /// Class probabilities of `rows`, row-major, by what a network predicts with.
-    pub(super) fn predict(&self, network: &Member, rows: &[usize]) -> Result<Vec<f32>, LearnError> {
-        let Some(model) = &self.predictor(network) else { return Ok(Vec::new()) };
+    /// Class probabilities of `rows`, row-major.
+    pub(super) fn predict(
+        &self,
+        model: &Classifier,
+        rows: &[usize],
+    ) -> Result<Vec<f32>, LearnError> {
         let Setting { store, device, .. } = *self.setting;
         probabilities(model, store, rows, self.config.size, device, &mut |_| Flow::Continue)
     }
