@@ -53,7 +53,8 @@ impl Place {
 #[test]
 fn every_stage_makes_a_classifier_that_can_be_measured() {
     let place = Place::new();
-    let tuned = place.report("finetune", &["--model", "tiny", "--epochs", "2", "--out", "tuned"]);
+    let tuned = ["--model", "tiny", "--epochs", "2", "--layer-decay", "0.5", "--out", "tuned"];
+    let tuned = place.report("finetune", &tuned);
     assert_eq!(
         (&tuned["labels"], &tuned["metrics"]["cross_validated"]["n"]),
         (&24.into(), &24.into())
@@ -62,7 +63,8 @@ fn every_stage_makes_a_classifier_that_can_be_measured() {
     let alone = [&["--out", "alone", "--limit", "12"][..], &few, &SHAPE].concat();
     assert_eq!(place.report("supervised", &alone)["films"], 12);
     let unlabelled = ["--unlabelled-split", "val"];
-    let more = [&["--out", "both", "--model", "tiny", "--prior", "1,3"][..], &few, &unlabelled];
+    let prior = ["--prior", "1,3", "--unbalanced"];
+    let more = [&["--out", "both", "--model", "tiny"][..], &prior, &few, &unlabelled];
     let both = place.report("fixmatch", &more.concat());
     assert_eq!((&both["labels"], &both["films"]), (&24.into(), &48.into()));
     assert_eq!(both["metrics"]["pseudo_labels_taken"].as_array().unwrap().len(), 2);
@@ -79,7 +81,11 @@ fn every_stage_makes_a_classifier_that_can_be_measured() {
         assert_eq!(card["classes"], serde_json::json!(["normal", "pneumonia"]));
         assert_eq!(place.report("evaluate", &["--model", name])["n"], 24, "{name}");
     }
-    assert_eq!(place.card("both")["made_by"]["prior"], serde_json::json!([0.25, 0.75]));
+    let both = &place.card("both")["made_by"];
+    assert_eq!(both["prior"], serde_json::json!([0.25, 0.75]));
+    let chosen = &both["fixmatch"]["pseudo_labels"];
+    assert_eq!((&chosen["align"], &chosen["balance"]), (&true.into(), &false.into()));
+    assert_eq!(place.card("tuned")["made_by"]["finetune"]["recipe"]["layer_decay"], 0.5);
     assert_eq!(place.card("student")["made_by"]["teachers"], serde_json::json!(["tuned", "both"]));
 }
 
@@ -120,6 +126,7 @@ fn what_does_not_fit_is_refused_with_the_reason() {
         ("supervised", &["--teacher", "tiny"][..]),
         ("finetune", &["--unlabelled-split", "val"]),
         ("distill", &["--teacher", "tiny", "--steps", "3"]),
+        ("finetune", &["--simclr", "--layer-decay", "0.5"]),
         ("fixmatch", &["--threshold", "1.5"]),
         ("fixmatch", &["--prior", "0,1"]),
         ("supervised", &["--batch", "1"]),
