@@ -122,7 +122,7 @@ pub fn run(
     Ok(Answer::Yes)
 }
 
-/// Folders of the model and of its checkpoint.
+/// Folders of the model and of its checkpoint; says so where there is none to resume.
 ///
 /// # Errors
 /// Fails if the name cannot be a folder's, or if a model or a checkpoint would be overwritten.
