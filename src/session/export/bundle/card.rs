@@ -11,6 +11,7 @@ use super::tables::Read;
 use super::{Facts, Model, SPLITS};
 use crate::session::event::{Answer, Event, Source};
 use crate::session::protocol::Rule;
+use crate::stats::argmax;
 
 /// Writes the card.
 pub(super) fn card(facts: &Facts<'_>, read: &[Read<'_>]) -> String {
@@ -124,8 +125,7 @@ fn audit(facts: &Facts<'_>, line: &mut dyn FnMut(String)) {
     let classes = facts.snapshot.state.classes();
     let (mut right, mut all) = (0, 0);
     for audited in facts.snapshot.state.audit() {
-        let best = (0..audited.predicted.len())
-            .max_by(|&a, &b| audited.predicted[a].total_cmp(&audited.predicted[b]));
+        let best = argmax(audited.predicted);
         let Some((class, best)) = audited.answer.class().zip(best) else { continue };
         all += 1;
         right += usize::from(classes.get(best).is_some_and(|name| name == class));
