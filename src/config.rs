@@ -9,6 +9,9 @@ pub use self::settings::{DragDown, NextFilm, Profile, Settings, Theme, Wheel};
 use std::env;
 use std::path::{Path, PathBuf};
 
+/// Name of the shipped model, and of the session on the shipped films.
+pub const DEMO: &str = "demo";
+
 /// Checks that a session's or a model's name can be a folder's.
 ///
 /// # Errors

@@ -14,11 +14,11 @@ use burn::tensor::Device;
 use crate::dataset::FilmId;
 use crate::dataset::batches::{Batch, eval_batch, view_batch};
 use crate::dataset::planes::PlaneStore;
+use crate::features::{EmbeddingRows, Embeddings};
 use crate::imaging::FixedView;
 use crate::learn::{EVAL_BATCH, Flow, LearnError, films, probabilities, read};
 use crate::model::folder::{Kind, load_classifier, load_pretrained};
 use crate::model::{Classifier, Encoder, ModelCard, ModelError, Pretrained, load_card};
-use crate::query::{EmbeddingRows, Embeddings};
 
 /// A model loaded for inference, on the plain device.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! A confusion matrix as data: the window draws it, and it is written as SVG and CSV.
 
 use std::error::Error;
-use std::fmt::Write as _;
 
 use anyhow::anyhow;
 use plotters::backend::SVGBackend;
@@ -10,7 +9,7 @@ use plotters::element::{Rectangle, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{BLACK, Color, FontTransform, IntoFont, RGBColor, WHITE};
 
-use super::{file_stem, quoted};
+use super::{file_stem, table};
 
 /// Edge of a cell and margin for the names, in pixels.
 const CELL: i32 = 150;
@@ -32,13 +31,11 @@ pub struct Matrix {
 impl Matrix {
     /// Writes every number: the class films have, the class they are called, how many.
     pub fn csv(&self) -> String {
-        let mut text = String::from("truth,called,films\n");
-        for (truth, row) in self.names.iter().zip(&self.counts) {
-            for (called, films) in self.names.iter().zip(row) {
-                _ = writeln!(text, "{},{},{films}", quoted(truth), quoted(called));
-            }
-        }
-        text
+        let rows = self.names.iter().zip(&self.counts).flat_map(|(truth, row)| {
+            let called = self.names.iter().zip(row);
+            called.map(move |(called, films)| [truth.clone(), called.clone(), films.to_string()])
+        });
+        table(["truth", "called", "films"], rows)
     }
 
     /// Returns a name for a file of it.

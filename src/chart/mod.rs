@@ -6,8 +6,6 @@ mod svg;
 pub use matrix::Matrix;
 pub use svg::svg;
 
-use std::fmt::Write as _;
-
 /// A figure over another, of one or several sources.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chart {
@@ -114,16 +112,14 @@ impl Axis {
 impl Chart {
     /// Writes every number: series, x, y and the ends of the interval, empty where there is none.
     pub fn csv(&self) -> String {
-        let mut text = String::from("series,x,y,low,high\n");
-        for series in &self.series {
-            let name = quoted(&series.name);
-            for Point { x, y, interval } in &series.points {
-                let ends =
-                    interval.map_or_else(|| ",".to_owned(), |(low, high)| format!("{low},{high}"));
-                _ = writeln!(text, "{name},{x},{y},{ends}");
-            }
-        }
-        text
+        let rows = self.series.iter().flat_map(|series| {
+            series.points.iter().map(|Point { x, y, interval }| {
+                let end = |end: Option<f64>| end.map_or_else(String::new, |end| end.to_string());
+                let (low, high) = (interval.map(|ends| ends.0), interval.map(|ends| ends.1));
+                [series.name.clone(), x.to_string(), y.to_string(), end(low), end(high)]
+            })
+        });
+        table(["series", "x", "y", "low", "high"], rows)
     }
 
     /// Returns how far from its place across a series is drawn, in the unit of that axis.
@@ -148,9 +144,15 @@ fn file_stem(title: &str) -> String {
     name.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
 }
 
-/// Writes a text as a field of a CSV file.
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('"', "\"\""))
+/// Writes a table as CSV.
+fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    // Writing to memory does not fail.
+    _ = table.write_record(header);
+    for row in rows {
+        _ = table.write_record(row);
+    }
+    String::from_utf8(table.into_inner().unwrap_or_default()).unwrap_or_default()
 }
 
 #[cfg(test)]

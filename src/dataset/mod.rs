@@ -6,8 +6,11 @@ use serde::{Deserialize, Serialize};
 
 pub mod batches;
 mod current;
+pub mod films;
 pub mod index;
+mod labelled;
 pub mod labels;
+pub mod lesson;
 mod patient;
 mod patient_key;
 pub mod plane_file;
@@ -16,6 +19,7 @@ mod scan;
 pub mod splits;
 
 pub use current::{Current, Stamp, is_unchanged, read_current};
+pub use labelled::Labelled;
 pub use patient::{InvalidPatientRule, PatientRule};
 pub use patient_key::PatientKey;
 pub use scan::{Duplicate, FilmRecord, Refused, Scan, ScanError, scan};

@@ -13,6 +13,9 @@ use super::plane_file::PlaneFile;
 use super::{Flow, Refused, Stopped};
 use crate::imaging::{self, Plane, Preprocess};
 
+/// Edge of a plane in memory, over the edge of the network's input: crops keep detail without each film staying whole.
+const SOURCE_SCALE: f32 = 1.5;
+
 /// The planes of a list of films, in the order of the list.
 #[derive(Clone, Debug)]
 pub struct PlaneStore {
@@ -49,6 +52,11 @@ pub enum KeepError {
     /// The files of planes cannot be made, read or written to.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+/// Returns how films are kept in memory for a model that sees them as `preprocess`.
+pub fn source_preprocess(preprocess: Preprocess) -> Preprocess {
+    Preprocess { size: (preprocess.size as f32 * SOURCE_SCALE).round() as u32, fit: preprocess.fit }
 }
 
 impl PlaneStore {

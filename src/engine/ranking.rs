@@ -1,485 +1,266 @@
 //! The ranking thread: tier 1, a head on cached embeddings refitted after every label.
 
-mod space;
-
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
-
-use self::space::{Space, Views};
-use super::analysis::{Basis, Question, Task};
-use super::message::{Event, Foreseen, LabelSet, Opinions, Ranking};
-use super::worker::{Job, panic_text};
-use super::{Options, Shared, ToExplain};
-use crate::learn::finetune::{FoldAssigner, Labelled};
+use super::inbox::{self, Inbox, Job, Ranked, panic_text};
+use super::options::Options;
+use super::protocol::{Event, Foreseen, ModelChange, Opinions};
+use crate::dataset::Labelled;
+use crate::features::{DEFAULT_L2, Embeddings, Head};
 use crate::learn::macro_auroc::macro_auroc;
 use crate::learn::metrics::Metrics;
-use crate::query::{
-    Embeddings, Head, Pool, Ranked, Regularisation, Standardisation, Strategy, confident_learning,
-    out_of_fold, rank,
-};
+use crate::query::{Films, Known, Selection, Selector, Strategy, confident_learning};
+use crate::stats;
+use crate::study::{Embedded, LabelSet, Ranking};
 
 /// Length of a ranking: far more than is read before the next one.
 const RANKED: usize = 48;
+/// Films that are read between two rankings.
+const BATCH: usize = 1;
 /// Films that are foreseen for each possible answer to the film on screen.
 const FORESEEN: usize = 4;
 /// Milliseconds above which a ranking is not repeated for what may come.
 const FORESIGHT: f32 = 250.0;
-/// Labels below which cross-validated opinions are noise.
-const FEWEST_LABELS: usize = 10;
-/// Folds in which the head's regularisation is chosen.
-pub const FOLDS: usize = 5;
 
-/// Features of the pool and of the reference set from one model.
-#[derive(Debug)]
-pub struct Embedded {
-    /// Name of the model.
-    pub model: String,
-    /// What the features were standardised with.
-    pub scale: Standardisation,
-    /// Features of the pool, standardised.
-    pub pool: Embeddings,
-    /// Features, standardised likewise, and classes of the reference set.
-    pub reference: Option<(Embeddings, Vec<usize>)>,
-    /// Rows of the pool that cannot be read.
-    pub unreadable: Vec<usize>,
+/// What a ranking is made from.
+#[derive(Clone)]
+struct Basis {
+    labels: Arc<LabelSet>,
+    strategy: Strategy,
+    choices: u64,
+    base: Embedded,
+    in_use: Embedded,
+    views: Option<Arc<Vec<Embeddings>>>,
 }
 
-/// What the ranking thread is told.
-#[derive(Debug)]
-pub enum ToRanking {
-    /// New embeddings; everything is ranked anew.
-    Embedded(Embedded),
-    /// Features of further views of the pool.
-    Views {
-        /// Name of the model that they are from.
-        model: String,
-        /// Features, view by view.
-        views: Vec<Embeddings>,
-    },
-    /// New labels.
-    Labels(Arc<LabelSet>),
-    /// Another strategy.
-    Strategy(Strategy),
-    /// Learn now.
-    TrainNow,
-    /// Foresee what ranks first after each possible answer to this row.
-    Foresee(usize),
-    /// Compare labels with cross-validated opinions.
-    Review,
-    /// Have a row explained.
-    Explain(usize),
-    /// Have a question answered.
-    Ask(Question),
-    /// End the thread.
-    Close,
-}
+impl Basis {
+    /// Returns what there is now, and the changes of model that led to it and are still to be told; `None` until the films
+    /// are embedded.
+    fn now(inbox: &Inbox) -> Option<(Self, Vec<ModelChange>)> {
+        let mut state = inbox.state();
+        let (base, in_use) = (state.base.clone()?, state.in_use.clone()?);
+        let views = state.views.as_ref().filter(|(model, _)| *model == in_use.model);
+        let basis = Self {
+            labels: Arc::clone(&state.labels),
+            strategy: state.strategy,
+            choices: state.choices,
+            views: views.map(|(_, views)| Arc::clone(views)),
+            base,
+            in_use,
+        };
+        Some((basis, std::mem::take(&mut state.changes)))
+    }
 
-/// The labels that can be learnt from.
-fn labelled(labels: &LabelSet, unreadable: &[usize]) -> Labelled {
-    Labelled { rows: labels.rows.clone(), classes: labels.classes.clone() }.without(unreadable)
+    fn is(&self, other: &Self) -> bool {
+        let views = |basis: &Self| basis.views.as_ref().map(Arc::as_ptr);
+        Arc::ptr_eq(&self.labels, &other.labels)
+            && self.choices == other.choices
+            && Arc::ptr_eq(&self.in_use.space, &other.in_use.space)
+            && views(self) == views(other)
+    }
+
+    fn labelled(&self) -> Labelled {
+        Labelled { rows: self.labels.rows.clone(), classes: self.labels.classes.clone() }
+    }
+
+    fn known(&self) -> Known {
+        let LabelSet { excluded, deferred, .. } = &*self.labels;
+        Known::new(&self.in_use.space, &self.labelled(), excluded, deferred)
+    }
+
+    fn films<'a>(&'a self, options: &'a Options) -> Films<'a> {
+        let views = self.views.as_deref().map(Vec::as_slice);
+        Films { ids: &options.pool.ids, space: &self.in_use.space, views }
+    }
 }
 
 /// The thread's state.
-struct Ranker {
-    options: Options,
-    shared: Shared,
-    jobs: Sender<Job>,
-    tasks: Sender<Task>,
-    labels: Arc<LabelSet>,
-    strategy: Strategy,
-    space: Option<Space>,
-    /// Features of the pretrained model, which no label has touched.
-    base: Option<Basis>,
-    /// The head's penalty. It is chosen on those features: on a learnt model's, which has seen the labels that are held
-    /// out, a weak one would look good.
-    regularisation: Regularisation,
-    /// Labels that the last fine-tuning began with.
-    learnt: usize,
-    /// Whether the ranking is no longer that of the labels, features and strategy.
-    stale: bool,
+struct Ranker<'a> {
+    options: &'a Options,
+    inbox: &'a Inbox,
+    selector: Selector,
+    /// What the last ranking was made from.
+    basis: Option<Basis>,
+    /// The head's penalty. It is chosen on the pretrained features: on a learnt model's, which has seen the labels that are
+    /// held out, a weak one would look good.
+    l2: f32,
     /// Milliseconds that the last ranking took.
     took: f32,
-    /// The film on screen, until what may follow it is foreseen.
-    on_screen: Option<usize>,
-    /// Whether opinions are asked for.
-    review: bool,
-    /// The row to be explained, until there is a head to explain.
-    explain: Option<usize>,
-    /// Questions that wait for the films to be embedded and ranked.
-    questions: Vec<Question>,
+    /// Strategy's choice and model that views have been asked for.
+    views_asked: Option<(u64, String)>,
 }
 
-/// What a ranking is made from beside features: labels that can be learnt from, rows answered without a class, and whether
-/// a row is a candidate.
-struct Known {
-    rows: Vec<usize>,
-    classes: Vec<usize>,
-    answered: Vec<usize>,
-    open: Vec<bool>,
-}
-
-impl Known {
-    fn new(labels: &LabelSet, unreadable: &[usize], films: usize) -> Self {
-        let Labelled { rows, classes } = labelled(labels, unreadable);
-        let mut open = vec![true; films];
-        labels
-            .rows
-            .iter()
-            .chain(&labels.excluded)
-            .chain(&labels.deferred)
-            .chain(unreadable)
-            .for_each(|&row| open[row] = false);
-        let readable = |row: &&usize| !unreadable.contains(row);
-        let answered = labels.excluded.iter().filter(readable).copied().collect();
-        Self { rows, classes, answered, open }
-    }
-}
-
-/// Runs until the channel ends or the flags close; a panic is reported and ends ranking, not the program.
-pub(super) fn run(
-    options: Options,
-    shared: Shared,
-    inbox: &Receiver<ToRanking>,
-    outboxes: (Sender<Job>, Sender<Task>),
-) {
-    let failed = shared.clone();
-    let work = AssertUnwindSafe(|| serve(options, shared, inbox, outboxes));
-    if let Err(panic) = catch_unwind(work) {
-        failed.stop(&panic_text(panic.as_ref()));
-    }
-}
-
-fn serve(
-    options: Options,
-    shared: Shared,
-    inbox: &Receiver<ToRanking>,
-    (jobs, tasks): (Sender<Job>, Sender<Task>),
-) {
-    let strategy = options.strategy;
-    let learnt = options.learnt_labels;
-    let mut ranker = Ranker {
-        options,
-        shared,
-        jobs,
-        tasks,
-        labels: Arc::default(),
-        strategy,
-        space: None,
-        base: None,
-        regularisation: Regularisation::default(),
-        learnt,
-        stale: true,
-        took: 0.0,
-        on_screen: None,
-        review: false,
-        explain: None,
-        questions: Vec::new(),
-    };
-    while let Ok(message) = inbox.recv() {
-        // Only the newest labels matter: several that wait are ranked once.
-        for message in std::iter::once(message).chain(inbox.try_iter()) {
-            ranker.take(message);
-        }
-        if ranker.shared.flags.closing() {
-            return;
-        }
-        if ranker.stale {
-            ranker.rank();
-            ranker.ask_for_views();
-            ranker.learn_if_due();
-        }
-        ranker.pass_question_on();
-        if ranker.space.is_some() {
-            for question in std::mem::take(&mut ranker.questions) {
-                ranker.pass_on(question);
-            }
-        }
-        // A label that comes meanwhile goes first.
-        ranker.foresee(&|| !inbox.is_empty());
-        if inbox.is_empty() {
-            ranker.give_opinions();
-        }
-    }
-}
-
-impl Ranker {
-    fn take(&mut self, message: ToRanking) {
-        let asks = matches!(
-            message,
-            ToRanking::Foresee(_) | ToRanking::Review | ToRanking::Explain(_) | ToRanking::Ask(_)
-        );
-        self.stale |= !asks;
-        match message {
-            ToRanking::Embedded(embedded) => {
-                let space = Space::new(embedded);
-                if space.model == self.options.base_name {
-                    self.base = Some(space.basis());
-                }
-                self.space = Some(space);
-            }
-            ToRanking::Views { model, views } => {
-                if let Some(space) = &mut self.space {
-                    space.take_views(&model, views);
-                }
-            }
-            ToRanking::Labels(labels) => {
-                // Labels that were taken back do not have to be given twice.
-                self.learnt = self.learnt.min(labels.rows.len());
-                self.labels = labels;
-            }
-            ToRanking::Strategy(strategy) => self.choose(strategy),
-            ToRanking::TrainNow => self.ask("asked for".to_owned(), true),
-            ToRanking::Foresee(row) => self.on_screen = Some(row),
-            ToRanking::Review => self.review = true,
-            ToRanking::Explain(row) => self.explain = Some(row),
-            ToRanking::Ask(question) => self.questions.push(question),
-            ToRanking::Close => {}
-        }
-    }
-
-    /// Hands a question with all that its answer needs to the thread that answers it.
-    fn pass_on(&mut self, question: Question) {
-        let (labels, asked) = (Arc::clone(&self.labels), question.clone());
-        let task = match (question, &self.base, &self.space) {
-            (Question::Cards(names), ..) => Task::Cards(names),
-            (Question::Use(name), ..) => {
-                if self.jobs.try_send(Job::Use(name)).is_err() {
-                    let text = "Another model can be taken into use when what runs now has ended";
-                    self.shared.send(Event::Warning(text.to_owned()));
-                }
+/// Runs until the flags close; a panic is reported and ends ranking, not the program.
+pub(super) fn run(options: &Arc<Options>, inbox: &Arc<Inbox>) {
+    let work = AssertUnwindSafe(|| {
+        let mut ranker = Ranker {
+            options,
+            inbox,
+            selector: Selector::new(options.seed, BATCH),
+            basis: None,
+            l2: DEFAULT_L2,
+            took: 0.0,
+            views_asked: None,
+        };
+        loop {
+            inbox.ranking.wait();
+            if inbox.flags.closing() {
                 return;
             }
-            (Question::Analyse(audit), Some(base), Some(space)) => Task::Analyse {
-                audit,
-                base: Box::new(base.clone()),
-                in_use: Box::new((space.basis(), space.head.clone())),
-                labels,
-            },
-            (Question::Counterfactual, Some(base), _) => {
-                Task::Counterfactual { base: base.clone(), labels }
-            }
-            (Question::Map, _, Some(space)) => Task::Map { basis: space.basis() },
-            (Question::Analyse(_) | Question::Counterfactual | Question::Map, ..) => return,
-        };
-        if self.tasks.try_send(task).is_err() {
-            // Asked once more with the next label.
-            self.questions.push(asked);
+            ranker.catch_up();
+        }
+    });
+    if let Err(panic) = catch_unwind(work) {
+        inbox.stop(&panic_text(panic.as_ref()));
+    }
+}
+
+impl Ranker<'_> {
+    /// Ranks if something has changed, then does what may wait, unless a newer label comes meanwhile.
+    fn catch_up(&mut self) {
+        let Some((now, changes)) = Basis::now(self.inbox) else { return };
+        for change in changes {
+            self.inbox.send(Event::ModelChanged(change));
+        }
+        if self.basis.as_ref().is_none_or(|before| !before.is(&now)) {
+            self.basis = Some(now.clone());
+            self.rank(&now);
+            self.ask_for_views(&now);
+            self.learn_if_due();
+        }
+        self.foresee(&now);
+        if !self.inbox.ranking.is_ringing() {
+            self.give_opinions(&now);
         }
     }
 
-    fn choose(&mut self, strategy: Strategy) {
-        self.strategy = strategy;
-        // Views that could not be made the last time are asked for again.
-        if let Some(space) = self.space.as_mut().filter(|space| space.views.get().is_none()) {
-            space.views = Views::Unasked;
+    /// Ranks. Where the labels call for another penalty, a ranking with the last one comes first: cross-validation takes
+    /// longer than a reader should wait.
+    fn rank(&mut self, basis: &Basis) {
+        let space = &basis.base.space;
+        let labelled = space.learnable(&basis.labelled());
+        let known = space.known_penalty(&labelled);
+        if let Some(l2) = known {
+            self.l2 = l2;
+        }
+        self.send_ranking(basis, known.is_some());
+        if known.is_none()
+            && let Ok(l2) = space.penalty(&labelled, &mut || self.inbox.flags.until_closed())
+        {
+            self.l2 = l2;
+            self.send_ranking(basis, true);
         }
     }
 
-    /// Has further views of the pool embedded if the strategy goes by them and nobody has been asked yet.
-    fn ask_for_views(&mut self) {
-        let Some(space) = &mut self.space else { return };
-        let needed = self.strategy.in_force(false) != self.strategy;
-        if needed && matches!(space.views, Views::Unasked) {
-            // If another job waits already, the next label asks again.
-            if self.jobs.try_send(Job::EmbedViews).is_ok() {
-                space.views = Views::Asked;
-            }
-        }
-    }
-
-    /// Ranks, and chooses the head's penalty, which counts from the next ranking on. Where none has been chosen yet, as after
-    /// a restart with many labels, that one follows at once, and only it is measured.
-    fn rank(&mut self) {
-        let Some(space) = &self.space else { return };
-        let labels = labelled(&self.labels, &space.unreadable).rows.len();
-        let first = !self.regularisation.is_chosen() && self.regularisation.is_due(labels);
-        self.send_ranking(!first);
-        self.regularise();
-        if first && !self.shared.flags.closing() {
-            self.send_ranking(true);
-        }
-    }
-
-    fn send_ranking(&mut self, measured: bool) {
-        let Some(space) = &mut self.space else { return };
+    fn send_ranking(&mut self, basis: &Basis, settled: bool) {
         let started = Instant::now();
-        let labels = &self.labels;
-        let known = Known::new(labels, &space.unreadable, self.options.pool.files.len());
-        let l2 = self.regularisation.l2();
-        let (head, probabilities, order) = order(space, &self.options, self.strategy, l2, &known);
-        let classes = self.options.classes.len();
-        let reference = space.reference.as_ref().filter(|_| measured && !known.rows.is_empty());
-        let reference = reference.and_then(|reference| {
-            let (features, truth) = &**reference;
-            let held = head.probabilities(features);
-            let mut metrics = Metrics::of(&held, truth, classes, self.options.positive).ok()?;
-            // With more than two classes no single one is what the session is about.
-            if classes > 2 {
-                metrics.auroc = macro_auroc(&held, truth, classes);
-            }
-            Some(metrics)
-        });
-        space.head = Some(head);
+        let known = basis.known();
+        let films = basis.films(self.options);
+        let Selection { head, probabilities, order } =
+            self.selector.select(basis.strategy, &films, &known, self.l2, RANKED);
+        let measured = settled && !known.labelled.rows.is_empty();
+        let reference = measured.then(|| self.measure(basis, &head)).flatten();
+        let model = basis.in_use.model.clone();
+        let mut state = self.inbox.state();
+        state.ranked = Some(Ranked { model: model.clone(), head: Arc::new(head) });
+        let explain = state.explain.is_some();
+        drop(state);
+        if explain {
+            self.inbox.worker.ring();
+        }
+        self.inbox.analysis.ring();
         self.took = started.elapsed().as_secs_f32() * 1e3;
-        self.stale = false;
-        let ranking = Ranking {
-            version: labels.version,
-            labels: labels.rows.len(),
-            model: space.model.clone(),
-            asked: self.strategy,
-            strategy: self.strategy.in_force(space.views.get().is_some()),
+        self.inbox.send(Event::Ranking(Arc::new(Ranking {
+            version: basis.labels.version,
+            labels: basis.labels.rows.len(),
+            model,
+            asked: basis.strategy,
+            strategy: basis.strategy.in_force(basis.views.is_some()),
+            settled,
+            penalty: self.l2,
             order,
             probabilities,
             reference,
             milliseconds: self.took,
-        };
-        self.shared.send(Event::Ranking(Arc::new(ranking)));
+        })));
     }
 
-    /// Asks the compute thread about the row to be explained; where it is busy it looks between two steps.
-    fn pass_question_on(&mut self) {
-        let Some(space) = &self.space else { return };
-        let (Some(head), Some(row)) = (&space.head, self.explain.take()) else { return };
-        let (model, head) = (space.model.clone(), head.linear(&space.scale));
-        let (asked, waiting) = &self.shared.to_explain;
-        // Of two questions the newer one is of use.
-        waiting.try_recv().ok();
-        asked.try_send(ToExplain { row, model, head }).ok();
+    fn measure(&self, basis: &Basis, head: &Head) -> Option<Metrics> {
+        let (features, truth) = &**basis.in_use.reference.as_ref()?;
+        let (classes, held) = (self.options.classes.len(), head.probabilities(features));
+        let mut metrics = Metrics::of(&held, truth, classes, self.options.positive).ok()?;
+        // With more than two classes no single one is what the session is about.
+        if classes > 2 {
+            metrics.auroc = macro_auroc(&held, truth, classes);
+        }
+        Some(metrics)
     }
 
-    /// Ranks as if the film on screen had been answered, once for each class, unless `interrupted` says that something
-    /// else is to be done. The head's penalty is already that of the next ranking.
-    fn foresee(&mut self, interrupted: &dyn Fn() -> bool) {
-        let (Some(row), Some(space)) = (self.on_screen, &mut self.space) else { return };
-        let films = self.options.pool.files.len();
-        let known = Known::new(&self.labels, &space.unreadable, films);
-        if self.took > FORESIGHT || !known.open.get(row).is_some_and(|&open| open) {
-            self.on_screen = None;
+    /// Has further views of the pool embedded if the strategy goes by them and nobody has been asked since it was chosen.
+    fn ask_for_views(&mut self, basis: &Basis) {
+        let needed = basis.strategy.in_force(basis.views.is_some()) != basis.strategy;
+        let wanted = (basis.choices, basis.in_use.model.clone());
+        if needed && self.views_asked.as_ref() != Some(&wanted) {
+            self.inbox.wish(Job::EmbedViews);
+            self.views_asked = Some(wanted);
+        }
+    }
+
+    /// Ranks as if the film on screen had been answered, once for each class, unless something else is to be done; then it
+    /// is taken up again after that.
+    fn foresee(&mut self, basis: &Basis) {
+        let Some(row) = self.inbox.state().on_screen.take() else { return };
+        let known = basis.known();
+        if self.took > FORESIGHT || !known.is_candidate(row) {
             return;
         }
+        let films = basis.films(self.options);
         let mut heads = Vec::new();
         for class in 0..self.options.classes.len() {
-            if interrupted() {
+            if self.inbox.ranking.is_ringing() {
+                self.inbox.state().on_screen.get_or_insert(row);
                 return;
             }
-            let (rows, classes) = ([&*known.rows, &[row]], [&*known.classes, &[class]]);
-            let mut open = known.open.clone();
-            open[row] = false;
-            let (rows, classes) = (rows.concat(), classes.concat());
-            let next = Known { rows, classes, answered: known.answered.clone(), open };
-            let l2 = self.regularisation.l2();
-            let (_, _, order) = order(space, &self.options, self.strategy, l2, &next);
-            heads.push(order.iter().take(FORESEEN).map(|ranked| ranked.index).collect());
+            let known = known.with(row, class);
+            let next = self.selector.select(basis.strategy, &films, &known, self.l2, FORESEEN);
+            heads.push(next.order.into_iter().map(|ranked| ranked.index).collect());
         }
-        self.on_screen = None;
-        self.shared.send(Event::Foreseen(Foreseen { row, version: self.labels.version, heads }));
+        self.inbox.send(Event::Foreseen(Foreseen { row, version: basis.labels.version, heads }));
     }
 
     /// Reports what the head holds of each labelled film when it has not seen the labels of its patient. On the pretrained
     /// model's features: a learnt model has seen every label, the wrong ones too.
-    fn give_opinions(&mut self) {
-        let (true, Some(base)) = (self.review, &self.base) else { return };
-        self.review = false;
-        let labelled = labelled(&self.labels, &base.unreadable);
-        let folds = FoldAssigner::new(FOLDS).assign_all(&labelled, &self.options.pool.patients);
-        let Labelled { rows, classes } = labelled;
-        let mut opinions = Opinions { version: self.labels.version, ..Opinions::default() };
-        let differ = |ids: &[usize]| ids.windows(2).any(|pair| pair[0] != pair[1]);
-        if rows.len() >= FEWEST_LABELS && differ(&classes) && differ(&folds) {
-            let (x, count) = (&base.features, self.options.classes.len());
-            let flags = &self.shared.flags;
-            let observe = &mut || flags.until_closed();
-            let l2 = self.regularisation.refresh(x, &rows, &classes, count, &folds, observe);
-            let held = out_of_fold(x, &rows, &classes, count, &folds, l2);
-            let suspects = confident_learning::suspects(&held, &classes, count);
-            opinions.suspects = suspects.iter().map(|suspect| rows[suspect.place]).collect();
-            opinions.likeliest =
-                held.chunks_exact(count).map(confident_learning::likeliest).collect();
-            (opinions.rows, opinions.labels) = (rows, classes);
+    fn give_opinions(&self, basis: &Basis) {
+        if !std::mem::take(&mut self.inbox.state().review) {
+            return;
         }
-        self.shared.send(Event::Opinions(Arc::new(opinions)));
-    }
-
-    /// Chooses the head's regularisation anew when it is due. Cross-validation takes longer than a reader should wait, so it
-    /// follows a ranking.
-    fn regularise(&mut self) {
-        let Some(base) = &self.base else { return };
-        let labelled = labelled(&self.labels, &base.unreadable);
-        let folds = FoldAssigner::new(FOLDS).assign_all(&labelled, &self.options.pool.patients);
-        let Labelled { rows, classes } = &labelled;
-        let count = self.options.classes.len();
-        let flags = &self.shared.flags;
-        let observe = &mut || flags.until_closed();
-        self.regularisation.refresh(&base.features, rows, classes, count, &folds, observe);
+        let space = &basis.base.space;
+        let labelled = space.learnable(&basis.labelled());
+        let mut opinions = Opinions { version: basis.labels.version, ..Opinions::default() };
+        let observe = &mut || self.inbox.flags.until_closed();
+        let Ok(l2) = space.penalty(&labelled, observe) else { return };
+        if let Some(held) = space.cross_validated(&labelled, l2) {
+            let classes = space.classes();
+            let suspects = confident_learning::suspects(&held, &labelled.classes, classes);
+            opinions.suspects =
+                suspects.iter().map(|suspect| labelled.rows[suspect.place]).collect();
+            opinions.likeliest = held.chunks_exact(classes).map(stats::likeliest).collect();
+            (opinions.rows, opinions.labels) = (labelled.rows, labelled.classes);
+        }
+        self.inbox.send(Event::Opinions(Arc::new(opinions)));
     }
 
     /// Starts background learning when enough labels are new and every class has enough.
-    fn learn_if_due(&mut self) {
+    fn learn_if_due(&self) {
         let every = self.options.plan.every;
-        let new = self.labels.rows.len().saturating_sub(self.learnt);
-        if every > 0 && new >= every && self.enough() && self.space.is_some() {
-            self.ask(format!("{new} new labels"), false);
+        let state = self.inbox.state();
+        let new = state.labels.rows.len().saturating_sub(state.learnt);
+        let due = every > 0 && new >= every && inbox::has_enough(&state.labels, self.options);
+        drop(state);
+        if due {
+            self.inbox.wish_to_learn(self.options, format!("{new} new labels"), false);
         }
     }
-
-    fn enough(&self) -> bool {
-        let of_class = |class| self.labels.classes.iter().filter(|&&c| c == class).count();
-        (0..self.options.classes.len())
-            .all(|class| of_class(class) >= self.options.labels_per_class)
-    }
-
-    fn ask(&mut self, why: String, asked: bool) {
-        if !self.enough() {
-            let text = format!(
-                "Fine-tuning waits for {} labels of each class",
-                self.options.labels_per_class
-            );
-            self.shared.send(Event::Warning(text));
-            return;
-        }
-        match self.jobs.try_send(Job::Learn { why, asked }) {
-            Ok(()) => self.learnt = self.labels.rows.len(),
-            // One runs and one waits already; the labels join the one that runs at its next epoch.
-            Err(TrySendError::Full(_)) => {}
-            Err(TrySendError::Disconnected(_)) => {
-                self.shared.send(Event::Warning("Learning has stopped in this session".to_owned()));
-            }
-        }
-    }
-}
-
-/// Fits the head to what is known, at a penalty of `l2`, and ranks the candidates: the head, its probabilities of the pool,
-/// and the order.
-fn order(
-    space: &mut Space,
-    options: &Options,
-    strategy: Strategy,
-    l2: f32,
-    known: &Known,
-) -> (Head, Vec<f32>, Vec<Ranked>) {
-    let Known { rows, classes, answered, open } = known;
-    let class_count = options.classes.len();
-    let head = Head::fit(&space.features, rows, classes, class_count, l2, space.head.as_ref());
-    let probabilities = head.probabilities(&space.features);
-    let candidates: Vec<usize> = (0..open.len()).filter(|&row| open[row]).collect();
-    let pool = Pool {
-        ids: &options.pool.ids,
-        embeddings: &space.directions,
-        features: &space.features,
-        views: space.views.get(),
-        head: &head,
-        probabilities: &probabilities,
-        class_count,
-        labelled: rows,
-        classes,
-        answered,
-        candidates: &candidates,
-        // They are ranked anew after each answer, but fewer and larger groups than films in the list would take seconds.
-        batch: RANKED,
-    };
-    let order = rank(strategy, &pool, RANKED, options.seed, &mut space.clusters);
-    (head, probabilities, order)
 }

@@ -14,11 +14,11 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use serde::{Deserialize, Serialize};
 
-use super::finetune::Labelled;
 use super::pseudo_labels::{PseudoLabelConfig, PseudoLabels, label_prior};
 use super::schedule::{SevenSixteenths, warmup_steps};
 use super::trainee::{Recipe, Trainee, batches, label_targets};
 use super::{Flow, LearnError, Pace, Setting, StepReport, films, read};
+use crate::dataset::Labelled;
 use crate::dataset::batches::{Batch, Epoch, Loader};
 use crate::imaging::Augment;
 use crate::model::Classifier;

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::rng;
+use crate::stats::likeliest;
 
 /// The standard normal's 97.5 % point.
 const Z_95: f64 = 1.959_963_984_540_054;
@@ -71,7 +72,8 @@ pub struct Metrics {
     pub accuracy: Estimate,
     /// Mean of the classes' recalls, over the classes that occur; bootstrap interval.
     pub balanced_accuracy: Estimate,
-    /// Area under the ROC curve of the positive class against the others; bootstrap interval.
+    /// Area under the ROC curve of the positive class against the others; bootstrap interval. In a ranking with more than
+    /// two classes the mean of each class against the others.
     pub auroc: Option<Estimate>,
     /// Recall of the positive class; Wilson interval.
     pub sensitivity: Option<Estimate>,
@@ -149,7 +151,7 @@ impl fmt::Display for Metrics {
     }
 }
 
-pub(super) fn check(
+pub(crate) fn check(
     probabilities: &[f32],
     truth: &[usize],
     class_count: usize,
@@ -236,13 +238,13 @@ impl Confusion {
 }
 
 /// Films in order of score, cut into groups of equal score: sorted once, then resampled in linear time.
-pub(super) struct RankedScores {
+pub(crate) struct RankedScores {
     /// Film and whether it is positive, by ascending score; the last element says whether a tie group ends here.
     films: Vec<(usize, bool, bool)>,
 }
 
 impl RankedScores {
-    pub(super) fn new(scores: &[f32], positive: &[bool]) -> Self {
+    pub(crate) fn new(scores: &[f32], positive: &[bool]) -> Self {
         let mut order: Vec<usize> = (0..scores.len().min(positive.len())).collect();
         order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
         let group_ends =
@@ -254,7 +256,7 @@ impl RankedScores {
 
     /// Returns the area under the ROC curve, each film counted as often as `times` says (once without): the chance that a
     /// positive film scores above a negative one, ties by half. `None` if either kind is absent.
-    pub(super) fn area(&self, times: Option<&[u32]>) -> Option<f64> {
+    pub(crate) fn area(&self, times: Option<&[u32]>) -> Option<f64> {
         let (mut wins, mut positives, mut negatives) = (0.0, 0.0, 0.0);
         let (mut tied_positives, mut tied_negatives) = (0.0, 0.0);
         for &(film, positive, group_ends) in &self.films {
@@ -354,7 +356,7 @@ pub fn wilson(successes: usize, trials: usize) -> Estimate {
 }
 
 /// Evaluates `statistic` on `resamples` resamples of `units` films or patients, each given as how often one was drawn.
-pub(super) fn bootstrap<T>(
+pub(crate) fn bootstrap<T>(
     units: usize,
     resamples: usize,
     seed: u64,
@@ -378,7 +380,7 @@ fn defined(resampled: Vec<Option<f64>>) -> Vec<f64> {
 /// Returns `value` with the 2.5 % and 97.5 % points of `resampled`, linearly interpolated.
 ///
 /// The ends are drawn out to `value` should it lie outside, as it can when few resamples are usable.
-pub(super) fn percentile_interval(value: f64, mut resampled: Vec<f64>) -> Estimate {
+pub(crate) fn percentile_interval(value: f64, mut resampled: Vec<f64>) -> Estimate {
     resampled.sort_unstable_by(f64::total_cmp);
     let point = |share: f64| {
         let at = share * resampled.len().saturating_sub(1) as f64;
@@ -399,17 +401,6 @@ fn mean_of_rows(
 ) -> f64 {
     let rows = probabilities.chunks_exact(class_count).zip(truth);
     rows.map(|(row, &class)| of_row(row, class)).sum::<f64>() / truth.len().max(1) as f64
-}
-
-/// Returns the class of the largest probability, the first of equals.
-pub(super) fn likeliest(row: &[f32]) -> usize {
-    let mut best = 0;
-    for (class, &p) in row.iter().enumerate() {
-        if p > row[best] {
-            best = class;
-        }
-    }
-    best
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@
 
 pub mod calibration;
 mod checkpoint_files;
-pub mod comparison;
 pub mod distill;
 pub mod ema;
 pub mod figures;
@@ -22,8 +21,10 @@ pub mod operating_point;
 pub mod optimizer;
 pub mod pool_means;
 pub mod pretrain;
+pub mod probe;
 pub mod pseudo_labels;
 pub mod reliability;
+pub mod round;
 pub mod schedule;
 pub mod sgd;
 mod soup;
@@ -45,10 +46,10 @@ use burn::module::Module;
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
+use crate::dataset::Labelled;
 use crate::dataset::batches::{Batch, LoaderError, eval_batch};
 use crate::dataset::planes::PlaneStore;
 use crate::model::{Classifier, LinearHead, Pretrained};
-use finetune::Labelled;
 
 /// Films in one forward pass where nothing is learnt.
 pub const EVAL_BATCH: usize = 64;

@@ -7,7 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::finetune::Labelled;
+use crate::dataset::Labelled;
+use crate::stats::argmax;
 
 /// Prior and means are kept above this, so that a class never vanishes for good.
 const LEAST: f64 = 1e-6;
@@ -182,10 +183,7 @@ impl PseudoLabels {
 }
 
 fn largest(row: &[f64]) -> (usize, f64) {
-    let start = (0, f64::NEG_INFINITY);
-    row.iter()
-        .enumerate()
-        .fold(start, |best, (class, &p)| if p > best.1 { (class, p) } else { best })
+    argmax(row).map_or((0, f64::NEG_INFINITY), |class| (class, row[class]))
 }
 
 fn mean(rows: &[Vec<f64>]) -> Vec<f64> {

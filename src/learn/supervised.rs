@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::finetune::Labelled;
 use super::schedule::{WarmupCosine, warmup_steps};
 use super::trainee::{Recipe, Trainee, batches, label_targets};
 use super::{Flow, LearnError, Pace, Setting, StepReport, films};
+use crate::dataset::Labelled;
 use crate::dataset::batches::{Epoch, Loader};
 use crate::imaging::{Augment, RandAugment};
 use crate::model::Classifier;

@@ -8,9 +8,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::ema::Ema;
-use super::finetune::Labelled;
 use super::optimizer::{LayerRates, Moments, Optimizer, OptimizerConfig};
 use super::{LearnError, read, weighted_cross_entropy};
+use crate::dataset::Labelled;
 use crate::model::Classifier;
 use crate::rng;
 

@@ -16,12 +16,14 @@ pub mod resnet;
 #[cfg(test)]
 mod seeded;
 mod selective_kernel;
+mod start;
 
 pub use architecture::{Architecture, Layout, Network, Normalisation, Stem};
 pub use cpu::release_buffers;
 pub use folder::{ModelCard, ModelError, load_card};
 pub use head::{ClassifierHead, LinearHead, Probe, ProjectionHead};
 pub use resnet::Encoder;
+pub use start::Start;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::Linear;

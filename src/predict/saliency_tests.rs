@@ -6,8 +6,8 @@ use std::sync::Arc;
 use burn::tensor::Device;
 
 use super::*;
+use crate::dataset::Labelled;
 use crate::imaging::{Augment, Preprocess};
-use crate::learn::finetune::Labelled;
 use crate::learn::supervised::{SupervisedConfig, supervised};
 use crate::learn::{Flow, Recipe, Setting};
 use crate::model::folder::{Kind, VERSION};

@@ -4,19 +4,20 @@
 //! largest `np.var` of the pneumonia probability over six views, top-k, without a rule of diversity. Its head had been
 //! fitted to all labels; this one knows those that were given.
 
-use super::embeddings::Embeddings;
 use super::pool::{Pool, Ranked};
 use super::reason::Reason;
+use crate::features::Embeddings;
 
 /// Ranks all candidates, the largest variance first; `views` are those besides the whole film.
 pub(crate) fn rank(pool: &Pool<'_>, views: &[Embeddings]) -> Vec<Ranked> {
     let probabilities: Vec<Vec<f32>> =
         views.iter().map(|view| pool.head.probabilities_of(view, pool.candidates)).collect();
     let ranked = pool.candidates.iter().enumerate().map(|(place, &index)| {
-        let of_view = |p: &Vec<f32>| p[place * pool.class_count..][..pool.class_count].to_vec();
+        let of_view =
+            |p: &Vec<f32>| p[place * pool.space.classes()..][..pool.space.classes()].to_vec();
         let mut rows = vec![pool.probabilities_of(index).to_vec()];
         rows.extend(probabilities.iter().map(of_view));
-        let score = variance(&rows, pool.class_count);
+        let score = variance(&rows, pool.space.classes());
         (score, Ranked { index, score, reason: Reason::ViewVariance { deviation: score.sqrt() } })
     });
     pool.by_urgency(ranked)

@@ -12,11 +12,12 @@
 
 use rand_core::Rng;
 
-use super::dot_product::dot;
-use super::embeddings::Embeddings;
 use super::pool::{Pool, Ranked};
 use super::reason::Reason;
+use crate::features::Embeddings;
+use crate::features::dot;
 use crate::rng;
+use crate::stats::argmax;
 
 /// Ranks up to `count` candidates.
 pub(crate) fn rank(pool: &Pool<'_>, count: usize, seed: u64) -> Vec<Ranked> {
@@ -28,7 +29,7 @@ pub(crate) fn rank(pool: &Pool<'_>, count: usize, seed: u64) -> Vec<Ranked> {
 ///
 /// A draw falls on the first film, in the order of ids, below which more than that share of all squared distances lies.
 /// Films of no usable gradient, or at one place with films already drawn, come last, in the order of ids.
-pub fn select(pool: &Pool<'_>, count: usize, draw: &mut dyn FnMut() -> f64) -> Vec<Ranked> {
+pub(super) fn select(pool: &Pool<'_>, count: usize, draw: &mut dyn FnMut() -> f64) -> Vec<Ranked> {
     let gradients = Gradients::of(pool);
     let mut left = vec![true; gradients.films.len()];
     // An unusable gradient is at no distance from anything: its film is never drawn.
@@ -58,8 +59,7 @@ pub fn select(pool: &Pool<'_>, count: usize, draw: &mut dyn FnMut() -> f64) -> V
 
 /// Returns the place of the largest value, the first of equals; `None` if none is above zero.
 fn longest(values: &[f64]) -> Option<usize> {
-    let places = values.iter().enumerate().filter(|(_, value)| **value > 0.0);
-    places.max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0))).map(|(place, _)| place)
+    argmax(values).filter(|&place| values[place] > 0.0)
 }
 
 /// Draws a place in proportion to the values; `None` if none is above zero.
@@ -90,24 +90,22 @@ struct Gradients<'a> {
 impl<'a> Gradients<'a> {
     fn of(pool: &Pool<'a>) -> Self {
         let films = pool.candidates_by_id();
-        let features = pool.features;
-        let mut residuals = Vec::with_capacity(films.len() * pool.class_count);
+        let features = pool.space.features();
+        let mut residuals = Vec::with_capacity(films.len() * pool.space.classes());
         let mut squares = Vec::with_capacity(films.len());
         for &film in &films {
             let start = residuals.len();
             residuals.extend_from_slice(pool.probabilities_of(film));
-            residuals.resize(start + pool.class_count, f32::NAN);
+            residuals.resize(start + pool.space.classes(), f32::NAN);
             let residual = &mut residuals[start..];
-            let likeliest = residual.iter().enumerate();
-            let likeliest = likeliest.max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
-            if let Some((class, _)) = likeliest {
+            if let Some(class) = argmax(residual) {
                 residual[class] -= 1.0;
             }
             let row = features.row(film);
             squares.push(f64::from(dot(residual, residual)) * f64::from(dot(&row, &row)));
         }
         let lengths = squares.iter().map(|square| square.sqrt()).collect();
-        Self { films, features, residuals, classes: pool.class_count, squares, lengths }
+        Self { films, features, residuals, classes: pool.space.classes(), squares, lengths }
     }
 
     fn squared_distance(&self, a: usize, b: usize) -> f64 {

@@ -20,7 +20,7 @@ const JOINTLY: usize = 10;
 const CONFIGURATIONS: usize = 1 << 9;
 
 /// Returns the mutual information of each film's label and the choice of a member.
-pub fn bald(opinions: &Opinions) -> Vec<f64> {
+pub(super) fn bald(opinions: &Opinions) -> Vec<f64> {
     let information = |film: usize| {
         let of_mean: f64 = opinions.mean(film).into_iter().map(surprise).sum();
         (of_mean - member_entropy(opinions, film)).max(0.0)
@@ -74,7 +74,11 @@ pub(crate) fn rank_batch(pool: &Pool<'_>, count: usize, seed: u64) -> Vec<Ranked
 /// entropies are estimated from 512 configurations sampled from the members in turn (the authors' `batchbald_redux`).
 /// Information is submodular: what a film adds only shrinks as others are chosen, so a film whose gain was smaller before
 /// than the best one's is now need not be looked at again (Minoux 1978). No film is left out beforehand.
-pub fn batch_bald(opinions: &Opinions, count: usize, draws: &mut ChaCha8Rng) -> Vec<(usize, f64)> {
+pub(super) fn batch_bald(
+    opinions: &Opinions,
+    count: usize,
+    draws: &mut ChaCha8Rng,
+) -> Vec<(usize, f64)> {
     let conditional: Vec<f64> =
         (0..opinions.films()).map(|film| member_entropy(opinions, film)).collect();
     let mut heap: BinaryHeap<Bound> = bald(opinions)

@@ -9,14 +9,15 @@
 use super::pool::{Pool, Ranked};
 use super::reason::Reason;
 use super::uncertainty;
+use crate::stats::argmax;
 
 /// Ranks all candidates; those without usable probabilities come last.
 pub(crate) fn rank(pool: &Pool<'_>) -> Vec<Ranked> {
-    let mut counts = vec![0usize; pool.class_count];
-    for &class in pool.classes.iter().filter(|&&class| class < pool.class_count) {
+    let mut counts = vec![0usize; pool.space.classes()];
+    for &class in pool.classes.iter().filter(|&&class| class < pool.space.classes()) {
         counts[class] += 1;
     }
-    let mut queues: Vec<Vec<Ranked>> = vec![Vec::new(); pool.class_count];
+    let mut queues: Vec<Vec<Ranked>> = vec![Vec::new(); pool.space.classes()];
     let mut rest = Vec::new();
     // The surest first, to take the least sure off the end.
     for film in uncertainty::rank_by_margin(pool).into_iter().rev() {
@@ -52,6 +53,5 @@ fn likeliest(probabilities: &[f32]) -> Option<usize> {
     if probabilities.iter().any(|p| p.is_nan()) {
         return None;
     }
-    let classes = probabilities.iter().enumerate();
-    classes.max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0))).map(|(class, _)| class)
+    argmax(probabilities)
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use rand_core::Rng;
 
-use super::dot_product::{dot, dots};
-use super::embeddings::Embeddings;
 use super::prob_cover::Cover;
+use crate::features::{Embeddings, Space};
+use crate::features::{dot, dots};
 use crate::rng;
+use crate::stats::argmax;
 
 /// Lloyd's iterations for up to [`MANY`] clusters; they mostly stop by themselves before.
 const ITERATIONS: usize = 30;
@@ -51,7 +52,7 @@ impl Clusters {
     }
 }
 
-/// Clusters all films of `x` into `count` clusters (no more than films) by k-means++ and [`lloyd`].
+/// Clusters all films of `x` into `count` clusters (no more than films) by k-means++ and Lloyd's rounds.
 ///
 /// Of more than 20,000 films 10,000 to 20,000 at equal steps find the centroids, and the others join the nearest.
 pub fn k_means(x: &Embeddings, count: usize, seed: u64) -> Clusters {
@@ -139,7 +140,7 @@ fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
 /// Runs Lloyd's iterations from `centroids` (clusters x the width of `x`) until the assignment or the inertia settles.
 ///
 /// A cluster that loses its last film is moved to the film that lies farthest from its own centroid.
-pub fn lloyd(x: &Embeddings, mut centroids: Vec<f32>, iterations: usize) -> Clusters {
+pub(super) fn lloyd(x: &Embeddings, mut centroids: Vec<f32>, iterations: usize) -> Clusters {
     let count = centroids.len() / x.dim();
     let mut assignment = vec![0; x.len()];
     let mut distances = vec![0.0f32; x.len()];
@@ -235,13 +236,26 @@ fn means(x: &Embeddings, count: usize, assignment: &[usize], distances: &mut [f3
             centroids.extend(sum.iter().map(|s| (s / size as f64) as f32));
             continue;
         }
-        let farthest =
-            distances.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
-        let film = farthest.map_or(0, |(film, _)| film);
+        let film = argmax(distances).unwrap_or(0);
         distances[film] = 0.0;
         centroids.extend_from_slice(&x.row(film));
     }
     centroids
+}
+
+/// Clusters the films of a space as if those that cannot be read were not there; these are put into the first cluster, where
+/// nobody asks for them.
+fn cluster(space: &Space, count: usize, seed: u64) -> Clusters {
+    if space.unreadable().is_empty() {
+        return k_means(space.directions(), count, seed);
+    }
+    let rows = space.readable();
+    let found = k_means(&space.directions().select(&rows), count, seed);
+    let mut assignment = vec![0; space.len()];
+    for (row, &cluster) in rows.into_iter().zip(found.assignment()) {
+        assignment[row] = cluster;
+    }
+    Clusters { assignment, ..found }
 }
 
 /// What the strategies remember between labels: clusterings, typicalities, distances to the labelled films, and who stands
@@ -279,16 +293,11 @@ pub(crate) struct Reach {
 }
 
 impl ClusterCache {
-    /// Returns the clustering of `x` into `count` clusters, computed if it is not known.
-    pub(crate) fn clustering(
-        &mut self,
-        x: &Embeddings,
-        count: usize,
-        seed: u64,
-    ) -> &mut Clustering {
-        self.follow(x);
+    /// Returns the clustering of the films that can be read into `count` clusters, computed if it is not known.
+    pub(crate) fn clustering(&mut self, space: &Space, count: usize, seed: u64) -> &mut Clustering {
+        self.follow(space.directions());
         self.clusterings.entry((count, seed)).or_insert_with(|| Clustering {
-            clusters: k_means(x, count, seed),
+            clusters: cluster(space, count, seed),
             typicality: BTreeMap::new(),
         })
     }
@@ -372,12 +381,12 @@ mod tests {
     fn other_embeddings_empty_the_cache() {
         let mut cache = ClusterCache::default();
         let x = blobs();
-        cache.clustering(&x, 3, 0);
-        cache.clustering(&x, 3, 0);
-        cache.clustering(&x, 4, 0);
+        cache.clustering(&Space::of_rows(x.clone(), 2), 3, 0);
+        cache.clustering(&Space::of_rows(x.clone(), 2), 3, 0);
+        cache.clustering(&Space::of_rows(x.clone(), 2), 4, 0);
         assert_eq!(cache.clusterings.len(), 2);
         let other = Embeddings::new(2, vec![0.5; 180]).unwrap();
-        cache.clustering(&other, 3, 0);
+        cache.clustering(&Space::of_rows(other.clone(), 2), 3, 0);
         assert_eq!(cache.clusterings.len(), 1);
     }
 }

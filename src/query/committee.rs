@@ -2,14 +2,13 @@
 
 use rand_core::Rng;
 
-use super::head::Head;
 use super::pool::Pool;
+use crate::dataset::Labelled;
+use crate::features::Head;
 use crate::rng;
 
 /// Heads of a committee.
 const MEMBERS: usize = 10;
-/// Relative accuracy of their weights: resampling moves them by far more.
-const TOLERANCE: f64 = 1e-2;
 /// Films whose features fit into a small cache, 64 KiB at a width of 512.
 const CACHED: usize = 32;
 
@@ -73,23 +72,23 @@ impl Committee {
     /// Fits the members, with the penalty of the pool's head and from its solution.
     pub(crate) fn fit(pool: &Pool<'_>, seed: u64) -> Self {
         let fit = |member| {
-            let (rows, classes) = resample(pool, member, seed);
-            let (count, l2, warm) = (pool.class_count, pool.head.l2(), Some(pool.head));
-            Head::fit_within(TOLERANCE, pool.features, (&rows, &classes), count, l2, warm)
+            let labels = resample(pool, member, seed);
+            pool.space.rough_head(&labels, pool.head.l2(), pool.head)
         };
         Self { heads: (0..MEMBERS as u64).map(fit).collect() }
     }
 
     /// Returns the members' probabilities of the films `rows` of a pool.
     pub(crate) fn opinions(&self, pool: &Pool<'_>, rows: &[usize]) -> Opinions {
-        let mut members = vec![Vec::with_capacity(rows.len() * pool.class_count); self.heads.len()];
+        let mut members =
+            vec![Vec::with_capacity(rows.len() * pool.space.classes()); self.heads.len()];
         // A few films at a time, which all members then find in the cache.
         for rows in rows.chunks(CACHED) {
             for (member, head) in members.iter_mut().zip(&self.heads) {
-                member.extend(head.probabilities_of(pool.features, rows));
+                member.extend(head.probabilities_of(pool.space.features(), rows));
             }
         }
-        Opinions::new(pool.class_count, members)
+        Opinions::new(pool.space.classes(), members)
     }
 }
 
@@ -99,13 +98,13 @@ impl Committee {
 /// labels (Oza and Russell, AISTATS 2001). It is drawn for the film, so that one label more does not change the others'
 /// counts and the committee's opinions move with the labels only. A class that would be left without any keeps the
 /// label whose draw was largest.
-fn resample(pool: &Pool<'_>, member: u64, seed: u64) -> (Vec<usize>, Vec<usize>) {
+fn resample(pool: &Pool<'_>, member: u64, seed: u64) -> Labelled {
     let (mut rows, mut classes) = (Vec::new(), Vec::new());
-    let mut drawn = vec![0usize; pool.class_count];
-    let mut largest: Vec<Option<(u64, usize)>> = vec![None; pool.class_count];
+    let mut drawn = vec![0usize; pool.space.classes()];
+    let mut largest: Vec<Option<(u64, usize)>> = vec![None; pool.space.classes()];
     for (&row, &class) in pool.labelled.iter().zip(pool.classes) {
-        let finite = pool.features.row(row).iter().all(|v| v.is_finite());
-        if class >= pool.class_count || !finite {
+        let finite = pool.space.features().row(row).iter().all(|v| v.is_finite());
+        if class >= pool.space.classes() || !finite {
             continue;
         }
         let bits = rng::stream(seed, "bootstrap", &[member, pool.ids[row].key()]).next_u64();
@@ -121,7 +120,7 @@ fn resample(pool: &Pool<'_>, member: u64, seed: u64) -> (Vec<usize>, Vec<usize>)
             classes.push(class);
         }
     }
-    (rows, classes)
+    Labelled { rows, classes }
 }
 
 /// Returns the quantile of the Poisson distribution of mean one at 53 of 64 random bits.
@@ -142,7 +141,7 @@ fn poisson(bits: u64) -> usize {
 mod tests {
     use super::*;
     use crate::dataset::FilmId;
-    use crate::query::Embeddings;
+    use crate::features::{Embeddings, Space};
 
     #[test]
     fn counts_are_those_of_poisson() {
@@ -172,21 +171,20 @@ mod tests {
         );
         let x = x.unwrap();
         let (labelled, classes): (Vec<_>, Vec<_>) = films.iter().copied().unzip();
+        let space = Space::of_rows(x, 3);
         let pool = Pool {
             ids: &ids,
-            embeddings: &x,
-            features: &x,
+            space: &space,
             views: None,
-            head: &Head::fit(&x, &labelled, &classes, 3, 1.0, None),
+            head: &space.head(&Labelled { rows: labelled.clone(), classes: classes.clone() }, 1.0),
             probabilities: &[],
-            class_count: 3,
             labelled: &labelled,
             classes: &classes,
             answered: &[],
             candidates: &[],
             batch: 1,
         };
-        let (rows, classes) = resample(&pool, member, 5);
+        let Labelled { rows, classes } = resample(&pool, member, 5);
         let mut drawn: Vec<_> = rows.into_iter().zip(classes).collect();
         drawn.sort_unstable();
         drawn

@@ -12,6 +12,8 @@
 
 use std::cmp::Ordering;
 
+use crate::stats::likeliest;
+
 /// Slack with which a threshold is reached, as in cleanlab.
 const SLACK: f64 = 1e-6;
 
@@ -45,11 +47,6 @@ fn confident(row: &[f32], thresholds: &[Option<f64>]) -> Option<usize> {
     };
     let likelier = |best: usize, class: usize| if row[class] > row[best] { class } else { best };
     (0..row.len()).filter(reaches).reduce(likelier)
-}
-
-/// Returns the likeliest class, the first of equals.
-pub fn likeliest(row: &[f32]) -> usize {
-    (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best })
 }
 
 /// Returns the confident joint before calibration: films by label (row) and by the class that they are confidently of.

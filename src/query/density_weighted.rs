@@ -6,17 +6,17 @@
 //! Deviation: the similarity is `(1 + cosine) / 2`. Directions are measured from the pool's mean, so that cosines are
 //! negative for about half of the films, and by the cosine itself these would never be asked for.
 
-use super::dot_product::dot;
 use super::pool::{Pool, Ranked};
 use super::reason::Reason;
 use super::uncertainty;
+use crate::features::dot;
 
 /// Ranks all candidates, the largest density-weighted entropy first.
 pub(crate) fn rank(pool: &Pool<'_>) -> Vec<Ranked> {
     let centre = mean_direction(pool);
     pool.by_score(|film| {
         let nats = uncertainty::entropy(pool.probabilities_of(film));
-        let cosine = dot(&pool.embeddings.row(film), &centre);
+        let cosine = dot(&pool.space.directions().row(film), &centre);
         let similarity =
             if cosine.is_nan() { 0.0 } else { f32::midpoint(1.0, cosine).clamp(0.0, 1.0) };
         (nats * similarity, Reason::DenseEntropy { nats, similarity })
@@ -25,8 +25,8 @@ pub(crate) fn rank(pool: &Pool<'_>) -> Vec<Ranked> {
 
 /// Returns the mean of the candidates' embeddings, those that are not finite left out.
 fn mean_direction(pool: &Pool<'_>) -> Vec<f32> {
-    let mut sum = vec![0.0f32; pool.embeddings.dim()];
-    let rows = pool.candidates.iter().map(|&film| pool.embeddings.row(film));
+    let mut sum = vec![0.0f32; pool.space.directions().dim()];
+    let rows = pool.candidates.iter().map(|&film| pool.space.directions().row(film));
     for row in rows.filter(|row| dot(row, row).is_finite()) {
         sum.iter_mut().zip(&*row).for_each(|(s, v)| *s += v);
     }

@@ -15,7 +15,7 @@ const TARGETS: usize = 100;
 /// Ranks all candidates, those whose labels tell most first.
 pub(crate) fn rank(pool: &Pool<'_>, seed: u64) -> Vec<Ranked> {
     let committee = Committee::fit(pool, seed);
-    let targets = committee.opinions(pool, &draw_targets(pool.features.len(), seed));
+    let targets = committee.opinions(pool, &draw_targets(pool.space.readable(), seed));
     let nats = epig(&committee.opinions(pool, pool.candidates), &targets);
     pool.by_urgency(pool.candidates.iter().zip(nats).map(|(&index, nats)| {
         let nats = nats as f32;
@@ -24,18 +24,18 @@ pub(crate) fn rank(pool: &Pool<'_>, seed: u64) -> Vec<Ranked> {
 }
 
 /// Draws target films, labelled or not, the same at every ranking; all if there are no more than are drawn.
-fn draw_targets(films: usize, seed: u64) -> Vec<usize> {
-    if films <= TARGETS {
-        return (0..films).collect();
+fn draw_targets(films: Vec<usize>, seed: u64) -> Vec<usize> {
+    if films.len() <= TARGETS {
+        return films;
     }
     let mut draws = rng::stream(seed, "target films", &[]);
-    (0..TARGETS).map(|_| rng::below(&mut draws, films)).collect()
+    (0..TARGETS).map(|_| films[rng::below(&mut draws, films.len())]).collect()
 }
 
 /// Returns the mean over `targets` of the mutual information of each film's label and the target's, in nats.
 ///
 /// Both are opinions of the same members; computed as `H(y) + H(y*) - H(y, y*)`.
-pub fn epig(films: &Opinions, targets: &Opinions) -> Vec<f64> {
+pub(super) fn epig(films: &Opinions, targets: &Opinions) -> Vec<f64> {
     let entropy = |of: &Opinions, film| of.mean(film).into_iter().map(surprise).sum::<f64>();
     let count = targets.films() as f64;
     let of_targets = (0..targets.films()).map(|film| entropy(targets, film)).sum::<f64>() / count;

@@ -1,15 +1,15 @@
 //! Greedy k-center (Sener and Savarese, ICLR 2018): the film farthest from all labelled ones, again and again.
 
 use super::cluster::{ClusterCache, lower_distances};
-use super::dot_product::dot;
 use super::pool::{Pool, Ranked};
 use super::reason::Reason;
+use crate::features::dot;
 
 /// Selects up to `count` candidates, each the farthest from the labelled, the answered and the already selected films.
 ///
 /// With no label yet the first is the most central candidate, whose product with the candidates' sum is largest.
 pub(crate) fn select(pool: &Pool<'_>, count: usize, cache: &mut ClusterCache) -> Vec<Ranked> {
-    let x = pool.embeddings;
+    let x = pool.space.directions();
     cache.follow(x);
     let reach = &mut cache.reach;
     // Labels mostly only grow; then the distances to the earlier ones still stand.
@@ -45,7 +45,7 @@ pub(crate) fn select(pool: &Pool<'_>, count: usize, cache: &mut ClusterCache) ->
 
 /// Returns the position in `films` of the one nearest in direction to their sum.
 fn most_central(pool: &Pool<'_>, films: &[usize]) -> usize {
-    let x = pool.embeddings;
+    let x = pool.space.directions();
     let mut sum = vec![0.0f32; x.dim()];
     for &film in films {
         sum.iter_mut().zip(&*x.row(film)).filter(|(_, v)| v.is_finite()).for_each(|(s, v)| *s += v);

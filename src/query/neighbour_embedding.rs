@@ -7,9 +7,9 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use super::embeddings::Embeddings;
-use super::nearest::nearest;
 use crate::dataset::Flow;
+use crate::features::Embeddings;
+use crate::features::nearest;
 use crate::rng;
 
 /// How the films are placed.

@@ -1,21 +1,18 @@
 //! The films to choose from, and what every ranking of them shares.
 
-use super::embeddings::Embeddings;
-use super::head::Head;
 use super::reason::Reason;
 use crate::dataset::FilmId;
+use crate::features::{Embeddings, Head, Space};
 
-/// The films to choose from and what is known of them; films are numbered by their row in `embeddings`.
+/// The films to choose from and what is known of them; films are numbered by their row in `space`.
 ///
 /// All rows take part in clustering, so films kept back for evaluation do not belong in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Pool<'a> {
     /// The films' identities, which break ties.
     pub ids: &'a [FilmId],
-    /// The films' [directions](super::directions()) from the pool's mean.
-    pub embeddings: &'a Embeddings,
-    /// The films' [standardised](super::Standardisation) features, which the head sees.
-    pub features: &'a Embeddings,
+    /// Their features, standardised for the head, and the directions in which distances are measured.
+    pub space: &'a Space,
     /// Standardised features of further views of the films, as many rows and of the same width; only
     /// [`Strategy::AugmentationVariance`](super::Strategy::AugmentationVariance) asks for them.
     pub views: Option<&'a [Embeddings]>,
@@ -23,8 +20,6 @@ pub struct Pool<'a> {
     pub head: &'a Head,
     /// Films x classes, by the head; may be empty for strategies that ask no head.
     pub probabilities: &'a [f32],
-    /// The number of classes.
-    pub class_count: usize,
     /// Labelled films, in the order in which they were labelled.
     pub labelled: &'a [usize],
     /// The class of each labelled film.
@@ -41,7 +36,7 @@ pub struct Pool<'a> {
 /// A film in its place of the ranking.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranked {
-    /// The film's row in [`Pool::embeddings`].
+    /// The film's row in its space.
     pub index: usize,
     /// What the strategy measured: see [`Reason`] for the meaning; not comparable between strategies.
     pub score: f32,
@@ -53,7 +48,7 @@ impl Pool<'_> {
     /// Returns the probabilities of film `index`; empty when there are none.
     pub(crate) fn probabilities_of(&self, index: usize) -> &[f32] {
         self.probabilities
-            .get(index * self.class_count..(index + 1) * self.class_count)
+            .get(index * self.space.classes()..(index + 1) * self.space.classes())
             .unwrap_or(&[])
     }
 

@@ -11,15 +11,15 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::cluster::{ClusterCache, Clusters};
-use super::dot_product::{dot, dots};
-use super::embeddings::Embeddings;
 use super::pool::{Pool, Ranked};
 use super::reason::Reason;
+use crate::features::Embeddings;
+use crate::features::{dot, dots};
 
 /// Share of balls that must be pure.
 const PURITY: f64 = 0.95;
 /// Pairs that are looked at, at most, since nothing else is ranked meanwhile: seconds, and 32 MiB of bits.
-const MOST_PAIRS: usize = 1 << 28;
+pub(super) const MOST_PAIRS: usize = 1 << 28;
 
 /// Ranks up to `count` candidates of `pool`, making the graph if need be.
 pub(crate) fn rank(
@@ -28,26 +28,23 @@ pub(crate) fn rank(
     seed: u64,
     cache: &mut ClusterCache,
 ) -> Vec<Ranked> {
-    let x = pool.embeddings;
-    let classes = pool.class_count.max(2);
+    let x = pool.space.directions();
+    let classes = pool.space.classes().max(2);
     cache.follow(x);
     if cache.cover.as_ref().is_none_or(|(key, _)| *key != (classes, seed)) {
-        let radius = radius(x, &cache.clustering(x, classes, seed).clusters);
+        let clusters = &cache.clustering(pool.space, classes, seed).clusters;
+        let radius = radius(x, clusters, &pool.space.readable());
         cache.cover = Some(((classes, seed), Cover::new(x, radius, MOST_PAIRS)));
     }
     cache.cover.as_ref().map_or_else(Vec::new, |(_, cover)| greedy(pool, cover, count))
 }
 
-/// Selects up to `count` candidates given the `radius` of the balls, each the one whose ball holds most labelled films and
+/// Selects up to `count` candidates given the balls around films, each the one whose ball holds most labelled films and
 /// candidates that are in no ball of a labelled, answered or selected film; equals by film id.
 ///
 /// A ball is open and holds at least its own film. Once every film is covered, covering starts again from nothing: the
 /// published code then chooses the first film of the list.
-pub fn select(pool: &Pool<'_>, radius: f32, count: usize) -> Vec<Ranked> {
-    greedy(pool, &Cover::new(pool.embeddings, radius, MOST_PAIRS), count)
-}
-
-fn greedy(pool: &Pool<'_>, cover: &Cover, count: usize) -> Vec<Ranked> {
+pub(super) fn greedy(pool: &Pool<'_>, cover: &Cover, count: usize) -> Vec<Ranked> {
     let all = cover.set(pool.labelled.iter().chain(pool.candidates));
     let mut open = all.clone();
     for &film in pool.labelled.iter().chain(pool.answered) {
@@ -78,13 +75,20 @@ fn greedy(pool: &Pool<'_>, cover: &Cover, count: usize) -> Vec<Ranked> {
 
 /// Returns the largest radius at which at least 95 % of the films' open balls hold films of one cluster only; infinite if
 /// so many never meet another cluster.
-pub fn radius(x: &Embeddings, clusters: &Clusters) -> f32 {
-    let sample = sample(x.len(), MOST_PAIRS);
+///
+/// Goes by the films `rows`; all others are as if they were not there.
+pub(super) fn radius(x: &Embeddings, clusters: &Clusters, rows: &[usize]) -> f32 {
+    let sample: Vec<usize> =
+        sample(rows.len(), MOST_PAIRS).into_iter().map(|place| rows[place]).collect();
+    let mut counts = vec![false; x.len()];
+    for &row in rows {
+        counts[row] = true;
+    }
     let assignment = clusters.assignment();
     // A ball is pure as long as its radius is no more than the distance to the nearest film of another cluster.
     let mut nearest = vec![f32::INFINITY; sample.len()];
     for_each_pair(x, &sample, |film, place, squared| {
-        if assignment[film] != assignment[sample[place]] {
+        if counts[film] && assignment[film] != assignment[sample[place]] {
             nearest[place] = nearest[place].min(squared);
         }
     });
@@ -115,7 +119,7 @@ pub(crate) struct Cover {
 }
 
 impl Cover {
-    fn new(x: &Embeddings, radius: f32, most_pairs: usize) -> Self {
+    pub(super) fn new(x: &Embeddings, radius: f32, most_pairs: usize) -> Self {
         let sample = sample(x.len(), most_pairs);
         let words = sample.len().div_ceil(64);
         let mut balls = vec![0; x.len() * words];
@@ -189,6 +193,10 @@ fn for_each_pair(x: &Embeddings, sample: &[usize], mut see: impl FnMut(usize, us
 mod tests {
     use super::*;
 
+    fn all(x: &Embeddings) -> Vec<usize> {
+        (0..x.len()).collect()
+    }
+
     #[test]
     fn every_pair_is_seen_once_with_its_distance() {
         for (films, step) in (0..14).flat_map(|films| [(films, 1), (films, 3)]) {
@@ -224,11 +232,11 @@ mod tests {
         // 18 and 21 it is 0.2. Two of forty may be impure.
         let x = Embeddings::new(1, (0..40).map(|i| i as f32 / 10.0).collect()).unwrap();
         let clusters = Clusters::from_assignment((0..40).map(|i| i / 20).collect());
-        assert!((radius(&x, &clusters) - 0.2).abs() < 1e-3);
+        assert!((radius(&x, &clusters, &all(&x)) - 0.2).abs() < 1e-3);
         let one = Clusters::from_assignment(vec![0; 40]);
-        assert_eq!(radius(&x, &one), f32::INFINITY);
+        assert_eq!(radius(&x, &one, &all(&x)), f32::INFINITY);
         let none = Embeddings::new(1, Vec::new()).unwrap();
-        assert_eq!(radius(&none, &Clusters::from_assignment(Vec::new())), f32::INFINITY);
+        assert_eq!(radius(&none, &Clusters::from_assignment(Vec::new()), &[]), f32::INFINITY);
     }
 
     #[test]

@@ -129,7 +129,7 @@ impl Strategy {
         }
     }
 
-    /// Returns the strategy that [`rank`] goes by: another than this one only while the views that
+    /// Returns the strategy that ranks: another than this one only while the views that
     /// [`Self::AugmentationVariance`] needs are not there, when it is [`Self::Margin`].
     pub fn in_force(self, views: bool) -> Self {
         if self == Self::AugmentationVariance && !views { Self::Margin } else { self }
@@ -159,7 +159,7 @@ fn known_names() -> String {
 ///
 /// Ranking again before [`Pool::batch`] films are read is cheap and welcome. Equal films stand in the order of their ids, and a film without usable probabilities comes
 /// last. The answer depends on the arguments alone: `cache` only saves time.
-pub fn rank(
+pub(super) fn rank(
     strategy: Strategy,
     pool: &Pool<'_>,
     count: usize,
@@ -193,7 +193,8 @@ pub fn rank(
 mod tests {
     use super::*;
     use crate::dataset::FilmId;
-    use crate::query::{Embeddings, Head};
+    use crate::dataset::Labelled;
+    use crate::features::{Embeddings, Space};
     use crate::rng;
 
     /// On values that half precision holds exactly.
@@ -210,16 +211,16 @@ mod tests {
             ((0..20).collect(), (20..100).collect());
         let classes: Vec<usize> = labelled.iter().map(|row| row % 2).collect();
         let ranked = |x: &Embeddings, strategy| {
-            let head = Head::fit(x, &labelled, &classes, 2, 1.0, None);
+            let space = Space::of_rows(x.clone(), 2);
+            let labels = Labelled { rows: labelled.clone(), classes: classes.clone() };
+            let head = space.head(&labels, 1.0);
             let views = [x.clone(), x.clone()];
             let pool = Pool {
                 ids: &ids,
-                embeddings: x,
-                features: x,
+                space: &space,
                 views: Some(&views),
                 head: &head,
                 probabilities: &head.probabilities(x),
-                class_count: 2,
                 labelled: &labelled,
                 classes: &classes,
                 answered: &[],

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::cluster::{ClusterCache, Clusters, Typicality};
-use super::dot_product::{dot, dots};
-use super::embeddings::Embeddings;
 use super::pool::{Pool, Ranked};
 use super::reason::Reason;
+use crate::features::Embeddings;
+use crate::features::{dot, dots};
 
 /// Clusters of this size or smaller are outliers, visited only when nothing else is left.
 const MIN_CLUSTER_SIZE: usize = 5;
@@ -15,7 +15,7 @@ const MAX_CLUSTERS: usize = 500;
 /// Neighbours whose mean distance makes typicality.
 const NEIGHBOURS: usize = 20;
 /// The fewest labels between two clusterings.
-const SMALLEST_BATCH: usize = 10;
+pub(super) const SMALLEST_BATCH: usize = 10;
 
 /// Returns the number of clusters for `labelled` labels and batches of `batch`.
 ///
@@ -35,19 +35,10 @@ pub(crate) fn rank(
     cache: &mut ClusterCache,
 ) -> Vec<Ranked> {
     let clusters = cluster_count(pool.labelled.len(), pool.batch);
-    let clustering = cache.clustering(pool.embeddings, clusters, seed);
+    let clustering = cache.clustering(pool.space, clusters, seed);
+    // Films beyond a visit to each cluster are ranked again long before they are read, and each takes as long as all others.
+    let count = count.min(pool.batch.max(clusters));
     visit(pool, &clustering.clusters, &mut clustering.typicality, count)
-}
-
-/// Selects up to `count` candidates of `pool` given its `clusters`.
-///
-/// Clusters of more than five films (labelled, answered or candidates) are visited in order of fewest labels and answers,
-/// then largest size, then number, and round again; each visit takes the film of largest typicality `1 / (d + 1e-5)`, with `d` the mean
-/// Euclidean distance to the `min(20, m / 2)` nearest of the cluster's `m` films that are neither labelled nor taken.
-/// (The paper's distance; the published code averages squared ones.) A cluster with no film left is passed over;
-/// once all are, the smaller clusters are visited in the same way.
-pub fn select(pool: &Pool<'_>, clusters: &Clusters, count: usize) -> Vec<Ranked> {
-    visit(pool, clusters, &mut BTreeMap::new(), count)
 }
 
 struct Cluster {
@@ -58,7 +49,14 @@ struct Cluster {
     left: Vec<usize>,
 }
 
-fn visit(
+/// Selects up to `count` candidates of `pool` given its `clusters`.
+///
+/// Clusters of more than five films (labelled, answered or candidates) are visited in order of fewest labels and answers,
+/// then largest size, then number, and round again; each visit takes the film of largest typicality `1 / (d + 1e-5)`, with `d` the mean
+/// Euclidean distance to the `min(20, m / 2)` nearest of the cluster's `m` films that are neither labelled nor taken.
+/// (The paper's distance; the published code averages squared ones.) A cluster with no film left is passed over;
+/// once all are, the smaller clusters are visited in the same way. `known` remembers typicalities.
+pub(super) fn visit(
     pool: &Pool<'_>,
     clusters: &Clusters,
     known: &mut BTreeMap<usize, Typicality>,
@@ -122,7 +120,7 @@ fn visiting_orders(pool: &Pool<'_>, clusters: &Clusters) -> [Vec<Cluster>; 2] {
 
 impl Typicality {
     fn of(pool: &Pool<'_>, cluster: &Cluster) -> Self {
-        let values = typicality(pool.embeddings, &cluster.left);
+        let values = typicality(pool.space.directions(), &cluster.left);
         Self { members: cluster.left.clone(), values }
     }
 

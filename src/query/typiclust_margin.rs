@@ -30,7 +30,7 @@ const CLUSTERS: (usize, usize) = (20, 500);
 pub(crate) fn is_cold(pool: &Pool<'_>) -> bool {
     let labels = pool.labelled.len();
     let of_class = |class| pool.classes.iter().filter(|&&c| c == class).count();
-    let short = (0..pool.class_count).any(|class| of_class(class) < FEWEST_OF_A_CLASS);
+    let short = (0..pool.space.classes()).any(|class| of_class(class) < FEWEST_OF_A_CLASS);
     labels < FEWEST_LABELS || (short && labels < COLD_START_LIMIT)
 }
 
@@ -44,11 +44,14 @@ pub(crate) fn rank(
     if is_cold(pool) {
         return typiclust::rank(pool, count, seed, cache);
     }
-    // The clusters do not depend on the labels: one clustering serves until the embeddings change.
-    let cluster_count = count.clamp(CLUSTERS.0, CLUSTERS.1);
-    let clusters = &cache.clustering(pool.embeddings, cluster_count, seed).clusters;
+    // The clusters do not depend on the labels: one clustering serves until the embeddings change. They and the films that
+    // they are told apart among go by the batch, not by how many are listed beyond it.
+    let cluster_count = pool.batch.clamp(CLUSTERS.0, CLUSTERS.1);
+    let clusters = &cache.clustering(pool.space, cluster_count, seed).clusters;
     let mut unsure = uncertainty::rank_by_margin(pool);
-    unsure.truncate(count.saturating_mul(BREADTH));
+    unsure.truncate(
+        count.max(pool.batch.saturating_mul(BREADTH)).max(typiclust::SMALLEST_BATCH * BREADTH),
+    );
     let mut selected = Vec::with_capacity(count.min(unsure.len()));
     // The round in which a film is due: how many of its cluster are less sure.
     let mut taken = vec![0usize; clusters.count()];

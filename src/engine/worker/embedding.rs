@@ -4,38 +4,48 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Worker, panic_text};
+use super::state::Worker;
 use crate::dataset::planes::PlaneStore;
-use crate::engine::message::{Event, Stage};
-use crate::engine::ranking::{Embedded, ToRanking};
-use crate::engine::{Source, cache};
+use crate::engine::inbox::panic_text;
+use crate::engine::protocol::{Event, Stage};
+use crate::features::{Block, Embeddings, Space, SpaceFilms, cache};
 use crate::imaging::FixedView;
 use crate::learn::{Flow, LearnError, Pace};
-use crate::model::release_buffers;
+use crate::model::folder::ModelCard;
+use crate::model::{Encoder, release_buffers};
 use crate::predict::{Predictor, embed, embed_views};
-use crate::query::{Embeddings, Standardisation};
+use crate::study::{Embedded, Source};
 
 impl Worker {
-    /// Embeds pool and reference set, from the cache where this model has embedded these films before, and standardises;
-    /// `observe` is told the films done, of how many.
-    pub(super) fn embed_all(
+    /// Embeds pool and reference set with the pretrained encoder.
+    pub(super) fn embed_base(
         &self,
-        student: Option<&Predictor>,
-        model: &str,
-        hash: &str,
         observe: &mut dyn FnMut(usize, usize) -> Flow,
     ) -> anyhow::Result<Embedded> {
-        let encoder = student.map_or(&self.base.encoder, |student| student.model.encoder());
-        let card = student.map_or(&self.base_card, |student| &student.card);
+        self.embed_all(&self.base.encoder, &self.base_card, &self.options.base_name, observe)
+    }
+
+    /// Embeds pool and reference set with the encoder of the model named, from the cache where it has embedded these films
+    /// before; `observe` is told the films done, of how many.
+    pub(super) fn embed_all(
+        &self,
+        encoder: &Encoder,
+        card: &ModelCard,
+        model: &str,
+        observe: &mut dyn FnMut(usize, usize) -> Flow,
+    ) -> anyhow::Result<Embedded> {
         let total = self.pool.len() + self.reference.as_ref().map_or(0, |(store, _)| store.len());
         let mut before = 0;
         let mut part =
-            |store: &Arc<PlaneStore>, source: &Source, whole: bool| -> anyhow::Result<Embeddings> {
-                let key = cache::key(hash, &source.keys);
+            |store: &Arc<PlaneStore>, source: &Source, whole: bool| -> anyhow::Result<Vec<Block>> {
+                let key = cache::key(&card.weights_hash, &source.keys);
                 let earlier = before;
                 before += store.len();
+                let block = |features| {
+                    vec![Block { features, parts: card.architecture.embedding_blocks().to_vec() }]
+                };
                 if let Some(found) = cache::load(&self.options.cache, &key, store.len()) {
-                    return Ok(found);
+                    return Ok(block(found));
                 }
                 let rows: Vec<usize> = (0..store.len()).collect();
                 let size = self.base_card.preprocess.size;
@@ -49,53 +59,53 @@ impl Worker {
                 if whole {
                     self.keep(&key, &found);
                 }
-                Ok(found)
+                Ok(block(found))
             };
-        // A film that cannot be read has no place among the others: it becomes zeros, and no mean counts it.
-        let pool = part(&self.pool, &self.options.pool, self.unreadable.is_empty())?
-            .without(&self.unreadable);
-        let scale = Standardisation::measure(&pool, &card.architecture.embedding_blocks());
-        let pool = scale.apply(pool);
+        let pool = part(&self.pool, &self.options.pool, self.unreadable.is_empty())?;
+        let films = SpaceFilms {
+            patients: self.options.pool.patients.clone(),
+            classes: self.options.classes.len(),
+            unreadable: self.unreadable.clone(),
+        };
+        let space = Space::new(pool, films)?;
         let reference = match &self.reference {
             Some((store, set)) => {
-                let features = scale.apply(part(store, &set.source, true)?);
-                Some((features, set.classes.clone()))
+                let features = space.place(part(store, &set.source, true)?)?;
+                Some(Arc::new((features, set.classes.clone())))
             }
             None => None,
         };
-        let unreadable = self.unreadable.clone();
-        Ok(Embedded { model: model.to_owned(), scale, pool, reference, unreadable })
+        Ok(Embedded { model: model.to_owned(), space: Arc::new(space), reference })
     }
 
     /// Says how far embedding is while the session opens.
     pub(super) fn preparing(&self, done: usize, total: usize) -> Flow {
-        self.shared.send(Event::Preparing { what: "embedding films", done, total });
-        self.shared.flags.until_closed()
+        self.inbox.send(Event::Preparing { what: "embedding films", done, total });
+        self.inbox.flags.until_closed()
     }
 
     /// Embeds the films with a model that was learnt, as it was saved; what was kept for other learnt models goes.
     pub(super) fn embed_learnt(&self, name: &str, path: &Path) -> anyhow::Result<Embedded> {
-        let student = Predictor::load(path, &self.options.compute.device)?;
+        let learnt = Predictor::load(path, &self.options.compute.device)?;
         let observe = &mut self.showing(Stage::Embedding);
-        let hash = &student.card.weights_hash;
-        let embedded = self.embed_all(Some(&student), name, hash, observe)?;
-        self.forget_others(hash);
+        let embedded = self.embed_all(learnt.model.encoder(), &learnt.card, name, observe)?;
+        self.forget_others(&learnt.card.weights_hash);
         Ok(embedded)
     }
 
     /// Embeds further views of the pool with the model in use, from the cache where it has done so before; says so if it
     /// cannot.
     pub(super) fn embed_views(&self) {
-        self.shared.flags.begin();
-        let model = self.in_use.as_deref();
-        let result = catch_unwind(AssertUnwindSafe(|| self.views_of(model)))
+        let Some(in_use) = self.inbox.state().in_use.clone() else { return };
+        self.inbox.flags.begin();
+        let result = catch_unwind(AssertUnwindSafe(|| self.views_of(&in_use)))
             .unwrap_or_else(|panic| Err(anyhow::anyhow!("{}", panic_text(panic.as_ref()))));
-        *self.shared.progress.lock() = None;
+        *self.inbox.progress.lock() = None;
         release_buffers();
         let text = match result {
             Ok(views) => {
-                let model = model.unwrap_or(&self.options.base_name).to_owned();
-                self.to_ranking.send(ToRanking::Views { model, views }).ok();
+                self.inbox.state().views = Some((in_use.model, Arc::new(views)));
+                self.inbox.ranking.ring();
                 return;
             }
             Err(error) if matches!(error.downcast_ref(), Some(LearnError::Stopped)) => {
@@ -103,25 +113,31 @@ impl Worker {
             }
             Err(error) => format!("Views of films could not be embedded: {error:#}"),
         };
-        if !self.shared.flags.closing() {
-            self.shared.send(Event::Warning(text));
+        if !self.inbox.flags.closing() {
+            self.inbox.warn(text);
         }
     }
 
-    /// Returns the pool's views as the model named sees them, or the pretrained encoder.
-    fn views_of(&self, student: Option<&str>) -> anyhow::Result<Vec<Embeddings>> {
-        let folder = |name| self.options.models.join(name);
-        let student = student
-            .map(|name| Predictor::load(&folder(name), &self.options.compute.device))
-            .transpose()?;
-        let encoder =
-            student.as_ref().map_or(&self.base.encoder, |student| student.model.encoder());
-        let card = student.as_ref().map_or(&self.base_card, |student| &student.card);
+    /// Returns the pool's views as the model in use sees them, on its scale.
+    fn views_of(&self, in_use: &Embedded) -> anyhow::Result<Vec<Embeddings>> {
+        let (encoder, card) = self.encoder(&in_use.model)?;
         let keys = self.view_keys(&card.weights_hash);
         let load = |key: &String| cache::load(&self.options.cache, key, self.pool.len());
-        if let Some(views) = keys.iter().map(load).collect() {
-            return Ok(views);
-        }
+        let views = match keys.iter().map(load).collect() {
+            Some(views) => views,
+            None => self.embed_all_views(&encoder, &keys)?,
+        };
+        let parts = card.architecture.embedding_blocks().to_vec();
+        let place =
+            |features| Ok(in_use.space.place(vec![Block { features, parts: parts.clone() }])?);
+        views.into_iter().map(place).collect()
+    }
+
+    fn embed_all_views(
+        &self,
+        encoder: &Encoder,
+        keys: &[String],
+    ) -> Result<Vec<Embeddings>, LearnError> {
         let observe = &mut self.showing(Stage::Views);
         let size = self.base_card.preprocess.size;
         let ids = &self.options.pool.ids;
@@ -154,7 +170,7 @@ impl Worker {
     fn keep(&self, key: &str, embeddings: &Embeddings) {
         if let Err(error) = cache::save(&self.options.cache, key, embeddings) {
             let text = format!("Embeddings could not be kept for the next start: {error}");
-            self.shared.send(Event::Warning(text));
+            self.inbox.warn(text);
         }
     }
 

@@ -1,52 +1,80 @@
 //! What the compute thread does with labels: fine-tune, judge, distil.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use serde_json::json;
 
-use super::super::message::Stage;
-use super::super::ranking::{FOLDS, ToRanking};
-use super::Worker;
-use crate::learn::calibration::{apply_temperature, fit_temperature};
-use crate::learn::distill::{DistillConfig, Teacher, distill};
-use crate::learn::finetune::{FineTuned, FinetuneConfig, FoldAssigner, Labelled, finetune};
-use crate::learn::metrics::log_loss;
-use crate::learn::pool_means::{COLDEST, PoolMeans, aligned};
-use crate::learn::{Flow, HeadFit, LearnError, Setting, probabilities};
+use super::state::Worker;
+use crate::dataset::Labelled;
+use crate::engine::inbox::panic_text;
+use crate::engine::protocol::{Change, Event, Learnt, ModelChange, Stage};
+use crate::learn::distill::DistillConfig;
+use crate::learn::finetune::{FineTuned, FinetuneConfig};
+use crate::learn::pool_means::COLDEST;
+use crate::learn::round::{Judgement, Round};
+use crate::learn::{Flow, LearnError};
 use crate::model::folder::{self, Kind, ModelCard};
-use crate::model::{Classifier, LinearHead};
-use crate::query::confident_learning::likeliest;
-use crate::query::{Head, L2_GRID, Regularisation, choose_l2, out_of_fold};
+use crate::model::{Classifier, release_buffers};
 use crate::session::MethodFigures;
+use crate::stats::likeliest;
+use crate::study::Embedded;
 
 /// What background learning came to.
-pub(super) struct Ended {
-    pub(super) model: String,
-    pub(super) accepted: bool,
-    pub(super) outcome: String,
-    pub(super) methods: Vec<MethodFigures>,
-    pub(super) labelled: Labelled,
-}
-
-struct Verdict {
-    better: bool,
-    before: f64,
-    after: f64,
-    text: String,
+struct Ended {
+    /// Name of the model.
+    model: String,
+    /// Its features, where it is better.
+    better: Option<Embedded>,
+    learnt: Learnt,
+    labelled: Labelled,
 }
 
 impl Worker {
+    /// Fine-tunes, and distils if that helped; says what came of it either way. Returns the labels that it learnt from.
+    pub(super) fn learn(&mut self, why: String) -> Option<Labelled> {
+        self.inbox.flags.begin();
+        let labels = self.inbox.labelled().rows.len();
+        self.inbox.send(Event::LearningStarted { labels, why });
+        let result = catch_unwind(AssertUnwindSafe(|| self.learn_stages()))
+            .unwrap_or_else(|panic| Err(anyhow::anyhow!("{}", panic_text(panic.as_ref()))));
+        *self.inbox.progress.lock() = None;
+        release_buffers();
+        match result {
+            Ok(Ended { model, better: Some(embedded), learnt, labelled }) => {
+                let change = ModelChange { model, change: Change::Learnt(learnt) };
+                self.inbox.change_model(embedded, change);
+                Some(labelled)
+            }
+            Ok(Ended { model, better: None, learnt, labelled }) => {
+                self.inbox.send(Event::LearningEnded { model: Some(model), learnt });
+                Some(labelled)
+            }
+            Err(error) => {
+                let stopped = matches!(error.downcast_ref(), Some(LearnError::Stopped));
+                let outcome = if stopped {
+                    "Cancelled; the model in use stays".to_owned()
+                } else {
+                    let device = &self.options.compute;
+                    format!("Learning failed on {device}; the model in use stays: {error:#}")
+                };
+                let learnt = Learnt { outcome, labels, methods: Vec::new() };
+                self.inbox.send(Event::LearningEnded { model: None, learnt });
+                None
+            }
+        }
+    }
+
     /// Fine-tunes on the labels so far; if that helped, the network or a student of it is the new model.
-    pub(super) fn learn_stages(&mut self) -> anyhow::Result<Ended> {
-        let size = self.base_card.preprocess.size;
-        let config = FinetuneConfig::standard(size, self.options.seed);
+    fn learn_stages(&mut self) -> anyhow::Result<Ended> {
+        let config = FinetuneConfig::standard(self.base_card.preprocess.size, self.options.seed);
         let earlier = self.tuned.take();
-        let tuned = match self.finetune(&config, earlier.as_ref()) {
+        let tuned = match self.tune(&config, earlier.as_ref()) {
             Ok(tuned) => tuned,
             Err(error) => {
                 // What was cancelled leaves the next run the networks that it started from itself.
                 self.tuned = earlier;
-                return Err(error);
+                return Err(error.into());
             }
         };
         let ended = self.judge_and_keep(&config, &tuned);
@@ -55,149 +83,90 @@ impl Worker {
     }
 
     /// Fine-tunes on the labels as they arrive, beside the head that serves now.
-    fn finetune(
+    fn tune(
         &self,
         config: &FinetuneConfig,
         earlier: Option<&FineTuned>,
-    ) -> anyhow::Result<FineTuned> {
+    ) -> Result<FineTuned, LearnError> {
         // The penalty may be paused over too, and then something is to be seen.
         self.show(Stage::FineTuning, (0, 1), (0.0, 0.0), None);
-        let l2 = self.head_penalty(&self.labelled())?;
-        let fit = |labelled: &Labelled| self.fit_head(labelled, l2);
-        let setting = self.setting(&fit);
-        let tuned = finetune(
-            &setting,
-            &self.options.pool.patients,
-            &mut || self.labelled(),
-            config,
-            earlier,
-            &mut |report| self.observe(Stage::FineTuning, report),
-        )?;
-        Ok(tuned)
+        let flow = || self.flow();
+        self.round(&[], &flow).tune(config, &mut || self.labelled(), earlier, &mut |report| {
+            self.observe(Stage::FineTuning, report)
+        })
     }
 
-    /// The labels of films that can be read.
-    fn labelled(&self) -> Labelled {
-        self.shared.labelled().without(&self.unreadable)
-    }
-
-    fn setting<'a>(&'a self, fit: &'a HeadFit<'a>) -> Setting<'a> {
-        Setting {
+    fn round<'a>(&'a self, pool: &'a [usize], flow: &'a dyn Fn() -> Flow) -> Round<'a> {
+        Round {
             start: &self.base,
-            classes: self.options.classes.len(),
+            space: &self.space,
             store: &self.pool,
+            pool,
+            size: self.base_card.preprocess.size,
             device: &self.options.compute.device,
-            head: self.base_features.is_some().then_some(fit),
+            flow,
         }
     }
 
-    /// Fits the tier-1 head on the pretrained features.
-    fn fit_head(&self, Labelled { rows, classes }: &Labelled, l2: f32) -> LinearHead {
-        let count = self.options.classes.len();
-        let fitted = self.base_features.as_ref().map(|(features, scale)| {
-            Head::fit(features, rows, classes, count, l2, None).linear(scale)
-        });
-        fitted.unwrap_or_default()
-    }
-
-    /// Returns the means, over the films `rows`, of the probabilities of the head on the pretrained features.
-    fn pool_means(&self, labelled: &Labelled, l2: f32, rows: &[usize]) -> Option<PoolMeans> {
-        let (features, _) = self.base_features.as_ref()?;
-        let (Labelled { rows: known, classes: truth }, count) =
-            (labelled, self.options.classes.len());
-        let head = Head::fit(features, known, truth, count, l2, None);
-        PoolMeans::of(&head.probabilities_of(features, rows), count)
-    }
-
-    /// Chooses the penalty of the head on the pretrained features.
-    fn head_penalty(&self, labelled: &Labelled) -> Result<f32, LearnError> {
-        let Some((features, _)) = &self.base_features else {
-            return Ok(Regularisation::default().l2());
-        };
-        let Labelled { rows, classes: truth } = labelled;
-        let folds = FoldAssigner::new(FOLDS).assign_all(labelled, &self.options.pool.patients);
-        let (classes, observe) = (self.options.classes.len(), &mut || self.flow());
-        let l2 = choose_l2(features, rows, truth, classes, &folds, &L2_GRID, observe)
-            .unwrap_or_else(|| Regularisation::default().l2());
-        match self.flow() {
-            Flow::Continue => Ok(l2),
-            // Then the penalty was not chosen, and what starts from the head or is compared with it would be worse.
-            Flow::Stop => Err(LearnError::Stopped),
-        }
+    /// Films that the model is brought to the head's shares on: all that can be read and have not been called
+    /// uninterpretable.
+    fn usable(&self) -> Vec<usize> {
+        let left_out = self.inbox.state().labels.excluded.clone();
+        let usable = |row: &usize| !self.unreadable.contains(row) && !left_out.contains(row);
+        (0..self.pool.len()).filter(usable).collect()
     }
 
     fn judge_and_keep(&self, config: &FinetuneConfig, tuned: &FineTuned) -> anyhow::Result<Ended> {
-        let size = config.size;
+        let (rows, flow) = (self.usable(), || self.flow());
+        let round = self.round(&rows, &flow);
         let labelled = tuned.labelled.clone();
-        let l2 = self.head_penalty(&labelled)?;
-        let verdict = self.compare(tuned, l2);
+        let judgement = round.judge(tuned)?;
         let name = self.free_name(labelled.rows.len());
-        let left_out = self.shared.labels.lock().excluded.clone();
-        let usable = |row: &usize| !self.unreadable.contains(row) && !left_out.contains(row);
-        let rows: Vec<usize> = (0..self.pool.len()).filter(usable).collect();
-        let fit = |labelled: &Labelled| self.fit_head(labelled, l2);
-        let setting = self.setting(&fit);
-        let means = self.pool_means(&labelled, l2, &rows);
-        let ask = |_| self.flow();
-        let align = |model: Classifier| match &means {
-            Some(means) => aligned(model, &setting, &rows, size, means, COLDEST, &mut { ask }),
-            None => Ok(model),
-        };
-        let mut model = align(tuned.model.clone())?;
+        let head = round.head_fit(&labelled)?;
+        let head = round.setting(Some(&head)).classifier(&labelled);
+        let mut model = round.align(tuned.model.clone(), &labelled, COLDEST)?;
         let mut methods = vec![
-            self.figures("head", Some(verdict.before), &setting.classifier(&labelled))?,
-            self.figures("finetune", Some(verdict.after), &model)?,
+            self.figures(&round, "head", Some(judgement.head), &head)?,
+            self.figures(&round, "finetune", Some(judgement.tuned), &model)?,
         ];
-        if !verdict.better {
-            let outcome = format!("{}; the model in use stays", verdict.text);
-            return Ok(Ended { model: name, accepted: false, outcome, methods, labelled });
+        let labels = labelled.rows.len();
+        let mut outcome = text(&judgement, labels);
+        if !judgement.is_better() {
+            outcome += "; the model in use stays";
+            let learnt = Learnt { outcome, labels, methods };
+            return Ok(Ended { model: name, better: None, learnt, labelled });
         }
         let mut made_by = json!({ "finetune": config });
-        if self.options.plan.distill {
-            let config = DistillConfig::standard(size, self.options.seed);
-            model = align(self.student(&setting, &model, &rows, &config)?)?;
-            methods.push(self.figures("distill", None, &model)?);
-            made_by["distill"] = json!(config);
-        }
-        let path = self.options.models.join(&name);
         let mut metrics = json!({
-            "cross_validated_log_loss": verdict.after,
-            "cross_validated_log_loss_of_head": verdict.before,
+            "cross_validated_log_loss": judgement.tuned,
+            "cross_validated_log_loss_of_head": judgement.head,
         });
         if self.options.plan.distill {
+            let config = DistillConfig::standard(config.size, self.options.seed);
+            let teacher = round.predicted(&model, &self.pool, &rows)?;
+            model = round.distil(&model, &teacher, &labelled, &config, &mut |report| {
+                self.observe(Stage::Distilling, report)
+            })?;
+            methods.push(self.figures(&round, "distill", None, &model)?);
+            made_by["distill"] = json!(config);
             // Of the student nothing is cross-validated.
             metrics = json!({ "teacher": metrics });
         }
-        metrics["labels"] = json!(labelled.rows.len());
+        metrics["labels"] = json!(labels);
+        let path = self.options.models.join(&name);
         self.save(&path, &model, made_by, metrics)?;
         let embedded = self.embed_learnt(&name, &path).inspect_err(|_| {
             // Nothing would ever speak of it.
             std::fs::remove_dir_all(&path).ok();
         })?;
-        self.to_ranking.send(ToRanking::Embedded(embedded)).ok();
-        Ok(Ended { model: name, accepted: true, outcome: verdict.text, methods, labelled })
-    }
-
-    /// Teaches a student of a network, which it starts from, on the films `rows`.
-    fn student(
-        &self,
-        setting: &Setting<'_>,
-        teacher: &Classifier,
-        rows: &[usize],
-        config: &DistillConfig,
-    ) -> Result<Classifier, LearnError> {
-        let device = &self.options.compute.device;
-        let ask = &mut |_| self.flow();
-        let known = probabilities(teacher, &self.pool, rows, config.size, device, ask)?;
-        let known = Teacher::Probabilities(&known);
-        distill(setting, teacher, rows, known, config, None, &mut |report| {
-            self.observe(Stage::Distilling, report)
-        })
+        let learnt = Learnt { outcome, labels, methods };
+        Ok(Ended { model: name, better: Some(embedded), learnt, labelled })
     }
 
     /// What a method came to: on the reference films by a network, if there are any, and by cross-validation.
     fn figures(
         &self,
+        round: &Round<'_>,
         method: &str,
         log_loss: Option<f64>,
         network: &Classifier,
@@ -205,44 +174,15 @@ impl Worker {
         let reference = match &self.reference {
             Some((store, set)) => {
                 let rows: Vec<usize> = (0..store.len()).collect();
-                let (size, device) = (self.base_card.preprocess.size, &self.options.compute.device);
-                let ask = &mut |_| self.flow();
-                let found = probabilities(network, store, &rows, size, device, ask)?;
-                let classes = self.options.classes.len();
-                let right = found.chunks_exact(classes).map(likeliest).zip(&set.classes);
-                let right = right.filter(|(called, truth)| called == *truth).count();
-                Some((right as f64 / rows.len() as f64, rows.len()))
+                let found = round.predicted(network, store, &rows)?;
+                let right = found.chunks_exact(round.space.classes()).map(likeliest);
+                let right = right.zip(&set.classes).filter(|(called, truth)| called == *truth);
+                Some((right.count() as f64 / rows.len() as f64, rows.len()))
             }
             None => None,
         };
         let log_loss = log_loss.filter(|loss| loss.is_finite());
         Ok(MethodFigures { method: method.to_owned(), log_loss, reference })
-    }
-
-    /// Compares fine-tuning, by its probabilities of films unseen by the network asked, with the linear head of
-    /// penalty `l2` on the pretrained features, likewise on films that it has not seen.
-    fn compare(&self, tuned: &FineTuned, l2: f32) -> Verdict {
-        let Labelled { rows, classes: truth } = &tuned.labelled;
-        let classes = self.options.classes.len();
-        let before = self.base_features.as_ref().map_or(f64::INFINITY, |(features, _)| {
-            let mut found = out_of_fold(features, rows, truth, classes, &tuned.folds, l2);
-            // As fine-tuning's: a head that is only too sure is not a worse one.
-            let temperature = fit_temperature(&found, truth, classes);
-            apply_temperature(&mut found, classes, temperature as f32);
-            log_loss(&found, truth, classes)
-        });
-        let after = log_loss(&tuned.out_of_fold, truth, classes);
-        let n = rows.len();
-        let relation = if after < before { "better than" } else { "not better than" };
-        Verdict {
-            better: after < before,
-            before,
-            after,
-            text: format!(
-                "Fine-tuned on {n} labels: cross-validated log-loss {after:.3}, {relation} the {before:.3} of the head \
-                 on pretrained features"
-            ),
-        }
     }
 
     /// Returns a name for a model that learnt from this many labels; the log may speak of earlier ones for ever.
@@ -277,4 +217,14 @@ impl Worker {
         folder::save(model, card, path)?;
         Ok(())
     }
+}
+
+/// Says how fine-tuning did against the head.
+fn text(judgement: &Judgement, labels: usize) -> String {
+    let relation = if judgement.is_better() { "better than" } else { "not better than" };
+    let Judgement { head, tuned } = judgement;
+    format!(
+        "Fine-tuned on {labels} labels: cross-validated log-loss {tuned:.3}, {relation} the {head:.3} of the head on \
+         pretrained features"
+    )
 }

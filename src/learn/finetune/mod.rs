@@ -14,13 +14,11 @@
 //! weak augmentation goes beyond mirror images; weights are averaged (EMA); and batch norms keep the statistics of
 //! pretraining, because a handful of films gives poor ones.
 
-mod folds;
 mod trainer;
 
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
-pub use self::folds::{FoldAssigner, Labelled};
 use self::trainer::{Member, Trainer};
 use super::calibration::{apply_temperature, fit_temperature};
 use super::metrics::log_loss;
@@ -28,6 +26,8 @@ use super::optimizer::OptimizerConfig;
 use super::soup::mean_of_weights;
 use super::trainee::Recipe;
 use super::{Flow, LearnError, Setting, StepReport};
+use crate::dataset::Labelled;
+use crate::features::FoldAssigner;
 use crate::imaging::Augment;
 use crate::model::Classifier;
 
@@ -102,6 +102,12 @@ impl FinetuneConfig {
         }
     }
 
+    /// Says whether networks start beside a linear head. SimCLR v2's own form, which LARS marks, has a zero-initialised
+    /// classifier alone.
+    pub fn starts_from_head(&self) -> bool {
+        !matches!(self.recipe.optimizer, OptimizerConfig::Lars { .. })
+    }
+
     /// Returns the most passes over this many labels, at least one if any is asked for.
     fn passes(&self, labels: usize) -> u32 {
         let of_a_fold = self.steps_of_pass(labels - labels / self.folds.max(1));
@@ -154,30 +160,29 @@ pub struct FineTuned {
 /// (`benches/finetune.rs`).
 ///
 /// `labels` is asked before every pass of the fold networks, so that labels which arrive meanwhile join the next one;
-/// `patients` holds the patient of every row of the store. A patient stays in the fold of `earlier`, whose network has
-/// never seen them.
+/// `assigner` has empty folds for the store's patients. A patient stays in the fold of `earlier`, whose network has never
+/// seen them.
 ///
 /// # Errors
 /// Fails if there is one class only or one has fewer films than there are folds, if all are of one patient, if the observer stops it, or if the loss
 /// is no longer a number.
 pub fn finetune(
     setting: &Setting<'_>,
-    patients: &[String],
+    assigner: FoldAssigner,
     labels: &mut dyn FnMut() -> Labelled,
     config: &FinetuneConfig,
     earlier: Option<&FineTuned>,
     observe: &mut dyn FnMut(&StepReport) -> Flow,
 ) -> Result<FineTuned, LearnError> {
-    let usable = |earlier: &&FineTuned| earlier.assigner.folds() == config.folds;
+    let usable = |earlier: &&FineTuned| earlier.assigner.folds() == assigner.folds();
     let earlier = earlier.filter(usable);
     let before = earlier.map_or(0, |run| run.passes);
     let mut trainer = Trainer::new(setting, config, before, observe);
     // One assigner for the whole run: a patient stays in the fold whose network has never seen them, also after an undo.
-    let mut assigner =
-        earlier.map_or_else(|| FoldAssigner::new(config.folds), |run| run.assigner.clone());
+    let mut assigner = earlier.map_or(assigner, |run| run.assigner.clone());
     let mut labels = || {
         let labelled = labels();
-        let folds = assigner.assign_all(&labelled, patients);
+        let folds = assigner.assign_all(&labelled);
         (labelled, folds)
     };
     let best = cross_validate(&mut trainer, &mut labels, earlier)?;

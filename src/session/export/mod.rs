@@ -24,7 +24,7 @@ pub use self::bundle::{
     BundleCheck, InvalidShares, Model, SPLITS, Sealed, Shares, Split, check_bundle, write_bundle,
 };
 pub use self::error::ExportError;
-pub use self::npy::npy_header;
+pub use self::npy::npy;
 use super::state::State;
 use crate::dataset::FilmId;
 use crate::fsutil;

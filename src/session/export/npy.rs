@@ -3,7 +3,7 @@
 /// Writes the header of an array: padded to a multiple of 64 bytes, the values to follow row by row.
 ///
 /// `descr` is NumPy's name of the type of a value, such as `<f4`.
-pub fn npy_header(descr: &str, shape: &[usize]) -> Vec<u8> {
+pub(super) fn npy_header(descr: &str, shape: &[usize]) -> Vec<u8> {
     let sides: Vec<_> = shape.iter().map(usize::to_string).collect();
     // A tuple of one has a comma.
     let sides = if let [side] = &sides[..] { format!("{side},") } else { sides.join(", ") };
@@ -16,6 +16,13 @@ pub fn npy_header(descr: &str, shape: &[usize]) -> Vec<u8> {
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
     bytes.extend((header.len() as u16).to_le_bytes());
     bytes.extend(header.as_bytes());
+    bytes
+}
+
+/// Writes a table of 32-bit floats, row by row.
+pub fn npy(shape: [usize; 2], values: &[f32]) -> Vec<u8> {
+    let mut bytes = npy_header("<f4", &shape);
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
     bytes
 }
 
@@ -47,6 +54,12 @@ mod tests {
             assert!(bytes[10..].starts_with(dict.as_bytes()), "{dict}");
             assert_eq!((bytes.len(), bytes[127]), (128, b'\n'));
         }
+    }
+
+    #[test]
+    fn values_follow_the_header() {
+        let bytes = npy([1, 3], &[1.0, 2.0, 3.0]);
+        assert_eq!(bytes[128..], [0, 0, 128, 63, 0, 0, 0, 64, 0, 0, 64, 64]);
     }
 
     #[test]
