@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::Answer;
-use super::readers_args::AgreementArgs;
+use super::answer::Answer;
+use super::args::AgreementArgs;
 use crate::config::Home;
 use crate::dataset::FilmId;
 use crate::dataset::index::load_index;
-use crate::engine::workspace::INDEX;
 use crate::session::Snapshot;
 use crate::session::agreement::{Agreement, Arm, Estimate, Intra, Pair, Report, report};
+use crate::study::workspace::INDEX;
 
 /// Prints the figures; films of one patient count as one for the intervals.
 ///

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Answer;
+use super::answer::Answer;
 use super::args::{BenchArgs, BenchWork};
 use crate::device::{self, Compute};
 use crate::learn::throughput::Load;

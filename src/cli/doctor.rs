@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use super::answer::Answer;
 use super::args::DoctorArgs;
-use super::{Answer, model};
+use super::model;
 use crate::config::Home;
 use crate::device::{self, DeviceChoice};
 

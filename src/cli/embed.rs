@@ -1,19 +1,17 @@
 //! `penumbra embed`: features as .npy.
 
-use std::fmt::Write as _;
-
 use anyhow::bail;
 
-use super::Answer;
+use super::answer::Answer;
 use super::args::EmbedArgs;
-use super::films::{Films, bar};
+use super::films::{bar, find, load};
 use crate::config::Home;
+use crate::dataset::planes::source_preprocess;
 use crate::device::Compute;
-use crate::engine::worker::source_preprocess;
 use crate::fsutil;
 use crate::learn::Flow;
 use crate::predict::Predictor;
-use crate::session::export::npy_header;
+use crate::session::export::npy;
 
 /// Embeds films and writes `FILE.npy` (32-bit floats, films × features) and the row order beside it as `FILE.csv`.
 ///
@@ -28,9 +26,9 @@ pub fn run(
     if args.out.extension().is_none_or(|extension| extension != "npy") {
         bail!("features are written as .npy: {}", args.out.display());
     }
-    let films = Films::find(home, &args.films)?;
+    let films = find(home, &args.films.set())?;
     let predictor = Predictor::load(&home.model(&args.model), &compute.device)?;
-    let store = films.load(source_preprocess(predictor.card.preprocess), threads)?;
+    let store = load(&films, source_preprocess(predictor.card.preprocess), threads)?;
     let rows: Vec<usize> = (0..store.len()).collect();
     let bar = bar("embedding films");
     bar.set_length(rows.len() as u64);
@@ -41,35 +39,12 @@ pub fn run(
     bar.finish_and_clear();
     let shape = [embeddings.len(), embeddings.dim()];
     fsutil::write_atomic(&args.out, &npy(shape, &embeddings.values()))?;
-    let mut order = "row,file\n".to_owned();
+    let mut order = csv::Writer::from_writer(Vec::new());
+    order.write_record(["row", "file"])?;
     for (row, file) in films.files.iter().enumerate() {
-        writeln!(order, "{row},\"{}\"", file.replace('"', "\"\"")).ok();
+        order.write_record([&row.to_string(), file])?;
     }
-    fsutil::write_atomic(&args.out.with_extension("csv"), order.as_bytes())?;
+    fsutil::write_atomic(&args.out.with_extension("csv"), &order.into_inner()?)?;
     println!("{} films × {} features: {}", embeddings.len(), embeddings.dim(), args.out.display());
     Ok(Answer::Yes)
-}
-
-/// Writes a table as NumPy's format has it, row by row.
-pub(super) fn npy(shape: [usize; 2], values: &[f32]) -> Vec<u8> {
-    let mut bytes = npy_header("<f4", &shape);
-    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-    bytes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Bytes of `numpy.save` for `[[1, 2, 3]]` as float32: magic, header length 118, and the values from byte 128.
-    #[test]
-    fn header_is_numpys() {
-        let bytes = npy([1, 3], &[1.0, 2.0, 3.0]);
-        assert_eq!(&bytes[..10], b"\x93NUMPY\x01\x00\x76\x00");
-        assert!(
-            bytes[10..].starts_with(b"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3), }")
-        );
-        assert_eq!(bytes[127], b'\n');
-        assert_eq!(bytes[128..], [0, 0, 128, 63, 0, 0, 0, 64, 0, 0, 64, 64]);
-    }
 }

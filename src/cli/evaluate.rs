@@ -2,12 +2,12 @@
 
 use anyhow::bail;
 
-use super::Answer;
+use super::answer::Answer;
 use super::args::EvaluateArgs;
-use super::films::Films;
+use super::films::{find, load};
 use crate::config::Home;
+use crate::dataset::planes::source_preprocess;
 use crate::device::Compute;
-use crate::engine::worker::source_preprocess;
 use crate::learn::metrics::{Metrics, positive_class};
 use crate::predict::{Model, Predictor};
 
@@ -21,7 +21,7 @@ pub fn run(
     compute: &Compute,
     threads: usize,
 ) -> anyhow::Result<Answer> {
-    let films = Films::find(home, &args.films)?;
+    let films = find(home, &args.films.set())?;
     let predictor = Predictor::load(&home.model(&args.model), &compute.device)?;
     let classes = &predictor.card.classes;
     if films.classes.is_empty() {
@@ -37,7 +37,7 @@ pub fn run(
             films.classes
         );
     }
-    let store = films.load(source_preprocess(predictor.card.preprocess), threads)?;
+    let store = load(&films, source_preprocess(predictor.card.preprocess), threads)?;
     let rows: Vec<usize> = (0..store.len()).collect();
     let probabilities = predictor.probabilities(&store, &rows)?.unwrap_or_default();
     let metrics =

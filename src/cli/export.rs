@@ -1,13 +1,13 @@
 //! `penumbra export`: the labelled set of a session, or a sealed release.
 
-use super::Answer;
+use super::answer::Answer;
 use super::args::ExportArgs;
 use crate::config::Home;
-use crate::engine::Workspace;
 use crate::fsutil;
 use crate::model::folder::CARD;
 use crate::session::Session;
 use crate::session::export::{ExportError, Model, export, write_bundle};
+use crate::study::Workspace;
 
 /// Writes the labelled set or the release.
 ///

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use super::answer::Answer;
 use super::args::ImportArgs;
 use super::films::{bar, progress};
-use super::{Answer, import_labels};
+use super::import_labels::{self, count};
 use crate::config::Home;
-use crate::engine::workspace::{self, NewSession};
+use crate::study::workspace::{self, NewSession};
 
 /// Indexes the folder, makes the session, and reports what was refused; then enters the labels, if there are any.
 ///
@@ -57,9 +58,4 @@ fn films(home: &Home, args: &ImportArgs, images: &Path) -> anyhow::Result<()> {
         count(scan.refused.len(), "file")
     );
     Ok(())
-}
-
-/// Writes a count with its noun: "1 film", "2 films".
-pub(super) fn count(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }

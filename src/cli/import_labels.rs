@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use super::Answer;
+use super::answer::Answer;
 use super::args::ImportArgs;
-use super::import::count;
 use crate::config::Home;
-use crate::engine::Workspace;
 use crate::session::import::{plan, read_labels_of};
+use crate::study::Workspace;
 
 /// Events that are entered between two waits for the disk: fewer than may wait for it.
 const AT_A_TIME: usize = 32;
@@ -54,4 +53,9 @@ pub fn run(home: &Home, args: &ImportArgs, labels: &Path) -> anyhow::Result<Answ
         plan.problems.len()
     );
     Ok(if plan.problems.is_empty() { Answer::Yes } else { Answer::No })
+}
+
+/// Writes a count with its noun: "1 film", "2 films".
+pub fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }

@@ -7,6 +7,10 @@ use anyhow::Context as _;
 
 /// What a run that is to be resumed says where none was interrupted, before the path.
 pub const NOTHING_TO_RESUME: &str = "there is no checkpoint, so it starts from the beginning";
+/// What the first Ctrl-C is answered with where no checkpoint is written.
+pub const STOPPING: &str = "stopping after this step; Ctrl-C again ends at once";
+/// What a stage that has no checkpoint says when Ctrl-C has ended it.
+pub const NOTHING_SAVED: &str = "stopped; no model is saved";
 /// Exit code of a process that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
 

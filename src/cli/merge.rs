@@ -5,13 +5,13 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use super::Answer;
-use super::readers_args::MergeArgs;
+use super::answer::Answer;
+use super::args::MergeArgs;
 use crate::config::{Home, check_name};
 use crate::dataset::index::{load_index, save_index};
 use crate::dataset::{FilmId, FilmRecord};
-use crate::engine::workspace::INDEX;
 use crate::session;
+use crate::study::workspace::INDEX;
 
 /// Joins the sessions to a new one; those joined stay as they are.
 ///

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
 mod agreement;
+mod answer;
 mod args;
 mod bench;
 mod doctor;
@@ -17,22 +18,14 @@ mod interrupt;
 mod learn;
 mod merge;
 mod model;
-mod model_args;
 mod predict;
 mod pretrain;
 mod protocol;
-mod readers_args;
-mod recipe_args;
 mod render;
 mod report;
-mod report_args;
 mod serve;
-mod serve_args;
 mod simulate;
-mod simulate_args;
-mod stage_args;
 mod verify;
-mod view_args;
 #[cfg(feature = "gui")]
 mod window;
 
@@ -43,18 +36,10 @@ use std::process::ExitCode;
 use clap::{Arg, CommandFactory as _, FromArgMatches as _};
 use tracing_subscriber::EnvFilter;
 
+pub use self::answer::Answer;
 use self::args::{Args, Command};
 use crate::config::Home;
 use crate::device::{self, Compute, DeviceChoice};
-
-/// How a command that ran came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// Done.
-    Yes,
-    /// It ran, but the answer is no.
-    No,
-}
 
 /// What is logged where `PENUMBRA_LOG` says nothing: of the window's libraries, which report a renderer that the next one
 /// replaces and a server without all extensions, only what is not said again by the error that ends the program.

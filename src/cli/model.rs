@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
-use super::Answer;
-use super::model_args::{ModelArgs, ModelCommand, ModelExportArgs, ModelImportArgs, WeightsFormat};
+use super::answer::Answer;
+use super::args::{ModelArgs, ModelCommand, ModelExportArgs, ModelImportArgs, WeightsFormat};
 use crate::config::{Home, check_name};
 use crate::device;
 use crate::fsutil;

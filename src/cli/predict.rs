@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use image::ImageFormat;
 
-use super::Answer;
+use super::answer::Answer;
 use super::args::{PredictArgs, SaliencyMethod};
-use super::embed::npy;
 use crate::config::Home;
 use crate::dataset::Flow;
 use crate::dataset::planes::PlaneStore;
+use crate::dataset::planes::source_preprocess;
 use crate::device::Compute;
-use crate::engine::worker::source_preprocess;
 use crate::fsutil;
 use crate::imaging::{Plane, decode};
 use crate::predict::{Predictor, on_film, overlay};
+use crate::session::export::npy;
+use crate::stats::likeliest;
 
 /// Classifies films one by one; a film that cannot be read is reported and the others go on.
 ///
@@ -94,10 +95,7 @@ impl<'a> Maps<'a> {
         store: &PlaneStore,
         probabilities: &[f32],
     ) -> anyhow::Result<serde_json::Value> {
-        let likeliest = (0..probabilities.len())
-            .max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]))
-            .unwrap_or(0);
-        let class = self.class.unwrap_or(likeliest);
+        let class = self.class.unwrap_or_else(|| likeliest(probabilities));
         let map = self.map(predictor, store, class)?;
         let film = decode(path)?;
         let size = [film.width, film.height];

@@ -1,7 +1,7 @@
 //! `penumbra protocol`: how do several readers work on a session?
 
-use super::Answer;
-use super::readers_args::ProtocolArgs;
+use super::answer::Answer;
+use super::args::ProtocolArgs;
 use crate::config::{Home, Readers, readers};
 use crate::session::{Event, Protocol, Session, Snapshot};
 

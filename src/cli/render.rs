@@ -5,7 +5,7 @@ use std::io::Cursor;
 use anyhow::Context as _;
 use image::{ExtendedColorType, ImageEncoder as _, codecs::png::PngEncoder};
 
-use super::Answer;
+use super::answer::Answer;
 use super::args::RenderArgs;
 use crate::fsutil;
 use crate::imaging::{self, View};

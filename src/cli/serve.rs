@@ -6,12 +6,12 @@ use std::thread::{Builder, JoinHandle};
 
 use anyhow::{Context as _, bail};
 
-use super::Answer;
-use super::serve_args::ServeArgs;
+use super::answer::Answer;
+use super::args::ServeArgs;
 use crate::config::Home;
 use crate::device::Compute;
-use crate::engine::Workspace;
 use crate::serve::{Neighbours, Served, Settings, run as serve, server, shutdown_signal};
+use crate::study::Workspace;
 
 /// Where a token may be, other than in the arguments.
 const TOKEN: &str = "PENUMBRA_TOKEN";

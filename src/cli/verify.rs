@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Answer;
+use super::answer::Answer;
 use super::args::VerifyArgs;
 use crate::config::Home;
 use crate::session::export::check_bundle;

@@ -2,14 +2,14 @@
 
 use anyhow::bail;
 
-use super::Answer;
+use super::answer::Answer;
 use super::args::{Args, LabelArgs, RendererChoice};
 use super::films::{bar, progress};
-use crate::config::{Home, Readers};
+use crate::config::{DEMO, Home, Readers};
 use crate::device;
 use crate::engine::LearningPlan;
-use crate::engine::workspace::{self, DEMO, NewSession, RETURN_AFTER};
 use crate::session::Session;
+use crate::study::workspace::{self, NewSession, RETURN_AFTER};
 use crate::ui::app::{Background, Start};
 use crate::ui::{self, Renderer};
 

@@ -22,6 +22,7 @@ use super::neighbours::Among;
 use super::{App, guard, metrics, page};
 use crate::imaging::{Plane, Preprocess};
 use crate::predict::on_film;
+use crate::stats::likeliest;
 
 /// A likeliest class below this probability is no answer: the upper end of a band from .35 to .65 where there are two
 /// classes.
@@ -114,9 +115,8 @@ impl ModelInfo {
     /// Words what the model computed of a film of this size.
     fn answer(&self, computed: Computed, film: [u32; 2]) -> Answer {
         let Computed { explained, .. } = computed;
-        let likeliest = explained.probabilities.iter().copied().enumerate();
-        let (class, probability) =
-            likeliest.max_by(|(_, a), (_, b)| a.total_cmp(b)).unwrap_or((0, 0.0));
+        let class = likeliest(&explained.probabilities);
+        let probability = explained.probabilities.get(class).copied().unwrap_or(0.0);
         let named = |values: Vec<f32>| {
             self.classes.iter().cloned().zip(values).collect::<BTreeMap<String, f32>>()
         };

@@ -7,12 +7,12 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::dataset::planes::PlaneStore;
-use crate::engine::worker::source_preprocess;
+use crate::dataset::planes::source_preprocess;
+use crate::features::Embeddings;
 use crate::imaging::{Film, Plane};
 use crate::learn::{Flow, LearnError};
 use crate::model::folder::Kind;
 use crate::predict::{Explained, Predictor};
-use crate::query::Embeddings;
 
 /// Films that are computed at a time.
 const BATCH: usize = 16;

@@ -6,11 +6,11 @@ use serde::Serialize;
 use super::compute::Served;
 use super::decoding::Preview;
 use crate::dataset::planes::PlaneStore;
-use crate::engine::Workspace;
-use crate::engine::worker::source_preprocess;
+use crate::dataset::planes::source_preprocess;
+use crate::features::{Block, Embeddings, Pca, Space, SpaceFilms, nearest};
 use crate::imaging::decode;
 use crate::learn::Flow;
-use crate::query::{Embeddings, Pca, Standardisation, nearest};
+use crate::study::Workspace;
 
 /// Films that are shown as the most alike.
 const COUNT: usize = 4;
@@ -19,7 +19,9 @@ const EDGE: u32 = 160;
 
 /// The labelled films of a session, embedded.
 pub struct Neighbours {
-    scale: Standardisation,
+    space: Space,
+    /// Widths of the parts that a row of features is made of.
+    parts: Vec<usize>,
     directions: Embeddings,
     /// Label and picture of each.
     films: Vec<(String, Preview)>,
@@ -81,16 +83,19 @@ impl Neighbours {
             anyhow::bail!("a labelled film cannot be read: {film}");
         }
         let rows: Vec<usize> = (0..store.len()).collect();
-        let embeddings = model.predictor.embed(&store, &rows, &mut |_| Flow::Continue)?;
-        let blocks = model.predictor.card.architecture.embedding_blocks();
-        let scale = Standardisation::measure(&embeddings, &blocks);
+        let features = model.predictor.embed(&store, &rows, &mut |_| Flow::Continue)?;
+        let parts = model.predictor.card.architecture.embedding_blocks().to_vec();
+        // Nothing is learnt here, so it does not matter who the patients are.
+        let (patients, block) = (files.clone(), Block { features, parts: parts.clone() });
+        let films = SpaceFilms { patients, classes: classes.len(), unreadable: Vec::new() };
+        let space = Space::new(vec![block], films)?;
         let films = files.iter().zip(&labels.classes).map(|(file, &class)| {
             let film = decode(&workspace.images.join(file))?;
             let preview = Preview::of(&film, EDGE).context("a film cannot be made small")?;
             Ok((classes[class].clone(), preview))
         });
         let films: Vec<(String, Preview)> = films.collect::<anyhow::Result<_>>()?;
-        let directions = scale.apply(embeddings).normalised();
+        let directions = space.features().normalised();
         let axes = Pca::fit(&directions, 2, 0);
         let places = places(&axes, &directions).into_iter();
         let on_map = |(place, (label, _)): ([f32; 2], &(String, Preview))| MapFilm {
@@ -101,7 +106,7 @@ impl Neighbours {
             explained: axes.explained(&directions, 2) as f32,
             films: places.zip(&films).map(on_map).collect(),
         };
-        Ok(Self { scale, directions, films, axes, map })
+        Ok(Self { space, parts, directions, films, axes, map })
     }
 
     /// Returns where the labelled films lie.
@@ -117,7 +122,8 @@ impl Neighbours {
     /// Returns the films most like an embedding, and where it lies among all; nothing for one of another length.
     pub(super) fn of(&self, embedding: Vec<f32>) -> Option<Among> {
         let query = Embeddings::new(self.directions.dim(), embedding).ok()?;
-        let query = self.scale.apply(query).normalised();
+        let block = Block { features: query, parts: self.parts.clone() };
+        let query = self.space.place(vec![block]).ok()?.normalised();
         let found = nearest(&self.directions, &query, COUNT, false);
         let neighbour = |place: usize| {
             let row = self.directions.row(place);

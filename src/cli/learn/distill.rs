@@ -1,26 +1,31 @@
 //! `penumbra distill`: a student that learns from classifiers on labelled and unlabelled films.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::bail;
 use serde_json::json;
 
+use super::films::{load, with_unlabelled};
+use super::head::{head_fit, of_pretrained};
 use super::progress::Progress;
-use super::{Embedded, Lesson, Made, Start, finish, new_folder};
-use crate::cli::Answer;
-use crate::cli::interrupt::{NOTHING_TO_RESUME, stop_on_ctrl_c};
-use crate::cli::stage_args::{DistillArgs, StartArgs};
+use super::save::{Made, finish, new_folder};
+use super::start;
+use crate::cli::answer::Answer;
+use crate::cli::args::{DistillArgs, StartArgs};
+use crate::cli::interrupt::NOTHING_TO_RESUME;
 use crate::config::Home;
+use crate::dataset::lesson::Lesson;
 use crate::dataset::planes::PlaneStore;
 use crate::device::Compute;
 use crate::imaging::Preprocess;
 use crate::learn::distill::{Checkpointed, DistillConfig, Teacher, distill, remove_checkpoint};
-use crate::learn::finetune::Labelled;
-use crate::learn::{Flow, HeadFit, LearnError, Setting, checkpoint_exists};
-use crate::model::{Classifier, Network, Stem};
+use crate::learn::{HeadFit, Setting, StepReport, checkpoint_exists};
+use crate::model::{Classifier, Network, Start, Stem};
 use crate::predict::{Model, Predictor};
+
+/// What the first Ctrl-C is answered with.
+const STOPPING: &str = "stopping; a checkpoint is written first, Ctrl-C again ends at once";
 
 /// Learns and saves the model under its name.
 ///
@@ -34,18 +39,17 @@ pub fn run(
     threads: usize,
 ) -> anyhow::Result<Answer> {
     let folder = new_folder(home, &args.stage.out)?;
-    let lesson =
-        Lesson::labelled(home, &args.stage)?.and_unlabelled(home, &args.stage, &args.unlabelled)?;
+    let lesson = with_unlabelled(home, &args.stage, &args.unlabelled)?;
     let shape = if args.original { original(&args.start) } else { args.start.clone() };
-    let start = Start::find(home, &shape, args.stage.seed, compute)?;
-    let store = lesson.load(start.preprocess, threads)?;
+    let start = start::find(home, &shape, args.stage.seed, compute)?;
+    let store = load(&lesson, start.preprocess, threads)?;
     let config = config(args, &start);
     let (labels, films) = (lesson.labelled.rows.len(), store.len());
     eprintln!("{labels} labels, {films} films, {start}, on {compute}");
     let started = Instant::now();
     let (classes, device) = (lesson.classes(), &compute.device);
-    let embedded = Embedded::of_pretrained(&start, &lesson, &store, compute)?;
-    let fit = embedded.as_ref().map(|embedded| |labelled: &Labelled| embedded.fit(labelled));
+    let space = of_pretrained(&start, &lesson, &store, compute)?;
+    let fit = head_fit(space.as_ref(), &lesson)?;
     let head = fit.as_ref().map(|fit| fit as &HeadFit<'_>);
     let setting = Setting { start: &start.network, classes, store: &store, device, head };
     let teachers = teachers(home, args, compute, &lesson)?;
@@ -67,24 +71,18 @@ pub fn run(
         (false, true) => eprintln!("{NOTHING_TO_RESUME}: {}", checkpoint.display()),
         _ => {}
     }
-    let stop =
-        stop_on_ctrl_c("stopping; a checkpoint is written first, Ctrl-C again ends at once")?;
-    let (rows, mut progress) = (lesson.rows(), Progress::new());
+    let mut progress = Progress::watch(STOPPING)?;
     let student = setting.classifier(&lesson.labelled);
     let checkpointed = Some(Checkpointed { folder: &checkpoint, lesson: &identity });
-    let model = distill(&setting, &student, &rows, teacher, &config, checkpointed, &mut |report| {
-        let stopped = stop.load(Ordering::Relaxed);
-        if stopped { Flow::Stop } else { progress.step(report) }
-    });
-    progress.finish();
-    if matches!(model, Err(LearnError::Stopped)) {
+    let (rows, observe) = (lesson.rows(), &mut |step: &StepReport| progress.step(step));
+    let model = distill(&setting, &student, &rows, teacher, &config, checkpointed, observe);
+    let Some(model) = progress.ended(model)? else {
         println!(
             "stopped; the same command with --resume goes on from here: {}",
             checkpoint.display()
         );
         return Ok(Answer::No);
-    }
-    let model = model?;
+    };
     let made = Made {
         model,
         how: json!({
@@ -176,7 +174,7 @@ fn teach(
         let own = if teacher.card.preprocess == preprocess {
             Arc::clone(store)
         } else {
-            lesson.load(teacher.card.preprocess, threads)?
+            load(lesson, teacher.card.preprocess, threads)?
         };
         let found = teacher.probabilities(&own, &rows)?.unwrap_or_default();
         let share = (teachers.len() as f32).recip();

@@ -8,15 +8,20 @@ use std::time::Instant;
 use anyhow::Context as _;
 use serde_json::json;
 
+use super::films::{labelled, load};
+use super::head::embedded;
 use super::progress::Progress;
-use super::{Embedded, Lesson, Made, Start, finish, new_folder};
-use crate::cli::Answer;
-use crate::cli::stage_args::FinetuneArgs;
+use super::save::{Made, finish, new_folder};
+use crate::cli::answer::Answer;
+use crate::cli::args::FinetuneArgs;
+use crate::cli::interrupt::{NOTHING_SAVED, STOPPING};
 use crate::config::Home;
 use crate::device::Compute;
-use crate::learn::finetune::{FinetuneConfig, Labelled, finetune};
-use crate::learn::metrics::Metrics;
-use crate::learn::{Recipe, Setting};
+use crate::learn::finetune::FinetuneConfig;
+use crate::learn::metrics::{Metrics, positive_class};
+use crate::learn::round::Round;
+use crate::learn::{Flow, Recipe, StepReport};
+use crate::model::Start;
 
 /// Films in a step of SimCLR v2's own recipe, as the published system had it.
 const REFERENCE_BATCH: usize = 32;
@@ -32,28 +37,35 @@ pub fn run(
     threads: usize,
 ) -> anyhow::Result<Answer> {
     let folder = new_folder(home, &args.stage.out)?;
-    let lesson = Lesson::labelled(home, &args.stage)?;
-    let start = Start::pretrained(home, &args.model, compute)?;
-    let store = lesson.load(start.preprocess, threads)?;
+    let lesson = labelled(home, &args.stage)?;
+    let start = Start::pretrained(home, &args.model, &compute.device)?;
+    let store = load(&lesson, start.preprocess, threads)?;
     let config = config(args, &start);
     let labels = store.len();
     eprintln!("{labels} labels, {start}, on {compute}");
     let started = Instant::now();
-    let (classes, device) = (lesson.classes(), &compute.device);
-    let embedded = Embedded::new(&start, &lesson, &store, compute)?;
-    let fit = |labelled: &Labelled| embedded.fit(labelled);
-    let head = (!args.simclr).then_some(&fit as _);
-    let setting = Setting { start: &start.network, classes, store: &store, device, head };
-    let mut progress = Progress::new();
-    let (patients, labelled) = (&lesson.films.patients, &lesson.labelled);
-    let tuned =
-        finetune(&setting, patients, &mut || labelled.clone(), &config, None, &mut |report| {
-            progress.step(report)
-        })?;
-    progress.finish();
-    let metrics =
-        Metrics::of(&tuned.out_of_fold, &labelled.classes, classes, lesson.films.positive())
-            .context("cross-validation gave no figures")?;
+    let space = embedded(&start, &lesson, &store, compute)?;
+    let rows = lesson.rows();
+    let round = Round {
+        start: &start.network,
+        space: &space,
+        store: &store,
+        pool: &rows,
+        size: start.preprocess.size,
+        device: &compute.device,
+        flow: &|| Flow::Continue,
+    };
+    let mut progress = Progress::watch(STOPPING)?;
+    let labelled = &lesson.labelled;
+    let observe = &mut |step: &StepReport| progress.step(step);
+    let tuned = round.tune(&config, &mut || labelled.clone(), None, observe);
+    let Some(tuned) = progress.ended(tuned)? else {
+        println!("{NOTHING_SAVED}");
+        return Ok(Answer::No);
+    };
+    let positive = positive_class(&lesson.films.classes);
+    let metrics = Metrics::of(&tuned.out_of_fold, &labelled.classes, lesson.classes(), positive)
+        .context("cross-validation gave no figures")?;
     if !args.stage.json {
         let (folds, epochs) = (config.folds, tuned.epochs);
         println!(

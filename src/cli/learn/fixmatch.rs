@@ -5,16 +5,21 @@ use std::time::Instant;
 use anyhow::bail;
 use serde_json::json;
 
+use super::films::{load, with_unlabelled};
+use super::head::{head_fit, of_pretrained};
 use super::progress::Progress;
-use super::{Embedded, Lesson, Made, Start, finish, new_folder};
-use crate::cli::Answer;
-use crate::cli::stage_args::FixmatchArgs;
+use super::save::{Made, finish, new_folder};
+use super::start;
+use crate::cli::answer::Answer;
+use crate::cli::args::FixmatchArgs;
+use crate::cli::interrupt::{NOTHING_SAVED, STOPPING};
 use crate::config::Home;
+use crate::dataset::lesson::Lesson;
 use crate::device::Compute;
-use crate::learn::finetune::Labelled;
 use crate::learn::fixmatch::{FixMatchConfig, FixMatched, fixmatch};
 use crate::learn::pseudo_labels::label_prior;
-use crate::learn::{HeadFit, Setting};
+use crate::learn::{HeadFit, Setting, StepReport};
+use crate::model::Start;
 
 /// Learns and saves the model under its name.
 ///
@@ -27,30 +32,26 @@ pub fn run(
     threads: usize,
 ) -> anyhow::Result<Answer> {
     let folder = new_folder(home, &args.stage.out)?;
-    let lesson =
-        Lesson::labelled(home, &args.stage)?.and_unlabelled(home, &args.stage, &args.unlabelled)?;
+    let lesson = with_unlabelled(home, &args.stage, &args.unlabelled)?;
     let prior = prior(args, &lesson)?;
-    let start = Start::find(home, &args.start, args.stage.seed, compute)?;
-    let store = lesson.load(start.preprocess, threads)?;
+    let start = start::find(home, &args.start, args.stage.seed, compute)?;
+    let store = load(&lesson, start.preprocess, threads)?;
     let config = config(args, &start);
     let (labels, films) = (lesson.labelled.rows.len(), store.len());
     eprintln!("{labels} labels, {films} films, {start}, on {compute}");
     let started = Instant::now();
     let (classes, device) = (lesson.classes(), &compute.device);
-    let embedded = Embedded::of_pretrained(&start, &lesson, &store, compute)?;
-    let fit = embedded.as_ref().map(|embedded| |labelled: &Labelled| embedded.fit(labelled));
+    let space = of_pretrained(&start, &lesson, &store, compute)?;
+    let fit = head_fit(space.as_ref(), &lesson)?;
     let head = fit.as_ref().map(|fit| fit as &HeadFit<'_>);
     let setting = Setting { start: &start.network, classes, store: &store, device, head };
-    let mut progress = Progress::new();
-    let FixMatched { model, taken } = fixmatch(
-        &setting,
-        &lesson.rows(),
-        &lesson.labelled,
-        Some(&prior),
-        &config,
-        &mut |report| progress.step(report),
-    )?;
-    progress.finish();
+    let (rows, mut progress) = (lesson.rows(), Progress::watch(STOPPING)?);
+    let observe = &mut |step: &StepReport| progress.step(step);
+    let learnt = fixmatch(&setting, &rows, &lesson.labelled, Some(&prior), &config, observe);
+    let Some(FixMatched { model, taken }) = progress.ended(learnt)? else {
+        println!("{NOTHING_SAVED}");
+        return Ok(Answer::No);
+    };
     let made = Made {
         model,
         how: json!({

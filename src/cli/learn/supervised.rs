@@ -4,14 +4,18 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use super::films::{labelled, load};
 use super::progress::Progress;
-use super::{Lesson, Made, Start, finish, new_folder};
-use crate::cli::Answer;
-use crate::cli::stage_args::SupervisedArgs;
+use super::save::{Made, finish, new_folder};
+use super::start;
+use crate::cli::answer::Answer;
+use crate::cli::args::SupervisedArgs;
+use crate::cli::interrupt::{NOTHING_SAVED, STOPPING};
 use crate::config::Home;
 use crate::device::Compute;
 use crate::learn::Setting;
 use crate::learn::supervised::{SupervisedConfig, supervised};
+use crate::model::Start;
 
 /// Learns and saves the model under its name.
 ///
@@ -24,18 +28,20 @@ pub fn run(
     threads: usize,
 ) -> anyhow::Result<Answer> {
     let folder = new_folder(home, &args.stage.out)?;
-    let lesson = Lesson::labelled(home, &args.stage)?;
-    let start = Start::find(home, &args.start, args.stage.seed, compute)?;
-    let store = lesson.load(start.preprocess, threads)?;
+    let lesson = labelled(home, &args.stage)?;
+    let start = start::find(home, &args.start, args.stage.seed, compute)?;
+    let store = load(&lesson, start.preprocess, threads)?;
     let config = config(args, &start);
     eprintln!("{} labels, {start}, on {compute}", store.len());
     let started = Instant::now();
     let (classes, device) = (lesson.classes(), &compute.device);
     let setting = Setting { start: &start.network, classes, store: &store, device, head: None };
-    let mut progress = Progress::new();
-    let model =
-        supervised(&setting, &lesson.labelled, &config, &mut |report| progress.step(report))?;
-    progress.finish();
+    let mut progress = Progress::watch(STOPPING)?;
+    let model = supervised(&setting, &lesson.labelled, &config, &mut |step| progress.step(step));
+    let Some(model) = progress.ended(model)? else {
+        println!("{NOTHING_SAVED}");
+        return Ok(Answer::No);
+    };
     let made = Made {
         model,
         how: json!({ "supervised": config, "labels": store.len(), "device": compute.name }),

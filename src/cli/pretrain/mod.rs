@@ -12,14 +12,14 @@ use std::time::Instant;
 use anyhow::bail;
 
 use self::log::Log;
-use self::probe::Probe;
-use super::Answer;
+use self::probe::Looks;
+use super::answer::Answer;
 use super::args::PretrainArgs;
-use super::films::Films;
+use super::films::{find, load};
 use super::interrupt::{NOTHING_TO_RESUME, stop_on_ctrl_c};
 use crate::config::{Home, check_name};
+use crate::dataset::planes::source_preprocess;
 use crate::device::{self, Compute};
-use crate::engine::worker::source_preprocess;
 use crate::fsutil;
 use crate::imaging::Preprocess;
 use crate::learn::pretrain::{Checkpoints, History, PretrainConfig, Watch, pretrain};
@@ -42,11 +42,11 @@ pub fn run(
 ) -> anyhow::Result<Answer> {
     let config = config(args)?;
     let (folder, checkpoint) = folders(home, args)?;
-    let films = Films::find(home, &args.films)?;
+    let films = find(home, &args.films.set())?;
     let preprocess = Preprocess { size: args.size, fit: args.fit };
     let source = source_preprocess(preprocess);
-    let store = films.load(source, threads)?;
-    let probe = Probe::find(home, args, &config.architecture, source, compute, threads)?;
+    let store = load(&films, source, threads)?;
+    let probe = Looks::find(home, args, &config.architecture, source, compute, threads)?;
     let devices = device::several(compute, args.running.devices)?;
     println!("{} films, {}, {} px, on {compute}", store.len(), config.architecture, config.size);
     if let Some(probe) = &probe {
@@ -105,7 +105,7 @@ pub fn run(
             "devices": devices.len(),
             "threads": threads,
             "seconds_of_last_run": started.elapsed().as_secs(),
-            "labels_looked_at_by_probe": probe.as_ref().map_or(0, Probe::labels),
+            "labels_looked_at_by_probe": probe.as_ref().map_or(0, Looks::labels),
             "rollbacks": trained.history.rollbacks,
         }),
         metrics: serde_json::json!({

@@ -1,18 +1,17 @@
 //! `penumbra report`: a session as one HTML file that needs nothing else.
 
-mod charts;
 mod page;
 
 use std::path::PathBuf;
 
-use super::Answer;
-use super::report_args::ReportArgs;
+use super::answer::Answer;
+use super::args::ReportArgs;
 use crate::config::Home;
 use crate::dataset::index::load_index;
-use crate::engine::workspace::INDEX;
 use crate::fsutil;
 use crate::model::folder::{ModelCard, load_card};
 use crate::session::Snapshot;
+use crate::study::workspace::INDEX;
 
 /// Writes the report; the session may be open elsewhere.
 ///

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io;
 
-use super::super::agreement::print;
-use super::charts::{Charts, charts};
 use crate::chart::svg;
+use crate::cli::agreement::print;
 use crate::dataset::FilmRecord;
 use crate::learn::figures::Figure;
 use crate::model::folder::ModelCard;
 use crate::session::agreement::report;
 use crate::session::{Event, Snapshot, Source};
+use crate::study::charts::{Charts, charts};
 
 /// What a report is made from.
 pub struct Contents<'a> {

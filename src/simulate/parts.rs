@@ -1,37 +1,21 @@
 //! The films of a simulation and how they are cut into the pool and the evaluation films.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use clap::ValueEnum;
-use serde::Serialize;
 
-use crate::cli::args::FilmsArgs;
-use crate::cli::films::Films;
-use crate::cli::simulate_args::SimulateArgs;
-use crate::config::Home;
+use super::settings::{Cut, Settings, Source, SplitKind};
+use crate::config::{DEMO, Home};
 use crate::dataset::FilmId;
+use crate::dataset::films::{FilmSet, Films, FilmsError};
 use crate::dataset::splits::Split;
-use crate::engine::workspace::DEMO;
 use crate::fsutil;
+use crate::learn::metrics::positive_class;
 use crate::model::ModelCard;
 
 /// Share of evaluation films where the films come in one part.
 const EVALUATION_SHARE: f32 = 0.2;
-
-/// How films are cut into the pool and the evaluation films.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SplitKind {
-    /// As --split and --eval-split, or the folders, say
-    File,
-    /// Anew by patient: none is in both parts
-    Patient,
-    /// Anew film by film: a patient may be in both parts
-    Random,
-}
 
 /// All films in one list, those given as the pool first, and the splits of it.
 pub struct Parts {
@@ -54,8 +38,9 @@ impl Parts {
     ///
     /// # Errors
     /// Fails if films cannot be read, if the parts have other classes, if a film is in both, or if one part is empty.
-    pub fn find(home: &Home, args: &SimulateArgs) -> anyhow::Result<Self> {
-        let (pool, evaluation) = given(home, args)?;
+    pub fn find(home: &Home, settings: &Settings) -> anyhow::Result<Self> {
+        let (Given { pool, evaluation }, cut) =
+            (Given::find(home, &settings.films)?, &settings.cut);
         let (given, mut proportion) = (pool.files.len(), None);
         let films = match evaluation {
             Some(evaluation) => {
@@ -66,21 +51,21 @@ impl Parts {
         };
         let ids = identities(&films)?;
         let default = if proportion.is_some() { SplitKind::File } else { SplitKind::Patient };
-        let kind = args.splits.unwrap_or(default);
+        let kind = cut.kind.unwrap_or(default);
         let mut parts = Self { films, ids, given, kind, splits: Vec::new(), warnings: Vec::new() };
         match (kind, proportion) {
-            (SplitKind::File, Some(_)) => parts.as_given(args)?,
+            (SplitKind::File, Some(_)) => parts.as_given(cut)?,
             (SplitKind::File, None) => bail!(
                 "--splits file needs films to measure on: --eval-split, or --eval-images with --eval-labels"
             ),
-            _ => parts.cut(args, proportion)?,
+            _ => parts.cut(cut, proportion)?,
         }
         parts.check_patients();
         Ok(parts)
     }
 
-    fn as_given(&mut self, args: &SimulateArgs) -> anyhow::Result<()> {
-        if args.repeats > 1 || args.eval_share.is_some() {
+    fn as_given(&mut self, cut: &Cut) -> anyhow::Result<()> {
+        if cut.repeats > 1 || cut.evaluation_share.is_some() {
             bail!(
                 "--repeats and --eval-share cut films anew: they need --splits patient or random"
             );
@@ -103,7 +88,7 @@ impl Parts {
         Ok(())
     }
 
-    fn cut(&mut self, args: &SimulateArgs, proportion: Option<usize>) -> anyhow::Result<()> {
+    fn cut(&mut self, cut: &Cut, proportion: Option<usize>) -> anyhow::Result<()> {
         self.leave_copies_out();
         let patients: BTreeSet<&String> = self.films.patients.iter().collect();
         if self.kind == SplitKind::Patient && patients.len() == self.ids.len() {
@@ -113,13 +98,13 @@ impl Parts {
                     .to_owned(),
             );
         }
-        let share = args.eval_share.unwrap_or(EVALUATION_SHARE);
+        let share = cut.evaluation_share.unwrap_or(EVALUATION_SHARE);
         let count = match proportion {
-            Some(count) if args.eval_share.is_none() => count,
+            Some(count) if cut.evaluation_share.is_none() => count,
             _ => (share * self.ids.len() as f32).round() as usize,
         };
-        let seed = args.split_seed;
-        for repeat in 0..args.repeats {
+        let seed = cut.seed;
+        for repeat in 0..cut.repeats {
             let split = match self.kind {
                 SplitKind::Patient => {
                     Split::by_patient(&self.ids, &self.films.patients, count, seed, repeat)
@@ -173,13 +158,14 @@ impl Parts {
     ///
     /// A card names the split that its encoder was pretrained on and the number of films, not the films. They are taken
     /// to be the films given as the pool where both agree.
-    pub fn check_encoder(&mut self, args: &SimulateArgs, card: &ModelCard) -> Option<Vec<usize>> {
+    pub fn check_encoder(&mut self, settings: &Settings, card: &ModelCard) -> Option<Vec<usize>> {
         let of_card = |name: &str| card.made_by.get(name);
-        let same = of_card("split").and_then(|split| split.as_str()) == args.split.as_deref()
-            && args.split.is_some()
+        let split = settings.films.split();
+        let same = of_card("split").and_then(|split| split.as_str()) == split
+            && split.is_some()
             && of_card("films").and_then(serde_json::Value::as_u64) == Some(self.given as u64);
         // The shipped encoder has seen the demo's pool and none of its reference films (assets/demo/make_demo.py).
-        let shipped = args.demo && args.model == DEMO;
+        let shipped = matches!(settings.films, Source::Demo) && settings.model == DEMO;
         if !same && !shipped {
             self.warnings.push(
                 "the encoder may have been pretrained on evaluation films, without their labels: its card does not say \
@@ -204,6 +190,11 @@ impl Parts {
     /// Returns the number of classes.
     pub fn classes(&self) -> usize {
         self.films.classes.len()
+    }
+
+    /// Returns the class that figures are about.
+    pub fn positive(&self) -> usize {
+        positive_class(&self.films.classes)
     }
 
     /// Returns the classes of a split's evaluation films.
@@ -255,38 +246,33 @@ impl Parts {
     }
 }
 
-impl fmt::Display for SplitKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::File => "as given",
-            Self::Patient => "by patient",
-            Self::Random => "by film",
-        })
-    }
+/// The films that are given.
+struct Given {
+    pool: Films,
+    /// Films to measure on.
+    evaluation: Option<Films>,
 }
 
-/// Finds the films given as the pool and, where there are such, those given for the evaluation.
-fn given(home: &Home, args: &SimulateArgs) -> anyhow::Result<(Films, Option<Films>)> {
-    let part = |images: &Path, labels: &Path, split: &Option<String>| {
-        let (images, labels) = (images.to_path_buf(), Some(labels.to_path_buf()));
-        Films::find(home, &FilmsArgs { images, labels, split: split.clone(), limit: None })
-    };
-    if args.demo {
-        let demo = home.demo_films().context("the demo's films are not there")?;
-        let (pool, reference) = (demo.join("pool"), demo.join("reference"));
-        let pool = part(&pool, &pool.join("labels.csv"), &None)?;
-        return Ok((pool, Some(part(&reference, &reference.join("labels.csv"), &None)?)));
+impl Given {
+    fn find(home: &Home, source: &Source) -> anyhow::Result<Self> {
+        // Labels files name every film, so that nothing is indexed and no film refused.
+        let find = |set: &FilmSet| Ok::<_, FilmsError>(Films::find(home, set, &|_, _| ())?.0);
+        match source {
+            Source::Listed { pool, evaluation } => Ok(Self {
+                pool: find(pool)?,
+                evaluation: evaluation.as_ref().map(find).transpose()?,
+            }),
+            Source::Demo => {
+                let demo = home.demo_films().context("the demo's films are not there")?;
+                let part = |name: &str| {
+                    let images = demo.join(name);
+                    let labels = Some(images.join("labels.csv"));
+                    find(&FilmSet { images, labels, split: None, limit: None })
+                };
+                Ok(Self { pool: part("pool")?, evaluation: Some(part("reference")?) })
+            }
+        }
     }
-    let (Some(images), Some(labels)) = (&args.images, &args.labels) else {
-        bail!("simulating needs --images and --labels, or --demo");
-    };
-    let pool = part(images, labels, &args.split)?;
-    let evaluation = match (&args.eval_images, &args.eval_labels, &args.eval_split) {
-        (Some(images), Some(labels), split) => Some(part(images, labels, split)?),
-        (_, _, Some(split)) => Some(part(images, labels, &Some(split.clone()))?),
-        _ => None,
-    };
-    Ok((pool, evaluation))
 }
 
 fn joined(pool: Films, evaluation: Films) -> anyhow::Result<Films> {

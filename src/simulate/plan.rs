@@ -1,38 +1,17 @@
 //! Which cells a simulation has, and what each of them is determined by.
 
 use std::fmt;
-use std::str::FromStr;
 
 use rand_core::Rng as _;
 use serde::{Serialize, Serializer};
 
-use super::methods::{Learner, Method, shared_settings};
+use super::method::{Method, Recipe};
+use super::methods::shared_settings;
 use super::parts::Parts;
-use crate::cli::simulate_args::SimulateArgs;
+use super::settings::{Budget, Settings};
 use crate::learn::LearnError;
 use crate::query::Strategy;
 use crate::rng;
-
-/// A number of labels to measure at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Budget {
-    /// So many labels.
-    Labels(usize),
-    /// The labels of the whole pool, which no strategy has to choose.
-    All,
-}
-
-impl FromStr for Budget {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "all" {
-            return Ok(Self::All);
-        }
-        let labels = text.parse().ok().filter(|&labels| labels > 0);
-        labels.map(Self::Labels).ok_or_else(|| "a budget is a number of labels or all".to_owned())
-    }
-}
 
 /// One way of choosing films and learning from them. Without a strategy all labels of the pool are bought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +31,7 @@ impl ArmName {
 
 impl fmt::Display for ArmName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}", self.strategy_name(), self.method.name())
+        write!(f, "{}, {}", self.strategy_name(), self.method)
     }
 }
 
@@ -66,10 +45,11 @@ impl Serialize for ArmName {
 /// would be of the kind ones.
 #[derive(Clone, Debug, Serialize)]
 pub struct LeftOut {
-    /// Arm and budget.
+    /// The arm.
+    pub arm: ArmName,
+    /// Its budget.
     #[serde(skip)]
-    pub row: (ArmName, (bool, usize)),
-    arm: ArmName,
+    pub budget: Budget,
     labels: usize,
     split: usize,
     draw: u64,
@@ -89,7 +69,7 @@ impl LeftOut {
         }
         let &Slot { split, draw, arm, labels, .. } = slot;
         let reason = format!("{error:#}");
-        Ok(Self { row: (arm, slot.budget()), arm, labels, split, draw, reason })
+        Ok(Self { arm, budget: slot.budget(), labels, split, draw, reason })
     }
 }
 
@@ -119,10 +99,9 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Returns what cells of the same row of the table share beside the arm: whether it is the whole pool, else how many labels.
-    pub fn budget(&self) -> (bool, usize) {
-        let whole = self.arm.strategy.is_none();
-        (whole, if whole { 0 } else { self.labels })
+    /// Returns what cells of the same row of the table share beside the arm.
+    pub fn budget(&self) -> Budget {
+        if self.arm.strategy.is_none() { Budget::All } else { Budget::Labels(self.labels) }
     }
 
     /// Returns the seed that the strategy draws with.
@@ -131,14 +110,11 @@ impl Slot {
         self.draw | (self.split as u64) << 32
     }
 
-    /// Returns the method with its settings.
-    ///
-    /// # Errors
-    /// Fails if the settings cannot be written as JSON.
-    pub fn learner(&self, size: u32) -> anyhow::Result<Learner> {
+    /// Returns the method's settings.
+    pub fn recipe(&self, size: u32) -> Recipe {
         let keys = [self.split as u64, self.draw];
         let seed = rng::stream(self.seed, "optimisation", &keys).next_u64();
-        self.arm.method.learner(size, seed)
+        self.arm.method.recipe(size, seed)
     }
 }
 
@@ -147,21 +123,21 @@ impl Slot {
 ///
 /// # Errors
 /// Fails if a budget is larger than a pool.
-pub fn slots(args: &SimulateArgs, parts: &Parts) -> anyhow::Result<Vec<Slot>> {
+pub fn slots(settings: &Settings, parts: &Parts) -> anyhow::Result<Vec<Slot>> {
     let mut slots = Vec::new();
-    let (strategies, methods) = (distinct(&args.strategy), distinct(&args.method));
+    let (strategies, methods) = (distinct(&settings.strategies), distinct(&settings.methods));
     for (split, part) in parts.splits.iter().enumerate() {
         let pool = part.pool.len();
-        let (budgets, whole) = budgets(&args.budgets, pool)?;
+        let (budgets, whole) = budgets(&settings.budgets, pool)?;
         let mut push = |draw, strategy, labels| {
-            for seed in 0..args.seeds {
+            for seed in 0..settings.seeds {
                 slots.extend(methods.iter().map(|&method| {
                     let arm = ArmName { strategy, method };
                     Slot { split, draw, arm, labels, seed }
                 }));
             }
         };
-        for draw in 0..args.draws {
+        for draw in 0..settings.draws {
             for &strategy in &strategies {
                 for &labels in &budgets {
                     push(draw, Some(strategy), labels);
@@ -206,6 +182,14 @@ fn distinct<T: Copy + PartialEq>(of: &[T]) -> Vec<T> {
     kept
 }
 
+/// Digests of a split's films, with their classes and patients.
+pub struct Digests {
+    /// Of the pool.
+    pub pool: String,
+    /// Of the evaluation films.
+    pub evaluation: String,
+}
+
 /// What all cells are determined by, whatever is in them.
 pub struct Setup {
     /// Hash of the encoder's weights.
@@ -216,22 +200,14 @@ pub struct Setup {
     pub encoder: serde_json::Value,
     /// What computes: GPUs give other last digits than the CPU, any number of whose threads gives the same.
     pub device: String,
-    /// Digests of the pool and the evaluation films of each split.
-    pub digests: Vec<[String; 2]>,
+    /// Digests of each split's films.
+    pub digests: Vec<Digests>,
 }
 
 impl Setup {
     /// Writes down what determines a cell, the program's code apart.
-    ///
-    /// # Errors
-    /// Fails if the method's settings cannot be written as JSON.
-    pub fn describe(
-        &self,
-        slot: &Slot,
-        classes: &[String],
-        round: Option<usize>,
-    ) -> anyhow::Result<String> {
-        let [pool, evaluation] = &self.digests[slot.split];
+    pub fn describe(&self, slot: &Slot, classes: &[String], round: Option<usize>) -> String {
+        let Digests { pool, evaluation } = &self.digests[slot.split];
         let ranked = slot.arm.strategy.is_some_and(|strategy| strategy != Strategy::Random);
         let all = serde_json::json!({
             "program": env!("CARGO_PKG_VERSION"),
@@ -247,9 +223,9 @@ impl Setup {
             "labels": slot.labels,
             "head": shared_settings(),
             "method": slot.arm.method.name(),
-            "settings": slot.learner(self.size)?.config,
+            "settings": slot.recipe(self.size),
         });
-        Ok(all.to_string())
+        all.to_string()
     }
 }
 

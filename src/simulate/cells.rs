@@ -1,8 +1,11 @@
-//! Cells on disk: what a run has computed, a run that follows it takes over.
+//! Cells on disk: what a run has computed, the next run takes over.
 //!
-//! A cell is `cells/KEY.json`, KEY being the BLAKE3 hash of everything that determines it but the program's own code, of
-//! which only the version is in it: a cell names the build that computed it, and what other builds computed is said to be
-//! theirs. Nothing in the file is trusted unless it is of that description, whole, and of the evaluation films.
+//! A cell is `cells/KEY.json`. KEY is the BLAKE3 hash of the cell's settings and of the program's version. The cell names the
+//! build that computed it; cells of other builds are used, and the report says how many there are. A file is used only if it
+//! is whole, of these settings, and of the evaluation films.
+//!
+//! Settings are hashed with the names of their fields. Cells of programs whose settings had no names (up to December 2026) have
+//! other keys: they are not found, and computed again.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::values::{at_least_one, at_least_two, fit, positive, share};
+use crate::dataset::films::FilmSet;
 use crate::imaging::Fit;
 use crate::learn::pseudo_labels::Threshold;
 use crate::model::{Network, Stem};
@@ -30,6 +32,14 @@ pub struct StageArgs {
     /// Report as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+impl StageArgs {
+    /// Returns which films have the labels that are wanted.
+    pub fn films(&self) -> FilmSet {
+        let Self { images, labels, split, limit, .. } = self.clone();
+        FilmSet { images, labels: Some(labels), split, limit }
+    }
 }
 
 /// Films without labels.
@@ -61,7 +71,7 @@ pub struct StartArgs {
     #[arg(long, default_value_t = 128)]
     pub size: u32,
     /// How a film that is not square is fitted: pad or crop
-    #[arg(long, default_value = "pad", value_parser = super::args::fit)]
+    #[arg(long, default_value = "pad", value_parser = fit)]
     pub fit: Fit,
 }
 
@@ -82,10 +92,10 @@ pub struct FinetuneArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub epochs: Option<u32>,
     /// Cross-validation folds, patient by patient [default: 3]
-    #[arg(long, value_name = "N", value_parser = super::args::at_least_two)]
+    #[arg(long, value_name = "N", value_parser = at_least_two)]
     pub folds: Option<usize>,
     /// Each block of the encoder learns this many times as fast as the one after it, 0 to 1 [default: 1]
-    #[arg(long, value_name = "D", value_parser = super::args::share, conflicts_with = "simclr")]
+    #[arg(long, value_name = "D", value_parser = share, conflicts_with = "simclr")]
     pub layer_decay: Option<f32>,
 }
 
@@ -108,13 +118,13 @@ pub struct DistillArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub epochs: Option<u32>,
     /// Films in a step [default: 32; 128 with --original]
-    #[arg(long, value_name = "N", value_parser = super::args::at_least_two)]
+    #[arg(long, value_name = "N", value_parser = at_least_two)]
     pub batch: Option<usize>,
     /// Temperature of teacher and student: below 1 sharper, above 1 softer [default: 1; 0.1 with --original]
-    #[arg(long, value_name = "T", value_parser = super::args::positive)]
+    #[arg(long, value_name = "T", value_parser = positive)]
     pub temperature: Option<f64>,
     /// The greatest share of another film that is mixed into each, 0 to 1 [default: 0.5; 0 with --original]
-    #[arg(long, value_name = "S", value_parser = super::args::share)]
+    #[arg(long, value_name = "S", value_parser = share)]
     pub mixup: Option<f32>,
     /// Ask the teachers about the very view that the student sees, instead of once about each film
     #[arg(long)]
@@ -136,7 +146,7 @@ pub struct FixmatchArgs {
     #[command(flatten)]
     pub steps: StepArgs,
     /// Unlabelled films in a step for each labelled one; 7 in the paper [default: 4]
-    #[arg(long, value_name = "N", value_parser = super::args::at_least_one)]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub ratio: Option<usize>,
     /// Probability from which a pseudo-label is taught, .95 in the paper; or adaptive, FreeMatch's
     #[arg(long, value_name = "P|adaptive", default_value = "0.95", value_parser = threshold)]
@@ -150,7 +160,7 @@ pub struct FixmatchArgs {
     pub unbalanced: bool,
     /// Expected share of each class among all films, in alphabetical order [default: the labels' own, which is right for
     /// films labelled at random]
-    #[arg(long, value_name = "P,P,…", value_delimiter = ',', value_parser = super::args::positive)]
+    #[arg(long, value_name = "P,P,…", value_delimiter = ',', value_parser = positive)]
     pub prior: Option<Vec<f64>>,
 }
 
@@ -172,10 +182,10 @@ pub struct StepArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: Option<u64>,
     /// Labelled films in a step [default: 16; of labels alone 32]
-    #[arg(long, value_name = "N", value_parser = super::args::at_least_two)]
+    #[arg(long, value_name = "N", value_parser = at_least_two)]
     pub batch: Option<usize>,
     /// Peak learning rate of the encoder [default: 0.0003 with AdamW from a model, 0.03 with momentum from random weights]
-    #[arg(long, value_parser = super::args::positive)]
+    #[arg(long, value_parser = positive)]
     pub rate: Option<f64>,
 }
 

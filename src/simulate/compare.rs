@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::comparison::{Arm, McNemar, Run, combined_p};
 use super::parts::Parts;
 use super::plan::ArmName;
 use super::summary::{Cell, RunId, groups};
-use crate::learn::comparison::{Arm, McNemar, Run, combined_p};
 use crate::learn::metrics::Estimate;
 
 /// Two arms at one budget.
@@ -98,7 +98,7 @@ impl Numbered {
 
     fn arm(&self, group: &[&Cell], parts: &Parts) -> anyhow::Result<Arm> {
         let runs: Vec<Run<'_>> = group.iter().map(|cell| self.run(cell)).collect();
-        Ok(Arm::of(&runs, &self.patients, parts.classes(), parts.films.positive())?)
+        Ok(Arm::of(&runs, &self.patients, parts.classes(), parts.positive())?)
     }
 
     /// Tests the runs of two arms in pairs; both have them in the same order.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 
-use super::args::fit;
+use super::values::fit;
 use crate::imaging::Fit;
 use crate::model::Normalisation;
 

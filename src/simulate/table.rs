@@ -150,7 +150,7 @@ pub fn csv(cells: &[Cell]) -> anyhow::Result<Vec<u8>> {
         table.write_record([
             slot.split.to_string(),
             slot.arm.strategy_name().to_owned(),
-            slot.arm.method.name(),
+            slot.arm.method.name().to_owned(),
             slot.labels.to_string(),
             outcome.labels_looked_at.to_string(),
             slot.draw.to_string(),

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::cells::Outcome;
+use super::comparison::area_under_learning_curve;
 use super::plan::{ArmName, Slot};
-use crate::learn::comparison::area_under_learning_curve;
+use super::settings::Budget;
 use crate::learn::metrics::Metrics;
 
 /// A cell with its figures.
@@ -80,7 +81,7 @@ pub struct Line {
     /// Strategy; `all` for the whole pool.
     pub strategy: &'static str,
     /// Method.
-    pub method: String,
+    pub method: &'static str,
     /// The arm.
     #[serde(skip)]
     pub arm: ArmName,
@@ -128,15 +129,14 @@ pub struct Area {
 /// Gathers the cells of an arm at a budget, budgets ascending and arms in the order in which they were asked for.
 pub fn groups(cells: &[Cell]) -> Vec<Vec<&Cell>> {
     let mut arms = Vec::new();
-    let mut groups: BTreeMap<(bool, usize, usize), Vec<&Cell>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Budget, usize), Vec<&Cell>> = BTreeMap::new();
     for cell in cells {
         let arm = cell.slot.arm;
         let place = arms.iter().position(|&known| known == arm).unwrap_or_else(|| {
             arms.push(arm);
             arms.len() - 1
         });
-        let (whole, labels) = cell.slot.budget();
-        groups.entry((whole, labels, place)).or_default().push(cell);
+        groups.entry((cell.slot.budget(), place)).or_default().push(cell);
     }
     groups.into_values().collect()
 }

@@ -1,6 +1,6 @@
 //! Arguments of the commands for several readers.
 
-use super::args::share;
+use super::values::share;
 use crate::session::{OpinionRule, Rule};
 
 /// Arguments of `agreement`.

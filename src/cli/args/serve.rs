@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::args::at_least_one;
+use super::values::at_least_one;
 
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]

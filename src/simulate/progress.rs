@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::methods::Method;
+use super::method::Method;
 use super::plan::Slot;
 use super::summary::Cell;
 
@@ -23,8 +23,9 @@ impl Progress {
         Self { cells, left, done: Vec::new(), last: Instant::now() }
     }
 
-    /// Tells of the cell that was computed next.
-    pub fn tell(&mut self, Cell { slot, outcome, metrics }: &Cell) {
+    /// Returns what is to be said of the cell that was computed next.
+    #[must_use]
+    pub fn line(&mut self, Cell { slot, outcome, metrics }: &Cell) -> String {
         self.left.pop_front();
         self.done.push((slot.arm.method, slot.labels, self.last.elapsed().as_secs_f64()));
         self.last = Instant::now();
@@ -35,7 +36,7 @@ impl Progress {
         } else {
             format!("{:.0} min", seconds / 60.0)
         };
-        eprintln!(
+        format!(
             "{}/{}, about {left} left: split {}, draw {}, seed {}, {}, {} labels {:?}: accuracy {:.3}, AUROC {:.3} \
              ({:.0} s)",
             self.cells - self.left.len(),
@@ -49,7 +50,7 @@ impl Progress {
             metrics.accuracy.value,
             metrics.auroc.map_or(f64::NAN, |auroc| auroc.value),
             outcome.seconds
-        );
+        )
     }
 
     /// Passes over the next cell.

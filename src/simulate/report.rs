@@ -8,9 +8,9 @@ use super::chart::{Axis, Figure, svg};
 use super::compare::comparisons;
 use super::parts::Parts;
 use super::plan::{LeftOut, Setup};
+use super::settings::Settings;
 use super::summary::{Cell, Line, areas, lines};
 use super::table::{csv, markdown};
-use crate::cli::simulate_args::SimulateArgs;
 use crate::device::Compute;
 use crate::fsutil;
 use crate::learn::metrics::Estimate;
@@ -40,17 +40,17 @@ impl Report {
     /// # Errors
     /// Fails if predictions cannot be scored.
     pub fn new(
-        args: &SimulateArgs,
+        settings: &Settings,
         compute: &Compute,
         parts: &Parts,
         setup: &Setup,
         Remarks { seen, left_out, warnings }: &Remarks<'_>,
         cells: &[Cell],
     ) -> anyhow::Result<Self> {
-        let lines = lines(cells, args.seconds_per_film);
+        let lines = lines(cells, settings.seconds_per_film);
         let areas = areas(cells);
         let comparisons = comparisons(cells, parts)?;
-        let mut notes = vec![about_films(args, parts)];
+        let mut notes = vec![about_films(settings, parts)];
         notes.extend(warnings.iter().map(|warning| format!("Warning: {warning}.")));
         notes.extend(left_out.iter().map(|left_out| format!("Warning: {left_out}.")));
         let sizes = |part: fn(&crate::dataset::splits::Split) -> usize| {
@@ -59,25 +59,25 @@ impl Report {
         let n = sizes(|split| split.evaluation.len());
         let json = json!({
             "version": env!("CARGO_PKG_VERSION"),
-            "model": args.model,
+            "model": settings.model,
             "weights_hash": setup.weights,
             "device": compute.name,
             "pool": sizes(|split| split.pool.len()),
             "n": n.first(),
             "classes": parts.films.classes,
-            "positive": parts.films.classes.get(parts.films.positive()),
+            "positive": parts.films.classes.get(parts.positive()),
             "majority": parts.majority(),
             "splits": {
                 "kind": parts.kind,
-                "seed": args.split_seed,
+                "seed": settings.cut.seed,
                 "repeats": parts.splits.len(),
                 "evaluation": n,
                 "evaluation_films_seen_by_encoder_without_labels": seen,
             },
-            "draws": args.draws,
-            "seeds": args.seeds,
-            "round": args.round,
-            "seconds_per_film": args.seconds_per_film,
+            "draws": settings.draws,
+            "seeds": settings.seeds,
+            "round": settings.round,
+            "seconds_per_film": settings.seconds_per_film,
             "warnings": warnings,
             "left_out": left_out,
             "table": lines,
@@ -141,7 +141,7 @@ fn cell(Cell { slot, outcome, metrics }: &Cell) -> serde_json::Value {
 }
 
 /// Says how many films there are, how they are cut, and which model sees them.
-fn about_films(args: &SimulateArgs, parts: &Parts) -> String {
+fn about_films(settings: &Settings, parts: &Parts) -> String {
     let films = parts.splits.first().map_or((0, 0), |s| (s.pool.len(), s.evaluation.len()));
     format!(
         "{} films to buy labels of and {} to measure on, cut {}{}; always guessing the majority class scores {:.3}. Model {}.",
@@ -154,6 +154,6 @@ fn about_films(args: &SimulateArgs, parts: &Parts) -> String {
             String::new()
         },
         parts.majority(),
-        args.model
+        settings.model
     )
 }
