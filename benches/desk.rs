@@ -10,9 +10,9 @@ use penumbra::config::Home;
 use penumbra::dataset::labels::read_labels;
 use penumbra::device;
 use penumbra::engine::LearningPlan;
-use penumbra::engine::workspace::{self, NewSession};
 use penumbra::rng;
 use penumbra::session::{Answer, Event, Session, Shown, Source};
+use penumbra::study::workspace::{self, NewSession};
 use penumbra::ui::app::{App, Background, Start};
 
 use super::{Duration, Instant, black_box, demo, ms};
@@ -88,11 +88,8 @@ pub fn bench_desk() {
         .with_size(Vec2::new(1280.0, 800.0))
         .build_eframe(|context| App::new(&context.egui_ctx, home, start, learning, None));
     let started = Instant::now();
-    let learns = |app: &App| {
-        let engine = app.reading().and_then(|reading| reading.engine.as_ref());
-        engine.is_some_and(|engine| engine.progress().is_some())
-            && app.reading().is_some_and(|reading| reading.learning.ranked_in.is_some())
-    };
+    let learns =
+        |app: &App| app.standing().is_some_and(|standing| standing.learns && standing.ranked);
     while !learns(harness.state()) {
         assert!(started.elapsed() < Duration::from_mins(5), "nothing learns");
         std::thread::sleep(Duration::from_millis(5));

@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use penumbra::config::Home;
 use penumbra::dataset::Flow;
+use penumbra::dataset::Labelled;
 use penumbra::dataset::labels::{LabelRow, read_labels};
 use penumbra::dataset::planes::PlaneStore;
+use penumbra::dataset::planes::source_preprocess;
 use penumbra::device;
-use penumbra::engine::ranking::FOLDS;
-use penumbra::engine::worker::source_preprocess;
-use penumbra::learn::finetune::{FineTuned, FinetuneConfig, FoldAssigner, Labelled, finetune};
+use penumbra::features::{Block, Space, SpaceFilms};
+use penumbra::learn::finetune::{FineTuned, FinetuneConfig};
 use penumbra::learn::metrics::log_loss;
-use penumbra::learn::{HeadFit, Setting, StepReport, probabilities};
+use penumbra::learn::round::Round;
+use penumbra::learn::{StepReport, probabilities};
 use penumbra::model::Pretrained;
 use penumbra::model::folder::{ModelCard, load_pretrained};
 use penumbra::predict::embed;
-use penumbra::query::{Embeddings, Head, L2_GRID, Regularisation, Standardisation, choose_l2};
 use penumbra::rng;
 
 use super::{Duration, Instant, demo};
@@ -55,8 +56,7 @@ struct Session {
     size: u32,
     pool: Films,
     reference: Films,
-    features: Embeddings,
-    scale: Standardisation,
+    space: Space,
 }
 
 impl Session {
@@ -66,33 +66,33 @@ impl Session {
         let (pool, reference) = (Films::load("pool", &card), Films::load("reference", &card));
         let rows: Vec<usize> = (0..pool.store.len()).collect();
         let (size, go_on) = (card.preprocess.size, &mut |_| Flow::Continue);
-        let found = embed(&base.encoder, &pool.store, &rows, size, &device, go_on).unwrap();
-        let scale = Standardisation::measure(&found, &card.architecture.embedding_blocks());
-        Self { base, size, pool, reference, features: scale.apply(found), scale }
+        let features = embed(&base.encoder, &pool.store, &rows, size, &device, go_on).unwrap();
+        let block = Block { features, parts: card.architecture.embedding_blocks().to_vec() };
+        let patients = pool.patients.clone();
+        let films = SpaceFilms { patients, classes: 2, unreadable: Vec::new() };
+        let space = Space::new(vec![block], films).unwrap();
+        Self { base, size, pool, reference, space }
     }
 
     /// Fine-tunes as the window does.
     fn tune(&self, labelled: &Labelled, seed: u64, earlier: Option<&FineTuned>) -> Tuned {
-        let Labelled { rows, classes } = labelled;
-        let folds = FoldAssigner::new(FOLDS).assign_all(labelled, &self.pool.patients);
-        let go_on = &mut || Flow::Continue;
-        let l2 = choose_l2(&self.features, rows, classes, 2, &folds, &L2_GRID, go_on)
-            .unwrap_or_else(|| Regularisation::default().l2());
-        let fit = |part: &Labelled| {
-            let head = Head::fit(&self.features, &part.rows, &part.classes, 2, l2, None);
-            head.linear(&self.scale)
+        let rows: Vec<usize> = (0..self.pool.store.len()).collect();
+        let round = Round {
+            start: &self.base,
+            space: &self.space,
+            store: &self.pool.store,
+            pool: &rows,
+            size: self.size,
+            device: &device::cpu().device,
+            flow: &|| Flow::Continue,
         };
-        let (start, device) = (&self.base, &device::cpu().device);
-        let head = Some(&fit as &HeadFit<'_>);
-        let setting = Setting { start, classes: 2, store: &self.pool.store, device, head };
-        let (config, patients) = (FinetuneConfig::standard(self.size, seed), &self.pool.patients);
+        let config = FinetuneConfig::standard(self.size, seed);
         let (mut steps, started) = (0, Instant::now());
         let count = &mut |report: &StepReport| {
             steps = report.step;
             Flow::Continue
         };
-        let labels = &mut || labelled.clone();
-        let network = finetune(&setting, patients, labels, &config, earlier, count).unwrap();
+        let network = round.tune(&config, &mut || labelled.clone(), earlier, count).unwrap();
         Tuned { time: started.elapsed(), steps, network }
     }
 

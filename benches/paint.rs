@@ -8,9 +8,9 @@ use penumbra::config::Home;
 use penumbra::dataset::labels::read_labels;
 use penumbra::device;
 use penumbra::engine::LearningPlan;
-use penumbra::engine::workspace::{self, NewSession};
 use penumbra::imaging::{self, DisplayTable, View, Window};
 use penumbra::rng;
+use penumbra::study::workspace::{self, NewSession};
 use penumbra::ui::app::{App, Background, Start};
 
 use super::{Duration, Instant, Path, black_box, demo, ms};
@@ -118,8 +118,7 @@ fn open(films: Films, folder: &Path, learning: bool, size: Vec2) -> Harness<'sta
         .build_eframe(|context| App::new(&context.egui_ctx, home, start, background, None));
     step_until(&mut harness, Duration::from_mins(1), ready);
     if learning {
-        let ranked =
-            |app: &App| app.reading().is_some_and(|reading| reading.learning.ranked_in.is_some());
+        let ranked = |app: &App| app.standing().is_some_and(|standing| standing.ranked);
         step_until(&mut harness, Duration::from_mins(4), ranked);
     }
     harness
@@ -138,17 +137,17 @@ fn run(films: Films, folder: &Path, learning: bool) -> (Vec<Duration>, f64) {
     let mut times = Vec::new();
     let mut while_learning = 0;
     for _ in 0..count {
-        let reading = harness.state().reading().unwrap();
-        let row = reading.row().unwrap();
-        let key = answers[&stem(&reading.workspace.films[row].file)];
-        let learns = reading.engine.as_ref().is_some_and(|engine| engine.progress().is_some());
-        while_learning += usize::from(learns);
+        let standing = harness.state().standing().unwrap();
+        let file = standing.film.unwrap().file.to_owned();
+        let key = answers[&stem(&file)];
+        while_learning += usize::from(standing.learns);
         let started = Instant::now();
         harness.key_press(key);
         loop {
             harness.step();
             let app = harness.state();
-            if app.reading().is_some_and(|reading| reading.row() != Some(row)) && ready(app) {
+            let next = app.standing().and_then(|standing| standing.film);
+            if next.is_some_and(|film| film.file != file && film.drawn) {
                 break;
             }
             assert!(started.elapsed() < Duration::from_secs(20), "the next film never came");
@@ -289,12 +288,11 @@ fn frames(harness: &mut Harness<'_, App>, middle: Pos2) -> Vec<Duration> {
 }
 
 fn ready(app: &App) -> bool {
-    app.reading()
-        .is_some_and(|reading| reading.row().is_some_and(|row| reading.film_view.is_prepared(row)))
+    app.standing().and_then(|standing| standing.film).is_some_and(|film| film.drawn)
 }
 
 fn saved(app: &App) -> bool {
-    app.reading().is_some_and(|reading| reading.workspace.session.ready())
+    app.standing().is_some_and(|standing| standing.saved)
 }
 
 fn step_until(harness: &mut Harness<'_, App>, limit: Duration, so: impl Fn(&App) -> bool) {

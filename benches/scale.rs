@@ -7,22 +7,21 @@ use std::io::Write as _;
 use std::path::Path;
 
 use penumbra::config::Home;
-use penumbra::dataset::FilmRecord;
 use penumbra::dataset::index::save_index;
 use penumbra::dataset::plane_file::PlaneFile;
+use penumbra::dataset::planes::source_preprocess;
+use penumbra::dataset::{FilmRecord, Labelled};
 use penumbra::device;
-use penumbra::engine::worker::source_preprocess;
-use penumbra::engine::{
-    Command, Engine, Event as EngineEvent, LabelSet, LearningPlan, Options, Workspace, cache,
-};
+use penumbra::engine::{Command, Engine, Event as EngineEvent, LearningPlan, Options};
+use penumbra::features::cache;
+use penumbra::features::{EmbeddingRows, Embeddings};
 use penumbra::model::folder::load_card;
-use penumbra::query::{
-    ClusterCache, EmbeddingRows, Embeddings, Head, Pool, Strategy, directions, rank,
-};
+use penumbra::query::{Films, Known, Selector, Strategy};
 use penumbra::rng;
 use penumbra::session::{Answer, Class, Event, Header, Session, Shown, Source, State, Time};
+use penumbra::study::{LabelSet, Workspace};
 
-use super::{Duration, FilmId, Instant, black_box, ms};
+use super::{Duration, FilmId, Instant, black_box, ms, space};
 
 const FILMS: u64 = 100_000;
 const EVENTS: u64 = 200_000;
@@ -174,33 +173,15 @@ fn bench_pool(films: usize, dim: usize, strategies: &[Strategy]) {
         })
         .collect();
     let features = Embeddings::new(dim, values).unwrap();
-    let directions = directions(&features);
+    let space = space(features);
     let ids: Vec<FilmId> = (0..films as u64).map(id).collect();
     let rows: Vec<usize> = (0..=100).collect();
     let classes: Vec<usize> = rows.iter().map(|row| usize::from(row % 4 > 0)).collect();
-    let last = Head::fit(&features, &rows[..100], &classes[..100], 2, 25.0, None);
-    let candidates: Vec<usize> = (101..films).collect();
+    let known = Known::new(&space, &Labelled { rows, classes }, &[], &[]);
+    let films_of = Films { ids: &ids, space: &space, views: None };
     for &strategy in strategies {
-        let mut cache = ClusterCache::default();
-        let mut round = || {
-            let head = Head::fit(&features, &rows, &classes, 2, 25.0, Some(&last));
-            let probabilities = head.probabilities(&features);
-            let pool = Pool {
-                ids: &ids,
-                embeddings: &directions,
-                features: &features,
-                views: None,
-                head: &head,
-                probabilities: &probabilities,
-                class_count: 2,
-                labelled: &rows,
-                classes: &classes,
-                answered: &[],
-                candidates: &candidates,
-                batch: 48,
-            };
-            rank(strategy, &pool, 48, 0, &mut cache)
-        };
+        let mut selector = Selector::new(0, 48);
+        let mut round = || selector.select(strategy, &films_of, &known, 25.0, 48);
         let first = best(&mut round, 1);
         let time = best(&mut round, 5);
         println!(
@@ -249,7 +230,7 @@ pub fn bench_engine() {
     write_session(&home);
     let workspace = Workspace::open(&home, "big").unwrap();
     let plan = LearningPlan { every: 0, ..LearningPlan::default() };
-    let options = workspace.engine_options(device::cpu(), "demo", plan);
+    let options = Options::of(&workspace, device::cpu(), "demo", plan);
     write_cache(&workspace, &options);
     let before = mib();
     let started = Instant::now();
@@ -293,8 +274,8 @@ pub fn bench_million() {
 #[cfg(feature = "gui")]
 pub fn bench_gallery() {
     use egui::Key;
+    use egui_kittest::kittest::Queryable as _;
     use penumbra::ui::app::{App, Background, Start};
-    use penumbra::ui::command::View;
 
     let folder = tempfile::tempdir().unwrap();
     let home = Home::find(Some(folder.path()));
@@ -306,10 +287,7 @@ pub fn bench_gallery() {
         .with_size(egui::Vec2::new(1280.0, 800.0))
         .build_eframe(|context| App::new(&context.egui_ctx, theirs, start, Background::Off, None));
     let on_screen = |app: &App| {
-        let row = |reading: &penumbra::ui::app::reading::Reading| reading.row();
-        app.reading().is_some_and(|reading| {
-            row(reading).is_some_and(|row| reading.film_view.is_prepared(row))
-        })
+        app.standing().and_then(|standing| standing.film).is_some_and(|film| film.drawn)
     };
     while !on_screen(harness.state()) {
         harness.step();
@@ -322,7 +300,7 @@ pub fn bench_gallery() {
     );
     harness.key_press(Key::G);
     harness.step();
-    assert_eq!(harness.state().reading().unwrap().view, View::Films);
+    assert!(harness.query_by_label("Size of films").is_some(), "no Films view");
     // The wheel turns what the pointer is over.
     harness.event(egui::Event::PointerMoved(egui::Pos2::new(640.0, 400.0)));
     harness.step();
@@ -343,12 +321,12 @@ pub fn bench_gallery() {
         // Sixty frames a second, so that films come in between.
         std::thread::sleep(Duration::from_micros(16_600).saturating_sub(frame.elapsed()));
     }
-    let decoded = harness.state().reading().unwrap().gallery.decoded();
+    let drawn = harness.get_all_by_label_contains("Film ").count();
     times.sort_unstable();
     let at = |share: usize| ms(times[times.len() * share / 100]);
     println!(
         "frame of the Films view on {FILMS} films, the wheel turning: p50 {:.1} ms, p95 {:.1} ms, p99 {:.1} ms  (n = {}), \
-         {decoded} films decoded, {} MiB in memory",
+         {drawn} films in sight, {} MiB in memory",
         at(50),
         at(95),
         at(99),

@@ -1,6 +1,8 @@
 //! Every command of the reading room: its words and its name, from which buttons, keys and help sheet are made.
 
-use super::film_view::{Preset, Tool};
+use super::film_view::tone::Preset;
+use super::film_view::tools::Tool;
+use super::words::sentence;
 use crate::session::Class;
 
 /// A view of an opened session.
@@ -24,7 +26,8 @@ impl View {
     }
 }
 
-/// What the reader can ask for.
+/// What the reader can ask for with a key or a button, and what needs no more than its name. What carries more is a
+/// [`super::request::Request`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UiCommand {
     /// Gives the film on screen the class of this index and goes on.
@@ -95,12 +98,6 @@ pub enum UiCommand {
     Cancel,
     /// Starts background learning now.
     TrainNow,
-    /// Ranks by the strategy of this index in [`crate::query::Strategy::ALL`].
-    Strategy(usize),
-    /// Takes the model of this place among those of the Runs tab into use again.
-    UseModel(usize),
-    /// Shows the film of this row.
-    OpenFilm(usize),
     /// Closes the session and goes to the start screen.
     Close,
     /// Returns to the film that the queue stands at.
@@ -111,8 +108,6 @@ pub enum UiCommand {
     AcceptChange,
     /// Lists the films put off.
     ShowLater,
-    /// Has films put off come back after so many others; 0 for when all others are read.
-    ReturnAfter(usize),
 }
 
 impl UiCommand {
@@ -205,8 +200,6 @@ impl UiCommand {
             Self::Note => "Note…",
             Self::AcceptChange => "Take the file as it is now",
             Self::ShowLater => "Films put off",
-            Self::ReturnAfter(0) => "When all others are read",
-            Self::ReturnAfter(films) => return format!("After {films} films"),
             Self::Export => "Export…",
             Self::Settings => "Settings…",
             Self::Help => "Keys and mouse",
@@ -214,9 +207,6 @@ impl UiCommand {
             Self::Pause(false) => "Go on",
             Self::Cancel => "Cancel",
             Self::TrainNow => "Train now",
-            Self::Strategy(_) => "Strategy",
-            Self::UseModel(_) => "Use again",
-            Self::OpenFilm(_) => "Open film",
             Self::Close => "Close session",
         }
         .to_owned()
@@ -277,15 +267,7 @@ impl UiCommand {
                 Self::Export => "export",
                 Self::Settings => "settings",
                 Self::Help => "help",
-                Self::Pause(_)
-                | Self::Cancel
-                | Self::TrainNow
-                | Self::Strategy(_)
-                | Self::UseModel(_)
-                | Self::OpenFilm(_)
-                | Self::Close
-                | Self::ShowLater
-                | Self::ReturnAfter(_) => {
+                Self::Pause(_) | Self::Cancel | Self::TrainNow | Self::Close | Self::ShowLater => {
                     return None;
                 }
             }
@@ -297,12 +279,6 @@ impl UiCommand {
     pub const fn answers(self) -> bool {
         matches!(self, Self::Label(_) | Self::Uninterpretable | Self::Later)
     }
-}
-
-/// Starts a name with a capital.
-pub fn sentence(name: &str) -> String {
-    let mut letters = name.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 #[cfg(test)]

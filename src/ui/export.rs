@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use crossbeam_channel::{Receiver, bounded};
 use egui::Context;
 
-use super::app::reading::Reading;
 use super::folder_field::FolderField;
+use super::reading::Study;
 use super::widgets::Notice;
 use super::{figures, theme, widgets};
 use crate::session::export::{ExportReport, Format, export};
@@ -32,14 +32,14 @@ const FORMATS: [(Format, &str); 6] = [
 
 impl ExportDialog {
     /// Opens the dialog with a folder of the session that no export of fewer or more labels has taken.
-    pub fn new(reading: &Reading) -> Self {
-        let name = format!("export-{}", reading.counts().0);
-        let folder = FolderField::new(&reading.workspace.session.folder().join(name));
+    pub fn new(study: &Study) -> Self {
+        let name = format!("export-{}", study.counts().0);
+        let folder = FolderField::new(&study.session().folder().join(name));
         Self { formats: vec![Format::Csv], folder, running: None, outcome: None }
     }
 
     /// Draws the dialog; returns whether the reader closes it.
-    pub fn ui(&mut self, ctx: &Context, reading: &Reading) -> bool {
+    pub fn ui(&mut self, ctx: &Context, study: &Study) -> bool {
         if let Some(outcome) = self.running.as_ref().and_then(|running| running.try_recv().ok()) {
             self.running = None;
             self.outcome = Some(outcome);
@@ -47,7 +47,7 @@ impl ExportDialog {
         let modal = egui::Modal::new(egui::Id::unique("export")).show(ctx, |ui| {
             ui.set_width(theme::COLUMN);
             ui.heading("Export labels");
-            ui.weak(figures::count(reading.counts().0, "label"));
+            ui.weak(figures::count(study.counts().0, "label"));
             for (format, name) in FORMATS {
                 let mut chosen = self.formats.contains(&format);
                 if ui.checkbox(&mut chosen, name).changed() {
@@ -68,7 +68,7 @@ impl ExportDialog {
                 if widgets::primary_button(ui, "Export", folder.is_some()).clicked()
                     && let Some(folder) = folder
                 {
-                    self.start(ctx, reading, folder);
+                    self.start(ctx, study, folder);
                 }
                 ui.button("Close").clicked()
             })
@@ -77,10 +77,9 @@ impl ExportDialog {
         modal.inner || modal.should_close()
     }
 
-    fn start(&mut self, ctx: &Context, reading: &Reading, folder: PathBuf) {
+    fn start(&mut self, ctx: &Context, study: &Study, folder: PathBuf) {
         let (sender, receiver) = bounded(1);
-        let workspace = &reading.workspace;
-        let (state, films) = (workspace.session.state().clone(), workspace.export_films());
+        let (state, films) = (study.state().clone(), study.workspace().export_films());
         let (formats, ctx) = (self.formats.clone(), ctx.clone());
         let write = move || {
             let written =

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use super::command::sentence;
 use super::loader::{Loader, Outcome};
+use super::words::sentence;
 use crate::dataset::{FilmId, FilmRecord, Stamp, is_unchanged, read_current};
 use crate::imaging::{About, Film, View, Window};
 

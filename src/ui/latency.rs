@@ -23,6 +23,7 @@ impl Latency {
     }
 
     /// Returns the number of times kept, at most 4,096.
+    #[cfg(test)]
     pub fn count(&self) -> usize {
         self.times.len()
     }

@@ -219,6 +219,7 @@ impl<T: Send + Sync + 'static> Loader<T> {
     }
 
     /// Returns the number of files on the shelf.
+    #[cfg(test)]
     pub fn count(&self) -> usize {
         self.0.shelf.lock().items.len()
     }

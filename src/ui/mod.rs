@@ -1,37 +1,39 @@
 //! The window: a reading room in which films are labelled, and a view of how the model learns.
 //!
-//! Panels read the state and return [`command::UiCommand`]s; [`app`] takes news in at one place and executes commands
-//! at one other. Nothing here decodes, trains or waits: threads do, and wake the window when they are done.
+//! Panels read what is known of the session, change only what is their own, and ask for the rest; [`app`] takes news in at
+//! one place and executes what keys and panels ask for at one other. Nothing here decodes, trains or waits: threads do, and
+//! wake the window when they are done.
 
 pub mod app;
 mod aside;
 mod class_editor;
-pub mod command;
-mod equalised;
+mod command;
 mod export;
-pub mod figures;
-pub mod film_loader;
-mod film_menu;
-pub mod film_view;
+mod figures;
+mod film_loader;
+mod film_view;
 mod folder_field;
-pub mod gallery;
-mod heat_map;
+mod gallery;
 mod help;
-pub mod keymap;
-pub mod latency;
+mod keymap;
+mod latency;
 mod learn;
-mod learning;
 mod loader;
 mod opening;
 mod prompt;
-mod read;
+mod read_panel;
 mod reader_dialog;
+mod reading;
+mod reply;
+mod request;
 mod settings;
+mod small_films;
 mod start;
-pub mod theme;
+mod theme;
 mod top_bar;
-pub mod why;
+mod why;
 mod widgets;
+mod words;
 
 use std::cell::Cell;
 
@@ -158,3 +160,6 @@ fn open(way: Way, create: Box<dyn FnOnce(&egui::Context) -> App + '_>) -> eframe
     };
     eframe::run_native("Penumbra", options, Box::new(create))
 }
+
+#[cfg(test)]
+mod tests;

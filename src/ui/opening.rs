@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, bounded};
 
-use crate::engine::Workspace;
+use crate::study::Workspace;
 
 /// How many films are done, of how many.
 #[derive(Debug, Default)]

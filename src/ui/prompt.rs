@@ -2,7 +2,7 @@
 
 use egui::{Context, Key, RichText, TextEdit, Ui};
 
-use super::app::record::Reply;
+use super::reply::Reply;
 use super::{theme, widgets};
 
 /// What is asked for.

@@ -6,16 +6,26 @@ use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use egui::text::{LayoutJob, TextFormat};
 use egui::{Button, CentralPanel, Color32, FontId, RichText, ScrollArea, TextEdit, Ui, vec2};
 
-use super::app::Start;
 use super::class_editor::ClassEditor;
-use super::command::sentence;
 use super::folder_field::FolderField;
 use super::opening::{Opened, Opening};
+use super::words::sentence;
 use super::{figures, theme, widgets};
-use crate::config::Home;
-use crate::engine::workspace::NewSession;
-use crate::engine::{Workspace, workspace};
+use crate::config::{DEMO, Home};
 use crate::session::{Session, Summary};
+use crate::study::Workspace;
+use crate::study::workspace::{self, NewSession};
+
+/// What the window opens with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// The start screen.
+    Screen,
+    /// The session of this name.
+    Session(String),
+    /// The demo.
+    Demo,
+}
 
 /// The form for a new session.
 #[derive(Default)]
@@ -190,8 +200,7 @@ impl StartScreen {
             }
         }
         let size = vec2(width, theme::LABEL_BUTTON);
-        let demo_is_last =
-            self.sessions.first().is_some_and(|last| folder_name(last) == workspace::DEMO);
+        let demo_is_last = self.sessions.first().is_some_and(|last| folder_name(last) == DEMO);
         let demo = !demo_is_last && ui.add(Button::new("Open the demo").min_size(size)).clicked();
         if ui.add(Button::new("New session…").min_size(size)).clicked() {
             self.form = Some(NewSessionForm::default());

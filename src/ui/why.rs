@@ -1,8 +1,8 @@
 //! Why a film was in the queue, in the words of a reading room.
 
-use super::command::sentence;
-use crate::engine::{QueuedFilm, QueuedSource};
+use super::words::sentence;
 use crate::query::Reason;
+use crate::study::{QueuedFilm, QueuedSource};
 
 /// Why a film was in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use egui::{
     Vec2, vec2,
 };
 
-use super::command::sentence;
 use super::theme;
+use super::words::sentence;
 
 /// Draws a button of full width with a command's words, its key, and a stripe of colour where one is given.
 pub fn command_button(ui: &mut Ui, text: &str, key: &str, stripe: Option<Color32>) -> Response {

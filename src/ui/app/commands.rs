@@ -1,20 +1,52 @@
-//! The one place that changes the world.
+//! The one place that changes the world: what keys, panels and dialogs ask for is executed here.
 
 use std::time::Instant;
 
-use super::reading::Reading;
-use super::record::Reply;
+use egui::Context;
+
+use super::sitting::Sitting;
 use super::{App, Phase};
-use crate::engine::{Command, Engine};
 use crate::query::Strategy;
-use crate::ui::command::{UiCommand, View};
+use crate::session::Event;
+use crate::ui::command::UiCommand;
 use crate::ui::export::ExportDialog;
 use crate::ui::prompt::Prompt;
+use crate::ui::reading::Reading;
+use crate::ui::reply::Reply;
+use crate::ui::request::Request;
 use crate::ui::settings::SettingsSheet;
 
 impl App {
+    /// Executes a request of a pass that began at `started`.
+    pub(super) fn serve(&mut self, ctx: &Context, request: Request, started: Instant) {
+        let request = match request {
+            Request::Command(command) => return self.execute(ctx, command, started),
+            Request::ReadAs(name) => return self.hand_over(name),
+            Request::Set(settings) => return self.set(*settings),
+            request => request,
+        };
+        let Phase::Reading(sitting) = &mut self.phase else { return };
+        match request {
+            Request::Command(_) | Request::ReadAs(_) | Request::Set(_) => {}
+            Request::Open(row) => sitting.open(row),
+            Request::ShowInFilms(row) => sitting.show_in_films(row),
+            Request::Pick(rows) => sitting.show_picked(rows),
+            Request::ReadNext(rows) => sitting.read_next(&rows),
+            Request::ReturnAfter(films) => sitting.return_after(films),
+            Request::Relabel { row, to, reason } => {
+                let now = ctx.input(|input| input.time);
+                sitting.relabel(row, to, reason, now, started);
+            }
+            Request::Note { row, text } => _ = sitting.set_note(row, text),
+            Request::Strategy(strategy) => sitting.choose(strategy),
+            Request::UseModel(model) => sitting.reading.learner.use_model(model),
+            Request::Review => sitting.reading.learner.review(),
+            Request::Ask(question) => sitting.reading.learner.ask(question),
+        }
+    }
+
     /// Executes a command; `started` is when the pass began that carried it.
-    pub(super) fn execute(&mut self, ctx: &egui::Context, command: UiCommand, started: Instant) {
+    pub(super) fn execute(&mut self, ctx: &Context, command: UiCommand, started: Instant) {
         match command {
             UiCommand::Help => self.help = !self.help,
             UiCommand::Settings => {
@@ -23,81 +55,65 @@ impl App {
             }
             UiCommand::Close => self.close(ctx),
             UiCommand::Reader => self.open_reader_dialog(true),
+            UiCommand::Export => {
+                self.export = self.reading().map(|reading| ExportDialog::new(&reading.study));
+            }
             command => {
-                let Phase::Reading(reading) = &mut self.phase else { return };
-                let now = ctx.input(|input| input.time);
-                let engine = reading.engine.as_ref();
-                match command {
-                    // Keys label only where the film is in sight.
-                    command if command.answers() && !reading.takes_answers() => {}
-                    UiCommand::Label(class) => {
-                        self.prompt = reply(reading, Reply::Class(class), now, started);
-                    }
-                    UiCommand::Uninterpretable => {
-                        self.prompt = reply(reading, Reply::Uninterpretable, now, started);
-                    }
-                    UiCommand::Later => self.prompt = reply(reading, Reply::Later, now, started),
-                    UiCommand::Note if !reading.takes_answers() => {}
-                    UiCommand::Note => {
-                        let before = |row| reading.note(row).unwrap_or_default().to_owned();
-                        let row = reading.subject_row();
-                        self.prompt = row.map(|row| Prompt::note(row, before(row)));
-                    }
-                    UiCommand::AcceptChange if reading.shows_film() => reading.accept_change(),
-                    UiCommand::PreviousFilm if reading.shows_film() => reading.previous_film(),
-                    UiCommand::NextFilm if reading.shows_film() => reading.next_film(),
-                    UiCommand::BackToQueue => reading.back_to_queue(),
-                    UiCommand::ShowLater => reading.show_later(),
-                    UiCommand::ReturnAfter(films) => {
-                        reading.return_after(Some(films).filter(|&films| films > 0));
-                    }
-                    UiCommand::Undo => reading.undo(started),
-                    UiCommand::Equalise => reading.toggle_equalised(ctx),
-                    UiCommand::HeatMap => reading.toggle_heat_map(ctx),
-                    UiCommand::Clear | UiCommand::ResetView if reading.aside.is_some() => {
-                        reading.aside = None;
-                    }
-                    UiCommand::HidePanels => reading.film_only = reading.view.shows_film(),
-                    UiCommand::ShowPanels => reading.film_only = false,
-                    UiCommand::View(view) => {
-                        if view == View::Films
-                            && let Some(row) = reading.row().filter(|_| reading.view == View::Read)
-                        {
-                            reading.gallery.select(row);
-                        }
-                        reading.go_to(view);
-                    }
-                    UiCommand::Export => self.export = Some(ExportDialog::new(reading)),
-                    UiCommand::Pause(on) => _ = engine.map(|engine| engine.pause(on)),
-                    UiCommand::Cancel => _ = engine.map(Engine::cancel),
-                    UiCommand::TrainNow => _ = engine.map(|engine| engine.send(Command::TrainNow)),
-                    UiCommand::Strategy(index) => {
-                        if let Some(&strategy) = Strategy::ALL.get(index) {
-                            reading.choose(strategy);
-                        }
-                    }
-                    UiCommand::UseModel(index) => reading.use_model(index),
-                    UiCommand::OpenFilm(row) => reading.open_from_map(row),
-                    command if reading.shows_film() => {
-                        let film = reading.film().and_then(Result::ok);
-                        reading.film_view.execute(command, film.as_deref(), now);
-                    }
-                    _ => {}
+                let Phase::Reading(sitting) = &mut self.phase else { return };
+                if let Some(prompt) = sitting.execute(ctx, command, started) {
+                    self.prompt = Some(prompt);
                 }
             }
         }
     }
 }
 
-/// Answers for the film on screen; for one that has another answer, asks why first.
-fn reply(reading: &mut Reading, reply: Reply, now: f64, started: Instant) -> Option<Prompt> {
-    let row = reading.subject_row()?;
-    let Some(from) = reading.answer_of(row).filter(|_| !reading.answers_afresh()) else {
-        reading.answer(reply, now, started);
-        return None;
-    };
-    reading.changes_answer(row, reply).then(|| {
-        let (from, to) = (reading.words(from), reading.words(reply));
-        Prompt::relabel(row, reply, format!("Why {to} instead of {from}?"), reading.reasons())
-    })
+impl Sitting {
+    /// Executes a command about the session that is read; returns what is to be asked first.
+    fn execute(&mut self, ctx: &Context, command: UiCommand, started: Instant) -> Option<Prompt> {
+        let now = ctx.input(|input| input.time);
+        match command {
+            // Keys label only where the film is in sight.
+            command if command.answers() && !self.takes_answers() => {}
+            UiCommand::Label(class) => return self.reply(Reply::Class(class), now, started),
+            UiCommand::Uninterpretable => return self.reply(Reply::Uninterpretable, now, started),
+            UiCommand::Later => return self.reply(Reply::Later, now, started),
+            UiCommand::Note if !self.takes_answers() => {}
+            UiCommand::Note => {
+                let note = |row| self.reading.study.note(row).unwrap_or_default().to_owned();
+                return self.subject_row().map(|row| Prompt::note(row, note(row)));
+            }
+            UiCommand::AcceptChange if self.shows_film() => self.accept_change(),
+            UiCommand::PreviousFilm if self.shows_film() => self.previous_film(),
+            UiCommand::NextFilm if self.shows_film() => self.next_film(),
+            UiCommand::BackToQueue => self.back_to_queue(),
+            UiCommand::ShowLater => self.show_later(),
+            UiCommand::Undo => self.undo(started),
+            UiCommand::Equalise => self.toggle_equalised(ctx),
+            UiCommand::HeatMap => self.toggle_heat_map(ctx),
+            UiCommand::Clear | UiCommand::ResetView if self.panels.read.aside.is_some() => {
+                self.panels.read.aside = None;
+            }
+            UiCommand::HidePanels => self.reading.film_only = self.reading.view().shows_film(),
+            UiCommand::ShowPanels => self.reading.film_only = false,
+            UiCommand::View(view) => self.go_to(view),
+            UiCommand::Pause(on) => self.reading.learner.pause(on),
+            UiCommand::Cancel => self.reading.learner.cancel(),
+            UiCommand::TrainNow => self.reading.learner.train_now(),
+            command if self.shows_film() => {
+                let film = self.reading.film().and_then(Result::ok);
+                self.panels.read.viewer.execute(command, film.as_deref(), now);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Ranks by another strategy from now on.
+    fn choose(&mut self, strategy: Strategy) {
+        let Reading { study, learner, .. } = &mut self.reading;
+        if study.log(Event::Strategy { name: strategy.to_string() }) {
+            learner.strategy(strategy);
+        }
+    }
 }

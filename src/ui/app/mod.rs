@@ -1,17 +1,16 @@
 //! The program behind the window: its phases, one place that takes news in, one place that changes the world.
 
-mod ahead;
 mod answers;
-mod browse;
-mod browsing;
 mod commands;
-mod course;
-mod logic;
+mod last_film;
+mod leaving;
+mod navigation;
+mod news;
 mod readers;
-pub mod reading;
-pub mod record;
+mod record;
 mod review;
 mod settings;
+pub(super) mod sitting;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -19,50 +18,48 @@ use std::time::Instant;
 
 use egui::Ui;
 
-use self::reading::Reading;
+pub use super::reading::Background;
+pub use super::start::Start;
+
 use self::settings::Controls;
-use super::command::{UiCommand, View};
+use self::sitting::Sitting;
+use super::command::UiCommand;
 use super::export::ExportDialog;
 use super::keymap::{HeldKeys, pressed};
 use super::prompt::{Outcome, Prompt, Question};
-use super::reader_dialog::{Chosen, ReaderDialog};
+use super::reader_dialog::ReaderDialog;
+use super::reading::Reading;
+use super::request::Request;
 use super::settings::SettingsSheet;
 use super::start::StartScreen;
-use super::{gallery, help, learn, read, theme, top_bar};
+use super::{help, theme};
 use crate::config::{Home, Readers, Settings};
-use crate::device::Compute;
-use crate::engine::LearningPlan;
 
-/// What the window opens with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// The start screen.
-    Screen,
-    /// The session of this name.
-    Session(String),
-    /// The demo.
-    Demo,
+/// Where the reading of a session stands, for whoever drives the window in place of a reader.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a> {
+    /// The film on screen; `None` when every film has been read.
+    pub film: Option<FilmOnScreen<'a>>,
+    /// Whether all that was entered is on disk.
+    pub saved: bool,
+    /// Whether the films have been ranked.
+    pub ranked: bool,
+    /// Whether a model learns.
+    pub learns: bool,
 }
 
-/// Whether the engine runs beside the reading.
-#[derive(Clone, Debug)]
-pub enum Background {
-    /// Films are ranked and models trained.
-    Learning {
-        /// Device that learns; opened before the window, because drivers fault when both are opened at once.
-        compute: Compute,
-        /// Name of the pretrained model; without one, that which a session has been read with.
-        base_model: Option<String>,
-        /// When to learn, and how far.
-        plan: LearningPlan,
-    },
-    /// Films come in random order and nothing is learnt.
-    Off,
+/// The film on screen.
+#[derive(Clone, Copy, Debug)]
+pub struct FilmOnScreen<'a> {
+    /// Its file, relative to the folder of films.
+    pub file: &'a str,
+    /// Whether it is drawn.
+    pub drawn: bool,
 }
 
 enum Phase {
     Start(Box<StartScreen>),
-    Reading(Box<Reading>),
+    Reading(Box<Sitting>),
 }
 
 /// The program, independent of whether it has a real window.
@@ -122,20 +119,41 @@ impl App {
         Self { reader: reader.map(str::to_owned), ..self }
     }
 
-    /// Returns the session being read.
-    pub fn reading(&self) -> Option<&Reading> {
+    /// Returns where the reading stands; `None` on the start screen.
+    pub fn standing(&self) -> Option<Standing<'_>> {
+        let Sitting { reading, panels } = self.sitting()?;
+        let film = |row: usize| {
+            let file = reading.study.films().get(row)?.file.as_str();
+            Some(FilmOnScreen { file, drawn: panels.read.viewer.is_prepared(row) })
+        };
+        let learning = reading.learner.known();
+        Some(Standing {
+            film: reading.row().and_then(film),
+            saved: reading.study.session().ready(),
+            ranked: learning.ranked_in.is_some(),
+            learns: learning.progress.is_some(),
+        })
+    }
+
+    /// Returns the session being read, with its panels.
+    pub(super) fn sitting(&self) -> Option<&Sitting> {
         match &self.phase {
-            Phase::Reading(reading) => Some(reading),
+            Phase::Reading(sitting) => Some(sitting),
             Phase::Start(_) => None,
         }
     }
 
-    /// Returns the session being read, to hand it rankings from elsewhere than an engine.
-    pub fn reading_mut(&mut self) -> Option<&mut Reading> {
+    /// Returns the session being read, to hand it what an engine would report.
+    #[cfg(test)]
+    pub(super) fn sitting_mut(&mut self) -> Option<&mut Sitting> {
         match &mut self.phase {
-            Phase::Reading(reading) => Some(reading),
+            Phase::Reading(sitting) => Some(sitting),
             Phase::Start(_) => None,
         }
+    }
+
+    fn reading(&self) -> Option<&Reading> {
+        self.sitting().map(|sitting| &sitting.reading)
     }
 
     fn keys(&self, ui: &Ui) -> Vec<UiCommand> {
@@ -164,66 +182,52 @@ impl App {
         self.help || dialog || self.controls.sheet.is_some()
     }
 
-    fn panels(&mut self, ui: &mut Ui, commands: &mut Vec<UiCommand>) {
+    fn panels(&mut self, ui: &mut Ui, requests: &mut Vec<Request>) {
         self.settings_news(ui);
-        let overlaid = self.overlaid() || egui::Popup::is_any_open(ui.ctx());
+        let covered = self.overlaid() || egui::Popup::is_any_open(ui.ctx());
         match &mut self.phase {
             Phase::Start(screen) => screen.ui(ui, &self.home),
-            Phase::Reading(reading) => {
-                read::fault_bar(ui, reading);
-                if !(reading.film_only && reading.view.shows_film()) {
-                    top_bar::ui(ui, reading, commands);
-                }
-                match reading.view {
-                    View::Read | View::Review => read::ui(ui, reading, commands),
-                    View::Learn => learn::ui(ui, reading, commands),
-                    View::Films => {
-                        if let Some(row) = gallery::ui(ui, reading, !overlaid, commands) {
-                            reading.open(row);
-                            ui.ctx().request_repaint();
-                        }
-                    }
-                }
-            }
+            Phase::Reading(sitting) => sitting.ui(ui, covered, requests),
         }
     }
 
-    /// Draws the question that is asked, and enters its answer.
-    fn ask(&mut self, ui: &Ui) {
-        let Phase::Reading(reading) = &mut self.phase else { return };
+    /// Draws the question that is asked.
+    fn ask(&mut self, ui: &Ui, requests: &mut Vec<Request>) {
         let Some(prompt) = &mut self.prompt else { return };
-        let now = ui.input(|input| input.time);
         match (prompt.ui(ui.ctx()), prompt.question) {
             (Outcome::Open, _) => return,
             (Outcome::Cancelled, _) => {}
-            (Outcome::Entered(text), Question::Relabel { row, to }) => {
-                reading.relabel(row, to, text, now, Instant::now());
+            (Outcome::Entered(reason), Question::Relabel { row, to }) => {
+                requests.push(Request::Relabel { row, to, reason });
             }
-            (Outcome::Entered(text), Question::Note { row }) => _ = reading.set_note(row, text),
+            (Outcome::Entered(text), Question::Note { row }) => {
+                requests.push(Request::Note { row, text });
+            }
         }
         self.prompt = None;
         ui.ctx().request_repaint();
     }
 
-    fn dialogs(&mut self, ui: &Ui) {
-        self.ask(ui);
-        self.ask_reader(ui);
-        let Phase::Reading(reading) = &self.phase else { return };
-        let (classes, habits) = (reading.classes(), &reading.film_view.habits);
-        if self.help && help::ui(ui.ctx(), classes, &reading.keymap, habits) {
+    fn dialogs(&mut self, ui: &Ui, requests: &mut Vec<Request>) {
+        self.ask(ui, requests);
+        self.ask_reader(ui, requests);
+        let Phase::Reading(sitting) = &self.phase else { return };
+        let Sitting { reading, panels } = &**sitting;
+        let habits = &panels.read.viewer.habits;
+        if self.help && help::ui(ui.ctx(), reading.classes(), &reading.keymap, habits) {
             self.help = false;
         }
         if let Some(dialog) = &mut self.export
-            && dialog.ui(ui.ctx(), reading)
+            && dialog.ui(ui.ctx(), &reading.study)
         {
             self.export = None;
         }
-        self.settings_sheet(ui);
+        self.settings_sheet(ui, requests);
     }
 
     /// Returns whether something lies over the film on screen, or the reader is elsewhere.
     fn covered(&self, ctx: &egui::Context) -> bool {
-        let aside = self.reading().is_some_and(|reading| reading.aside.is_some());
+        let aside = self.sitting().is_some_and(|sitting| sitting.panels.read.aside.is_some());
         self.overlaid() || aside || !attended(ctx)
     }
 }
@@ -245,29 +249,25 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
         let started = Instant::now();
-        if let Phase::Reading(reading) = &mut self.phase
+        if let Phase::Reading(sitting) = &mut self.phase
             && ui.input(|input| !input.events.is_empty())
         {
-            reading.input(started);
+            sitting.reading.clock.input(started);
         }
+        // Before the pass is drawn, so that it draws the film that follows a key.
         for command in self.keys(ui) {
             self.execute(ui.ctx(), command, started);
         }
         theme::choose(ui, self.light());
-        let mut commands = Vec::new();
-        self.panels(ui, &mut commands);
-        self.dialogs(ui);
+        let mut requests = Vec::new();
+        self.panels(ui, &mut requests);
+        self.dialogs(ui, &mut requests);
         let covered = self.covered(ui.ctx());
-        if let Phase::Reading(reading) = &mut self.phase {
-            match reading.view {
-                View::Read | View::Review if reading.aside.is_none() => reading.drawn(ui.ctx()),
-                View::Films => reading.gallery_drawn(ui.ctx()),
-                View::Read | View::Review | View::Learn => {}
-            }
-            reading.in_sight(reading.view != View::Learn && !covered);
+        if let Phase::Reading(sitting) = &mut self.phase {
+            sitting.drawn(ui.ctx(), covered);
         }
-        for command in commands {
-            self.execute(ui.ctx(), command, Instant::now());
+        for request in requests {
+            self.serve(ui.ctx(), request, Instant::now());
             ui.ctx().request_repaint();
         }
     }

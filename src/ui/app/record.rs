@@ -1,22 +1,12 @@
-//! What the window writes into the session: answers, what was on screen, measurements, model swaps.
+//! What the window writes into the session: answers, what was on screen, measurements.
 
 use std::time::Duration;
 
 use crate::dataset::FilmId;
-use crate::engine::{QueuedFilm, QueuedSource, Ranking};
-use crate::session::{Answer, Class, Event, Opinion, Shown, Source};
+use crate::session::{Class, Event, Opinion, Shown};
+use crate::study::{QueuedFilm, Ranking};
 use crate::ui::film_view::Displayed;
-
-/// What the reader does with the film on screen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// Gives it the class of this index.
-    Class(usize),
-    /// Says that it shows too little to be read.
-    Uninterpretable,
-    /// Puts it off.
-    Later,
-}
+use crate::ui::reply::Reply;
 
 /// What was before the reader at the moment of the answer.
 #[derive(Clone, Debug)]
@@ -42,11 +32,11 @@ pub fn answered(
     seen: Seen<'_>,
 ) -> Option<Event> {
     if reply == Reply::Later {
-        return Some(Event::Skip { film, source: Some(source(queued)) });
+        return Some(Event::Skip { film, source: Some(queued.source.for_log()) });
     }
-    let answer = answer(reply, classes)?;
+    let answer = reply.answer(classes)?;
     let (shown, ms) = shown(seen);
-    Some(Event::Label { film, answer, ms, source: source(queued), shown })
+    Some(Event::Label { film, answer, ms, source: queued.source.for_log(), shown })
 }
 
 /// Returns what was on screen and for how many milliseconds.
@@ -64,42 +54,6 @@ pub fn shown(seen: Seen<'_>) -> (Shown, u64) {
         opinion: seen.held,
     };
     (shown, u64::try_from(seen.time.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// Returns the answer that a reply gives, `None` for a class that the session has not and for a film put off.
-pub fn answer(reply: Reply, classes: &[Class]) -> Option<Answer> {
-    match reply {
-        Reply::Class(index) => Some(Answer::Class(classes.get(index)?.name.clone())),
-        Reply::Uninterpretable => Some(Answer::Uninterpretable),
-        Reply::Later => None,
-    }
-}
-
-/// Returns the reply that an answer came from.
-pub fn reply(answer: &Answer, classes: &[Class]) -> Option<Reply> {
-    match answer {
-        Answer::Class(name) => {
-            classes.iter().position(|class| class.name == *name).map(Reply::Class)
-        }
-        Answer::Uninterpretable => Some(Reply::Uninterpretable),
-    }
-}
-
-fn source(film: &QueuedFilm) -> Source {
-    match &film.source {
-        QueuedSource::Audit { predicted, probability } if !predicted.is_empty() => {
-            Source::Audit { predicted: predicted.clone(), probability: *probability }
-        }
-        QueuedSource::Ranked { strategy: Some(strategy), rank } => {
-            Source::Queue { strategy: strategy.to_string(), rank: *rank }
-        }
-        QueuedSource::Chosen => Source::Browse,
-        QueuedSource::Second { doubted } => Source::Second { doubted: *doubted },
-        QueuedSource::Reread => Source::Reread,
-        QueuedSource::Ranked { .. } | QueuedSource::Audit { .. } => {
-            Source::Queue { strategy: "random".to_owned(), rank: 0 }
-        }
-    }
 }
 
 /// Returns the measurement that a ranking carries, if it has reference films and its figures are defined.

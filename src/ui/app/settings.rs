@@ -8,6 +8,7 @@ use super::{App, Phase};
 use crate::config::{Settings, Theme};
 use crate::ui::film_view::Habits;
 use crate::ui::keymap::Keymap;
+use crate::ui::request::Request;
 use crate::ui::settings::SettingsSheet;
 use crate::ui::theme;
 use crate::ui::widgets::{self, Notice};
@@ -32,7 +33,7 @@ impl App {
     /// Returns whether the panels on screen are bright. What opens over the Read view goes with it: a bright sheet would
     /// blind a reader in a dark room.
     pub(super) fn light(&self) -> bool {
-        let reads = self.reading().is_some_and(|reading| reading.view.shows_film());
+        let reads = self.reading().is_some_and(|reading| reading.view().shows_film());
         match self.controls.settings.theme {
             Theme::Dark => false,
             Theme::Light => !reads,
@@ -42,36 +43,38 @@ impl App {
 
     /// Gives the session that is open its keys and the viewer the reader's habits.
     pub(super) fn bind(&mut self) {
-        let Phase::Reading(reading) = &mut self.phase else { return };
-        let (keymap, notices) = Keymap::new(&self.controls.settings, reading.classes());
-        reading.film_view.habits = Habits::new(&self.controls.settings, &keymap);
-        reading.keymap = Arc::new(keymap);
+        let Phase::Reading(sitting) = &mut self.phase else { return };
+        let settings = &self.controls.settings;
+        let (keymap, notices) = Keymap::new(settings, sitting.reading.classes());
+        sitting.panels.read.viewer.habits = Habits::new(settings, &keymap);
+        sitting.reading.keymap = Arc::new(keymap);
         self.controls.notices = notices;
     }
 
-    /// Draws the sheet of settings where it is open; what is changed there holds at once and is on disk.
-    pub(super) fn settings_sheet(&mut self, ui: &Ui) {
-        let Phase::Reading(reading) = &self.phase else { return };
-        let controls = &mut self.controls;
-        let Some(sheet) = &mut controls.sheet else { return };
-        let before = controls.settings.clone();
-        let closed = sheet.ui(
-            ui.ctx(),
-            reading.classes(),
-            &mut controls.settings,
-            &reading.keymap,
-            &controls.notices,
-        );
+    /// Draws the sheet of settings where it is open.
+    pub(super) fn settings_sheet(&mut self, ui: &Ui, requests: &mut Vec<Request>) {
+        let Phase::Reading(sitting) = &self.phase else { return };
+        let reading = &sitting.reading;
+        let Controls { settings, sheet, notices, .. } = &mut self.controls;
+        let Some(open) = sheet else { return };
+        let mut changed = settings.clone();
+        let closed = open.ui(ui.ctx(), reading.classes(), &mut changed, &reading.keymap, notices);
         if closed {
-            controls.sheet = None;
+            *sheet = None;
         }
-        if controls.settings != before {
-            if let Err(error) = controls.settings.save(&self.home) {
-                controls.news = Some(format!("the settings hold, but were not saved: {error}"));
-            }
-            self.bind();
-            ui.ctx().request_repaint();
+        if changed != *settings {
+            requests.push(Request::Set(Box::new(changed)));
         }
+    }
+
+    /// Takes settings, which hold at once, and saves them.
+    pub(super) fn set(&mut self, settings: Settings) {
+        self.controls.settings = settings;
+        if let Err(error) = self.controls.settings.save(&self.home) {
+            let news = format!("the settings hold, but were not saved: {error}");
+            self.controls.news = Some(news);
+        }
+        self.bind();
     }
 
     /// Draws the bar with news of the settings until the reader takes it away.

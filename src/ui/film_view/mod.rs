@@ -6,8 +6,8 @@ mod loupe;
 mod mouse;
 mod overlay;
 mod texture;
-mod tone;
-mod tools;
+pub mod tone;
+pub mod tools;
 
 use egui::{Color32, Context, Key, Pos2, Rect, Response, Sense, Ui, Vec2};
 
@@ -197,6 +197,7 @@ impl FilmView {
     }
 
     /// Returns the lines measured on the film.
+    #[cfg(test)]
     pub fn rulers(&self) -> &[Ruler] {
         &self.rulers
     }

@@ -6,9 +6,9 @@ use egui::{
 
 use super::mouse::Drag;
 use super::{Corners, Displayed, FilmView, Ruler, Tool};
-use crate::ui::command::sentence;
 use crate::ui::film_loader::LoadedFilm;
 use crate::ui::theme;
+use crate::ui::words::sentence;
 
 /// Draws a text on a thin dark ground, which keeps it legible where the film is bright; returns its place.
 pub fn text(painter: &Painter, at: Pos2, anchor: Align2, text: &str, colour: Color32) -> Rect {

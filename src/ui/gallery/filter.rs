@@ -1,6 +1,7 @@
 //! Which films the gallery shows.
 
-use crate::engine::{LabelSet, Opinions};
+use crate::engine::Opinions;
+use crate::study::LabelSet;
 
 /// What the reader has said of a film.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

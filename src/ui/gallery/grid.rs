@@ -6,10 +6,10 @@ use egui::{
 };
 
 use super::filter::{Known, Status};
-use super::thumbnails::Thumbnails;
 use crate::session::Class;
-use crate::ui::command::sentence;
+use crate::ui::small_films::Thumbnails;
 use crate::ui::theme;
+use crate::ui::words::sentence;
 
 /// What is drawn.
 pub struct Films<'a> {

@@ -4,24 +4,25 @@
 
 pub mod filter;
 mod grid;
-pub mod thumbnails;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use egui::{
-    Align, CentralPanel, Context, Key, Layout, Margin, Panel, RichText, Slider, TextEdit,
-    TextureHandle, Ui,
+    Align, CentralPanel, Context, Key, Layout, Margin, Panel, RichText, Slider, TextEdit, Ui,
 };
 
 use self::filter::{Filter, Known, find};
-use self::thumbnails::Thumbnails;
-use super::app::reading::Reading;
 use super::command::UiCommand;
 use super::film_view::{Displayed, Orientation};
+use super::reading::Reading;
+use super::reply::class_name;
+use super::request::Request;
+use super::small_films::SmallFilms;
 use super::{figures, theme};
 use crate::dataset::FilmId;
-use crate::engine::{Command, LabelSet, Opinions};
+use crate::engine::Opinions;
+use crate::study::LabelSet;
 
 /// What the list of films was made from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +32,17 @@ struct Version {
     opinions: u64,
     filter: Filter,
     search: String,
+}
+
+/// A film as it was drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct Drawn {
+    /// Its row.
+    pub row: usize,
+    /// How it was displayed.
+    pub display: Displayed,
+    /// What its file holds if that is not what it held at import.
+    pub changed: Option<FilmId>,
 }
 
 /// The grid of films and where the reader is in it.
@@ -57,8 +69,9 @@ pub struct Gallery {
     asked: Option<u64>,
     /// Lower-case names of files.
     names: Vec<String>,
-    thumbnails: Option<Thumbnails>,
     grid: grid::Grid,
+    /// The selected film as the last pass drew it.
+    drawn: Option<Drawn>,
 }
 
 impl Gallery {
@@ -79,8 +92,8 @@ impl Gallery {
             picked: Vec::new(),
             asked: None,
             names: names.map(|name| name.to_lowercase()).collect(),
-            thumbnails: None,
             grid: grid::Grid::default(),
+            drawn: None,
         }
     }
 
@@ -124,19 +137,22 @@ impl Gallery {
         self.opinions_taken += 1;
     }
 
-    /// Returns how a film is drawn once it is in sight, and what its file holds if that is not what it held at import.
-    pub fn seen(&self, ctx: &Context, row: usize) -> Option<(Displayed, Option<FilmId>)> {
-        let thumbnail = self.thumbnails.as_ref()?.get(row)?;
-        let film = thumbnail.edge as f32;
-        let scale = self.edge.min(film) * ctx.pixels_per_point() / film;
-        let (window, orientation) = (thumbnail.window, Orientation::default());
-        let display = Displayed { window, zoom: scale, inverted: false, orientation };
-        Some((display, thumbnail.changed))
+    /// Returns the selected film as the last pass drew it, if it was in sight.
+    pub const fn drawn(&self) -> Option<Drawn> {
+        self.drawn
     }
 
-    /// Returns the number of small films that are kept.
-    pub fn decoded(&self) -> usize {
-        self.thumbnails.as_ref().map_or(0, Thumbnails::decoded)
+    /// Notes that a pass has drawn the view; returns the row that the reader looks at.
+    pub fn looked_at(&mut self, ctx: &Context, small: &SmallFilms) -> Option<usize> {
+        self.drawn = self.selected().and_then(|row| {
+            let thumbnail = small.get(row)?;
+            let film = thumbnail.edge as f32;
+            let zoom = self.edge.min(film) * ctx.pixels_per_point() / film;
+            let (window, orientation) = (thumbnail.window, Orientation::default());
+            let display = Displayed { window, zoom, inverted: false, orientation };
+            Some(Drawn { row, display, changed: thumbnail.changed })
+        });
+        self.drawn.map(|drawn| drawn.row)
     }
 
     /// Moves the selection to the next film shown, so that labelling goes on.
@@ -146,7 +162,7 @@ impl Gallery {
 
     /// Forgets what is known of films, as when someone else reads.
     pub fn forget(&mut self) {
-        self.made_from = None;
+        (self.made_from, self.drawn) = (None, None);
         self.filter = Filter::default();
         self.search.clear();
     }
@@ -223,96 +239,83 @@ impl Gallery {
     }
 }
 
-/// Draws the view; `keys` says whether nothing covers it. Returns the row that is to be opened.
-pub fn ui(
-    ui: &mut Ui,
-    reading: &mut Reading,
-    keys: bool,
-    commands: &mut Vec<UiCommand>,
-) -> Option<usize> {
-    let noted: Vec<usize> = reading.noted().collect();
-    let entries = reading.workspace.session.entered();
-    let labels = Arc::clone(&reading.labels);
-    reading.gallery.refresh(entries, &labels, noted.into_iter());
-    ask_for_opinions(reading);
-    let mut open = None;
-    if keys && reading.gallery.keys(ui) {
-        open = reading.gallery.selected();
-    }
-    let frame =
-        theme::panel_frame(ui, Margin::symmetric(theme::SPACE[2] as i8, theme::SPACE[1] as i8));
-    Panel::top("filters")
-        .frame(frame)
-        .show_separator_line(false)
-        .show(ui, |ui| filters(ui, reading, commands));
-    let frame = theme::panel_frame(ui, Margin::symmetric(theme::SPACE[2] as i8, 0));
-    Panel::bottom("selected film")
-        .exact_size(theme::BOTTOM_BAR)
-        .frame(frame)
-        .show_separator_line(false)
-        .show(ui, |ui| selected_film(ui, reading));
-    let black = theme::panel_frame(ui, Margin::same(theme::SPACE[1] as i8)).fill(theme::FILM);
-    CentralPanel::default().frame(black).show(ui, |ui| {
-        theme::on_film(ui);
-        if reading.gallery.shown.is_empty() {
-            nothing(ui, reading);
-        } else if let Some(row) = films(ui, reading) {
-            open = Some(row);
+impl Gallery {
+    /// Draws the view; `keys` says whether nothing covers it.
+    pub fn ui(
+        &mut self,
+        ui: &mut Ui,
+        keys: bool,
+        reading: &Reading,
+        small: &mut SmallFilms,
+        requests: &mut Vec<Request>,
+    ) {
+        let study = &reading.study;
+        self.refresh(study.session().entered(), study.labels(), study.noted());
+        self.ask_for_opinions(reading, requests);
+        let mut open = None;
+        if keys && self.keys(ui) {
+            open = self.selected();
         }
-    });
-    open
-}
-
-impl Reading {
-    /// Returns the textures of small films that are there by now; the others are decoded meanwhile.
-    pub fn small_films(&mut self, ctx: &Context, rows: &[usize]) -> Vec<Option<TextureHandle>> {
-        if self.gallery.thumbnails.is_none() {
-            let workspace = &self.workspace;
-            self.gallery.thumbnails =
-                Thumbnails::new(ctx, &workspace.films, &workspace.images).ok();
-        }
-        let Some(thumbnails) = &mut self.gallery.thumbnails else { return vec![None; rows.len()] };
-        thumbnails.show(ctx, rows);
-        rows.iter().map(|&row| thumbnails.texture(row).cloned()).collect()
+        let frame =
+            theme::panel_frame(ui, Margin::symmetric(theme::SPACE[2] as i8, theme::SPACE[1] as i8));
+        Panel::top("filters").frame(frame).show_separator_line(false).show(ui, |ui| {
+            filters(ui, self, reading);
+            tools(ui, self, requests);
+        });
+        let frame = theme::panel_frame(ui, Margin::symmetric(theme::SPACE[2] as i8, 0));
+        Panel::bottom("selected film")
+            .exact_size(theme::BOTTOM_BAR)
+            .frame(frame)
+            .show_separator_line(false)
+            .show(ui, |ui| selected_film(ui, self, reading));
+        let black = theme::panel_frame(ui, Margin::same(theme::SPACE[1] as i8)).fill(theme::FILM);
+        CentralPanel::default().frame(black).show(ui, |ui| {
+            theme::on_film(ui);
+            if self.shown.is_empty() {
+                nothing(ui, self);
+            } else if let Some(row) = self.films(ui, reading, small) {
+                open = Some(row);
+            }
+        });
+        requests.extend(open.map(Request::Open));
     }
-}
 
-fn films(ui: &mut Ui, reading: &mut Reading) -> Option<usize> {
-    if reading.gallery.thumbnails.is_none() {
-        let workspace = &reading.workspace;
-        match Thumbnails::new(ui.ctx(), &workspace.films, &workspace.images) {
-            Ok(thumbnails) => reading.gallery.thumbnails = Some(thumbnails),
+    /// Draws the films; returns the row that is to be opened.
+    fn films(&mut self, ui: &mut Ui, reading: &Reading, small: &mut SmallFilms) -> Option<usize> {
+        let thumbnails = match small.open(ui.ctx(), &reading.study) {
+            Ok(thumbnails) => thumbnails,
             Err(error) => {
                 ui.weak(format!("Films cannot be drawn small: {error}"));
                 return None;
             }
+        };
+        let Self { grid, shown, known, selected, edge, .. } = self;
+        let films = grid::Films { shown, known, classes: reading.classes(), edge: *edge };
+        let action = grid.ui(ui, &films, *selected, thumbnails);
+        if let Some(row) = action.select {
+            *selected = row;
+        }
+        action.open
+    }
+
+    /// Asks for the model's opinions when a filter goes by them and labels have changed since.
+    fn ask_for_opinions(&mut self, reading: &Reading, requests: &mut Vec<Request>) {
+        let version = Some(reading.study.labels().version);
+        if self.filter.is_opinion() && self.asked != version && reading.learner.is_on() {
+            self.asked = version;
+            requests.push(Request::Review);
         }
     }
-    let classes = reading.classes().to_vec();
-    let Gallery { thumbnails, grid, shown, known, selected, edge, .. } = &mut reading.gallery;
-    let thumbnails = thumbnails.as_mut()?;
-    let action = grid.ui(
-        ui,
-        &grid::Films { shown, known, classes: &classes, edge: *edge },
-        *selected,
-        thumbnails,
-    );
-    if let Some(row) = action.select {
-        *selected = row;
-    }
-    action.open
-}
 
-/// Asks for the model's opinions when a filter goes by them and labels have changed since.
-fn ask_for_opinions(reading: &mut Reading) {
-    let version = reading.labels.version;
-    let gallery = &mut reading.gallery;
-    if gallery.filter.is_opinion()
-        && gallery.asked != Some(version)
-        && let Some(engine) = &reading.engine
-    {
-        gallery.asked = Some(version);
-        engine.send(Command::Review);
+    /// Selects the film that the field names; if the filter does not show it, all films are shown.
+    fn go_to(&mut self) {
+        let Some(row) = find(&self.go_to, &self.names) else { return };
+        self.go_to.clear();
+        if !self.shown.contains(&row) {
+            self.filter = Filter::All;
+            self.search.clear();
+        }
+        self.select(row);
     }
 }
 
@@ -322,7 +325,7 @@ fn words(filter: Filter, reading: &Reading) -> String {
         Filter::All => "All".to_owned(),
         Filter::Unread => "Unread".to_owned(),
         Filter::Labelled => "Labelled".to_owned(),
-        Filter::Class(index) => reading.class_name(index),
+        Filter::Class(index) => class_name(reading.classes(), index),
         Filter::Uninterpretable => UiCommand::Uninterpretable.text(&[]),
         Filter::Later => UiCommand::Later.text(&[]),
         Filter::Noted => "With a note".to_owned(),
@@ -332,16 +335,15 @@ fn words(filter: Filter, reading: &Reading) -> String {
     }
 }
 
-fn filters(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
+fn filters(ui: &mut Ui, gallery: &mut Gallery, reading: &Reading) {
     ui.horizontal_wrapped(|ui| {
         for filter in Filter::all(reading.classes().len()) {
-            if filter.is_opinion() && reading.engine.is_none() {
+            if filter.is_opinion() && !reading.learner.is_on() {
                 continue;
             }
-            if filter == Filter::Picked && reading.gallery.picked.is_empty() {
+            if filter == Filter::Picked && gallery.picked.is_empty() {
                 continue;
             }
-            let gallery = &reading.gallery;
             let known = !filter.is_opinion() || gallery.opinions.is_some();
             let n = gallery.counts.get(&filter).copied().unwrap_or(0);
             let name = words(filter, reading);
@@ -357,62 +359,54 @@ fn filters(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
                 _ => chip,
             };
             if chip.clicked() {
-                reading.gallery.choose(filter);
+                gallery.choose(filter);
             }
         }
     });
+}
+
+/// Draws what the list is searched by, its size, and the way back.
+fn tools(ui: &mut Ui, gallery: &mut Gallery, requests: &mut Vec<Request>) {
     ui.horizontal(|ui| {
         let field = |text| TextEdit::singleline(text).desired_width(theme::FIELD);
         let label = ui.label(RichText::new("Name has").weak());
-        ui.add(field(&mut reading.gallery.search)).labelled_by(label.id);
+        ui.add(field(&mut gallery.search)).labelled_by(label.id);
         let label = ui.label(RichText::new("Go to").weak());
-        let go = field(&mut reading.gallery.go_to).hint_text("number or name");
+        let go = field(&mut gallery.go_to).hint_text("number or name");
         let go = ui.add(go).labelled_by(label.id);
         if go.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter)) {
-            go_to(reading);
+            gallery.go_to();
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().slider_width = theme::SLIDER;
             let [least, _, most] = theme::CELL;
-            let slider = Slider::new(&mut reading.gallery.edge, least..=most).show_value(false);
+            let slider = Slider::new(&mut gallery.edge, least..=most).show_value(false);
             if ui.add(slider).accessible_name("Size of films").changed() {
-                reading.gallery.grid.reveal();
+                gallery.grid.reveal();
             }
             ui.label(RichText::new("Size").weak());
             if ui.button(UiCommand::BackToQueue.text(&[])).clicked() {
-                commands.push(UiCommand::BackToQueue);
+                requests.push(UiCommand::BackToQueue.into());
             }
         });
     });
 }
 
-/// Selects the film that the field names; if the filter does not show it, all films are shown.
-fn go_to(reading: &mut Reading) {
-    let gallery = &mut reading.gallery;
-    let Some(row) = find(&gallery.go_to, &gallery.names) else { return };
-    gallery.go_to.clear();
-    if !gallery.shown.contains(&row) {
-        gallery.filter = Filter::All;
-        gallery.search.clear();
-    }
-    gallery.select(row);
-}
-
-fn selected_film(ui: &mut Ui, reading: &Reading) {
+fn selected_film(ui: &mut Ui, gallery: &Gallery, reading: &Reading) {
+    let study = &reading.study;
     ui.horizontal_centered(|ui| {
-        let gallery = &reading.gallery;
         let shown = gallery.shown.len();
         if let Some(row) = gallery.selected() {
             let total = gallery.names.len();
             let mut parts = vec![format!("Film {} of {total}", row + 1)];
-            parts.extend(reading.answer_in_words(row));
+            parts.extend(study.answer_in_words(row));
             // A name may say what the film shows: only who has read it sees it.
             if gallery.known.is_answered(row)
-                && let Some(film) = reading.workspace.films.get(row)
+                && let Some(film) = study.films().get(row)
             {
                 parts.push(film.file.clone());
             }
-            if let Some(note) = reading.note(row) {
+            if let Some(note) = study.note(row) {
                 parts.push(format!("Note: {note}"));
             }
             let text = RichText::new(parts.join(" · ")).small();
@@ -425,10 +419,9 @@ fn selected_film(ui: &mut Ui, reading: &Reading) {
     });
 }
 
-fn nothing(ui: &mut Ui, reading: &Reading) {
+fn nothing(ui: &mut Ui, gallery: &Gallery) {
     ui.add_space(ui.available_height() / 3.0);
     ui.vertical_centered(|ui| {
-        let gallery = &reading.gallery;
         let known = gallery.opinions.as_ref().is_some_and(|opinions| !opinions.rows.is_empty());
         let text = match gallery.filter {
             filter if filter.is_opinion() && gallery.opinions.is_none() => {

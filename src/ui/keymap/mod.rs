@@ -12,7 +12,8 @@ use egui::Key;
 pub use self::pressed::{HeldKeys, pressed};
 pub use self::shortcut::Shortcut;
 use super::command::{UiCommand, View};
-use super::film_view::{Preset, Tool};
+use super::film_view::tone::Preset;
+use super::film_view::tools::Tool;
 use crate::config::{Profile, Settings};
 use crate::session::Class;
 
@@ -87,11 +88,6 @@ impl Keymap {
                 Ok(())
             }
         }
-    }
-
-    /// Returns every command that can have keys, with those that it has.
-    pub fn rows(&self) -> &[(UiCommand, Vec<Shortcut>)] {
-        &self.rows
     }
 
     /// Returns the keys of a command, the first the one that buttons show.

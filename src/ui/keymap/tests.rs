@@ -19,7 +19,7 @@ fn in_every_profile_every_command_has_a_key_for_one_hand_and_no_key_has_two() {
     for profile in Profile::ALL {
         let keymap = keymap(&settings(profile));
         let mut seen = Vec::new();
-        for (command, keys) in keymap.rows() {
+        for (command, keys) in &keymap.rows {
             let plain = keys.iter().any(|key| !(key.ctrl || key.alt || key.shift));
             assert!(plain, "{command:?} needs two hands in {profile:?}: {keys:?}");
             for key in keys {

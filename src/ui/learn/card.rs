@@ -3,20 +3,22 @@
 use egui::{ComboBox, Ui};
 
 use crate::query::Strategy;
-use crate::ui::app::reading::Reading;
-use crate::ui::command::{UiCommand, sentence};
+use crate::ui::command::UiCommand;
+use crate::ui::reading::Reading;
+use crate::ui::request::Request;
 use crate::ui::widgets::{self, Notice};
+use crate::ui::words::sentence;
 
 /// Draws the card.
-pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
-    let learning = &reading.learning;
+pub fn ui(ui: &mut Ui, reading: &Reading, requests: &mut Vec<Request>) {
+    let learning = reading.learner.known();
     ui.heading("Now");
     if let Some(reason) = &learning.failed {
         widgets::notice(ui, Notice::Fault, reason);
-    } else if reading.engine.is_none() {
+    } else if !reading.learner.is_on() {
         ui.label("Learning is off: films come in random order");
     } else {
-        running(ui, reading, commands);
+        running(ui, reading, requests);
     }
     if let Some((outcome, labels)) = &learning.outcome {
         widgets::section(ui, "Last job");
@@ -33,10 +35,10 @@ pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
     if let Some(milliseconds) = learning.ranked_in {
         widgets::fact(ui, "Last ranking", &format!("{milliseconds:.0} ms"));
     }
-    if reading.engine.is_some() {
-        strategy(ui, (learning.strategy, learning.stand_in), commands);
+    if reading.learner.is_on() {
+        strategy(ui, (learning.strategy, learning.stand_in), requests);
     }
-    let warnings = reading.workspace.warnings.iter().chain(&learning.warnings);
+    let warnings = reading.study.notices().iter().chain(&learning.warnings);
     for (place, warning) in warnings.enumerate() {
         if place == 0 {
             widgets::section(ui, "Worth knowing");
@@ -45,8 +47,8 @@ pub fn ui(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
     }
 }
 
-fn running(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
-    let learning = &reading.learning;
+fn running(ui: &mut Ui, reading: &Reading, requests: &mut Vec<Request>) {
+    let learning = reading.learner.known();
     if let Some(share) = learning.done() {
         ui.label(learning.chip().unwrap_or_default());
         widgets::progress_bar(ui, share, "Progress of what runs now");
@@ -56,7 +58,7 @@ fn running(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
             ui.label("Nothing runs; films are ranked anew after each label");
         }
         if ui.button(UiCommand::TrainNow.text(&[])).clicked() {
-            commands.push(UiCommand::TrainNow);
+            requests.push(UiCommand::TrainNow.into());
         }
         return;
     };
@@ -76,7 +78,7 @@ fn running(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
     ui.horizontal(|ui| {
         for command in [UiCommand::Pause(!progress.paused), UiCommand::Cancel] {
             if ui.button(command.text(&[])).clicked() {
-                commands.push(command);
+                requests.push(command.into());
             }
         }
     });
@@ -86,7 +88,7 @@ fn running(ui: &mut Ui, reading: &Reading, commands: &mut Vec<UiCommand>) {
 fn strategy(
     ui: &mut Ui,
     (current, stand_in): (Option<Strategy>, Option<Strategy>),
-    commands: &mut Vec<UiCommand>,
+    requests: &mut Vec<Request>,
 ) {
     widgets::section(ui, "Strategy");
     let text = current.map_or_else(|| "Not yet ranked".to_owned(), |strategy| strategy.to_string());
@@ -96,10 +98,10 @@ fn strategy(
         .selected_text(text);
     let response = chooser.show_ui(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
-        for (index, strategy) in Strategy::ALL.iter().enumerate() {
-            let selected = current == Some(*strategy);
+        for strategy in Strategy::ALL {
+            let selected = current == Some(strategy);
             if widgets::choice(ui, selected, strategy.name(), strategy.describe()).clicked() {
-                commands.push(UiCommand::Strategy(index));
+                requests.push(Request::Strategy(strategy));
             }
         }
     });
@@ -123,12 +125,12 @@ mod tests {
 
     #[test]
     fn every_strategy_is_offered_with_what_it_means_within_the_smallest_window() {
-        let chosen: Vec<UiCommand> = Vec::new();
+        let chosen: Vec<Request> = Vec::new();
         let mut harness = Harness::builder().with_size(WINDOW_MIN).build_ui_state(
-            |ui, commands: &mut Vec<UiCommand>| {
+            |ui, requests: &mut Vec<Request>| {
                 theme::apply(ui.ctx());
                 let asked = Some(Strategy::AugmentationVariance);
-                strategy(ui, (asked, Some(Strategy::Margin)), commands);
+                strategy(ui, (asked, Some(Strategy::Margin)), requests);
             },
             chosen,
         );
@@ -143,9 +145,6 @@ mod tests {
         }
         harness.get_by_label("prob-cover").click();
         harness.run();
-        let [UiCommand::Strategy(index)] = harness.state()[..] else {
-            panic!("{:?}", harness.state())
-        };
-        assert_eq!(Strategy::ALL[index], Strategy::ProbCover);
+        assert_eq!(harness.state()[..], [Request::Strategy(Strategy::ProbCover)]);
     }
 }

@@ -7,14 +7,15 @@ use egui::{Grid, RichText, Ui};
 
 use super::{Desk, plot};
 use crate::chart::{Axis, Chart, Point, Series, Shape, Tint};
-use crate::engine::analysis::{Analysis, Arm, Checkpoint, Counterfactual};
-use crate::engine::course::reading_minutes;
 use crate::learn::figures::{Figure, Figures};
 use crate::learn::metrics::{Estimate, wilson};
 use crate::query::Strategy;
 use crate::session;
 use crate::session::agreement::Ceiling;
-use crate::ui::app::reading::Reading;
+use crate::study::analysis::{Analysis, Arm, Counterfactual};
+use crate::study::charts::{Curve, stream_name};
+use crate::study::{AuditPoint, reading_minutes};
+use crate::ui::reading::Reading;
 use crate::ui::{figures, theme};
 
 /// What curves are drawn from.
@@ -23,8 +24,8 @@ pub struct Sources<'a> {
     pub figure: Figure,
     /// What the log has: the model in use, measured on the reference films as the session went.
     pub measured: &'a [session::Point],
-    /// Films read, films of the random stream that the model had right, films of it.
-    pub audit_course: &'a [(usize, usize, usize)],
+    /// How the random stream went, film by film.
+    pub audit_course: &'a [AuditPoint],
     /// The analysis, once there is one.
     pub analysis: Option<&'a Analysis>,
     /// What other orders would have come to, where it is to be drawn.
@@ -40,54 +41,19 @@ pub struct Sources<'a> {
 }
 
 impl Sources<'_> {
-    /// Returns the place of a number of labels on the axis across.
-    fn across(&self, labels: usize) -> f64 {
-        match &self.minutes {
-            None => labels as f64,
-            Some(minutes) => {
-                minutes.get(labels).or(minutes.last()).copied().unwrap_or(labels as f64)
-            }
-        }
-    }
-
-    fn series(&self, name: String, tint: Tint, shape: Shape, points: &[Checkpoint]) -> Series {
-        let at = |point: &Checkpoint| {
-            let Estimate { value, low, high } = point.figures.get(self.figure)?;
-            Some(Point::within(self.across(point.labels), value, low, high))
-        };
-        let n = points.last().map_or(0, |point| point.figures.n);
-        Series { name, tint, shape, n, points: points.iter().filter_map(at).collect() }
-    }
-
-    /// The model in use as it was measured: accuracy with Wilson's interval, AUROC without one, as the log has none.
-    fn live(&self) -> Option<Series> {
-        let n = self.measured.last()?.n;
-        let at = |point: &session::Point| {
-            let x = self.across(point.labels);
-            match self.figure {
-                Figure::Accuracy => {
-                    let correct = (f64::from(point.accuracy) * point.n as f64).round() as usize;
-                    let Estimate { value, low, high } = wilson(correct, point.n);
-                    Some(Point::within(x, value, low, high))
-                }
-                Figure::Auroc => Some(Point::new(x, f64::from(point.auroc))),
-                _ => None,
-            }
-        };
-        let points: Vec<Point> = self.measured.iter().filter_map(at).collect();
-        let name = format!("Reference films, model in use (n = {n})");
-        let (tint, shape) = (Tint::Blue, Shape::Line);
-        (!points.is_empty()).then_some(Series { name, tint, shape, n, points })
+    /// What is drawn over what.
+    fn curve(&self) -> Curve<'_> {
+        Curve { figure: self.figure, minutes: self.minutes.as_deref() }
     }
 
     /// The random stream's accuracy, as far as the log alone has it.
     fn stream_without_analysis(&self) -> Option<Series> {
-        let n = self.audit_course.last()?.2;
-        let point = |&(read, correct, n): &(usize, usize, usize)| {
+        let n = self.audit_course.last()?.n;
+        let point = |&AuditPoint { read, correct, n }: &AuditPoint| {
             let Estimate { value, low, high } = wilson(correct, n);
-            Point::within(self.across(read), value, low, high)
+            Point::within(self.curve().across(read), value, low, high)
         };
-        let points = self.audit_course.iter().filter(|(.., n)| *n >= 10).map(point).collect();
+        let points = self.audit_course.iter().filter(|point| point.n >= 10).map(point).collect();
         let (name, tint) = (stream_name(n), Tint::Orange);
         Some(Series { name, tint, shape: Shape::Line, n, points })
     }
@@ -105,20 +71,12 @@ impl Sources<'_> {
         let (low, high) = ends_of_shares(&series, self.figure.is_error());
         if self.counterfactual.is_none() {
             for (labels, model) in &self.swaps {
-                series.push(Series {
-                    name: format!("New model {model}"),
-                    tint: Tint::Pink,
-                    shape: Shape::Rules,
-                    n: 0,
-                    points: vec![Point::new(self.across(*labels), low)],
-                });
+                series.push(self.curve().swap(model, *labels, low));
             }
             series.extend(self.ceiling(most));
         }
-        let (x, least) = match self.minutes {
-            None => ("Labels", 10.0),
-            Some(_) => ("Minutes of reading", 1.0),
-        };
+        let x = self.curve().axis();
+        let least = if self.minutes.is_some() { 1.0 } else { 10.0 };
         Chart {
             title: format!("{} over {}", self.name(), x.to_lowercase()),
             x: Axis::new(x, 0.0, 1.05 * most.max(least)),
@@ -140,24 +98,27 @@ impl Sources<'_> {
         if let Some(analysis) = self.analysis {
             let n = analysis.labels;
             let name = format!("Cross-validated by patient (n = {n} labels)");
-            series.push(self.series(name, Tint::Green, Shape::Line, &analysis.cross_validated));
-            let stream = &analysis.audit;
-            let n = stream.last().map_or(0, |point| point.figures.n);
-            series.push(self.series(stream_name(n), Tint::Orange, Shape::Line, stream));
+            series.push(self.curve().series(
+                name,
+                Tint::Green,
+                Shape::Line,
+                &analysis.cross_validated,
+            ));
+            series.push(self.curve().stream(&analysis.audit));
             // A session that was measured from the start needs no replay beside what was measured.
             let measured =
                 |live: &Series| live.points.iter().filter(|p| p.interval.is_some()).count();
             let few = |live: &Series| 2 * measured(live) < analysis.reference.len();
-            if self.live().as_ref().is_none_or(few) {
+            if self.curve().live(self.measured).as_ref().is_none_or(few) {
                 let reference = &analysis.reference;
                 let n = reference.last().map_or(0, |point| point.figures.n);
                 let name = format!("Reference films, replayed on {} (n = {n})", analysis.base);
-                series.push(self.series(name, Tint::Blue, Shape::Dashed, reference));
+                series.push(self.curve().series(name, Tint::Blue, Shape::Dashed, reference));
             }
         } else if self.figure == Figure::Accuracy {
             series.extend(self.stream_without_analysis());
         }
-        series.extend(self.live());
+        series.extend(self.curve().live(self.measured));
         series
     }
 
@@ -188,7 +149,7 @@ impl Sources<'_> {
             let low = values.iter().copied().fold(f64::INFINITY, f64::min);
             let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let interval = (values.len() > 1).then_some((low, high));
-            Point { x: self.across(*labels), y: mean, interval }
+            Point { x: self.curve().across(*labels), y: mean, interval }
         };
         let (name, tint, shape) = match arm.strategy {
             None => ("This session's order".to_owned(), Tint::Blue, Shape::Line),
@@ -233,10 +194,6 @@ impl Sources<'_> {
     }
 }
 
-fn stream_name(n: usize) -> String {
-    format!("Random films, predicted before their label (n = {n})")
-}
-
 /// What is drawn from and to: everything beyond is air.
 fn ends_of_shares(series: &[Series], is_error: bool) -> (f64, f64) {
     let points = || series.iter().flat_map(|series| &series.points);
@@ -253,17 +210,17 @@ fn ends_of_shares(series: &[Series], is_error: bool) -> (f64, f64) {
 pub fn ui(ui: &mut Ui, desk: &mut Desk, reading: &Reading) {
     headline(ui, desk, reading);
     choices(ui, desk, reading);
-    desk.measure_ceiling(reading);
-    let state = reading.workspace.session.state();
+    let study = &reading.study;
+    desk.measure_ceiling(study);
     let counterfactual = desk.counterfactual.as_deref().filter(|_| desk.what_if);
     let sources = Sources {
         figure: desk.figure,
-        measured: reading.measures(),
-        audit_course: &reading.audit_course,
+        measured: study.measures(),
+        audit_course: study.audit_course(),
         analysis: desk.analysis.as_deref(),
         counterfactual: counterfactual.filter(|found| !found.arms.is_empty()),
-        swaps: reading.swaps(),
-        minutes: desk.minutes.then(|| reading_minutes(state)),
+        swaps: study.swaps(),
+        minutes: desk.minutes.then(|| reading_minutes(study.state())),
         classes: reading.classes().len(),
         ceiling: desk.ceiling.1.as_ref(),
     };
@@ -289,7 +246,7 @@ pub fn ui(ui: &mut Ui, desk: &mut Desk, reading: &Reading) {
 
 /// The one question: how good is it, after how many labels?
 fn headline(ui: &mut Ui, desk: &Desk, reading: &Reading) {
-    let Some(last) = reading.measures().last() else { return };
+    let Some(last) = reading.study.measures().last() else { return };
     let (n, accuracy) = (last.n, f64::from(last.accuracy));
     let Estimate { low, high, .. } = wilson((accuracy * n as f64).round() as usize, n);
     ui.horizontal(|ui| {
@@ -303,7 +260,7 @@ fn headline(ui: &mut Ui, desk: &Desk, reading: &Reading) {
             figures::count(last.labels, "label")
         );
         ui.label(RichText::new(text).weak());
-        if desk.analysis.is_none() && reading.engine.is_some() {
+        if desk.analysis.is_none() && reading.learner.is_on() {
             ui.label(RichText::new("· working out the other sources…").weak());
         }
     });
@@ -317,7 +274,7 @@ fn choices(ui: &mut Ui, desk: &mut Desk, reading: &Reading) {
         ui.separator();
         ui.selectable_value(&mut desk.minutes, false, "Labels");
         ui.selectable_value(&mut desk.minutes, true, "Minutes");
-        if reading.engine.is_some() {
+        if reading.learner.is_on() {
             ui.separator();
             ui.toggle_value(&mut desk.what_if, "Other orders").on_hover_text(
                 "What random order, margin or TypiClust would have come to on the same labels",
@@ -338,12 +295,12 @@ fn nothing_yet(ui: &mut Ui, reading: &Reading, height: f32) {
     ui.allocate_ui(egui::vec2(ui.available_width(), height), |ui| {
         ui.set_min_height(height);
         ui.heading("How good is the model, after how many labels?");
-        let (correct, n) = reading.audit();
+        let (correct, n) = reading.study.audit();
         if n > 0 {
             let text = figures::estimate(correct, n, "films drawn at random");
             ui.label(format!("Accuracy {text}"));
         }
-        ui.weak(if reading.workspace.session.header().reference.is_some() {
+        ui.weak(if reading.study.session().header().reference.is_some() {
             "The curve begins with the first ranking that is measured on reference films"
         } else {
             "This session has no reference films: films drawn at random, as they are read, and cross-validation tell how good the model is"
@@ -401,8 +358,9 @@ pub fn within(estimate: &Estimate, n: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::analysis::Outcome;
     use crate::learn::figures::Values;
+    use crate::study::Checkpoint;
+    use crate::study::analysis::Outcome;
 
     fn estimate(value: f64) -> Estimate {
         Estimate { value, low: value - 0.1, high: value + 0.05 }

@@ -5,17 +5,18 @@ mod dots;
 
 use std::sync::Arc;
 
-use egui::{Color32, Pos2, Rect, RichText, Sense, Shape, Stroke, Ui, pos2, vec2};
+use egui::{Color32, Pos2, Rect, RichText, Sense, Shape, Stroke, TextureHandle, Ui, pos2, vec2};
 
 use self::dots::{colours, mesh};
 use super::Desk;
 use super::plot::save_menu;
 use super::saving::{Drawn, SavedAs};
 use crate::chart::{Axis, Chart, Point, Series, Tint};
-use crate::engine::analysis::FilmMap;
-use crate::ui::app::reading::Reading;
-use crate::ui::app::record::Reply;
-use crate::ui::command::UiCommand;
+use crate::study::analysis::FilmMap;
+use crate::ui::reading::{Reading, Study};
+use crate::ui::reply::{Reply, class_name};
+use crate::ui::request::Request;
+use crate::ui::small_films::SmallFilms;
 use crate::ui::{figures, theme};
 
 /// What places films.
@@ -113,14 +114,20 @@ fn within(line: &[Pos2], place: Pos2) -> bool {
 }
 
 /// Draws the tab.
-pub fn ui(ui: &mut Ui, desk: &mut Desk, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
+pub fn ui(
+    ui: &mut Ui,
+    desk: &mut Desk,
+    reading: &Reading,
+    small: &mut SmallFilms,
+    requests: &mut Vec<Request>,
+) {
     let Some(map) = desk.map.map.clone() else {
         super::waiting(ui, reading);
         return;
     };
     choices(ui, &mut desk.map, &map, reading);
     legend(ui, &desk.map, &map, reading);
-    let save = picked(ui, &mut desk.map, reading, commands);
+    let save = picked(ui, &mut desk.map, reading, requests);
     let Some(places) = desk.map.places() else { return };
     let note = 1.5 * ui.spacing().interact_size.y;
     let size = ui.available_size() - vec2(0.0, note);
@@ -141,9 +148,9 @@ pub fn ui(ui: &mut Ui, desk: &mut Desk, reading: &mut Reading, commands: &mut Ve
     lasso(ui, &mut desk.map, &places, &response, (plane, side));
     let hovered = response.hover_pos().filter(|_| !response.dragged());
     if let Some(row) = hovered.and_then(|pointer| nearest(&places, pointer, on_screen)) {
-        hover(ui, &map, row, reading, &places, on_screen);
+        hover(ui, &map, row, (reading, small), &places, on_screen);
         if response.double_clicked() {
-            commands.push(UiCommand::OpenFilm(row));
+            requests.push(Request::ShowInFilms(row));
         }
     }
     super::plot::note(ui, &note_of(&desk.map, &map));
@@ -168,7 +175,7 @@ fn note_of(tab: &MapTab, map: &FilmMap) -> String {
 }
 
 fn choices(ui: &mut Ui, tab: &mut MapTab, map: &FilmMap, reading: &Reading) {
-    let readers = reading.workspace.session.state().readers().len();
+    let readers = reading.study.state().readers().len();
     ui.horizontal_wrapped(|ui| {
         ui.selectable_value(&mut tab.layout, Layout::Components, "Principal components");
         let ready = map.neighbours.is_some();
@@ -201,8 +208,9 @@ fn legend(ui: &mut Ui, tab: &MapTab, map: &FilmMap, reading: &Reading) {
     ui.horizontal_wrapped(|ui| {
         match tab.colour {
             Colour::Label | Colour::Prediction => {
-                for index in 0..reading.classes().len() {
-                    key(ui, reading.colour(Reply::Class(index)), &reading.class_name(index));
+                let classes = reading.classes();
+                for index in 0..classes.len() {
+                    key(ui, Reply::Class(index).colour(classes), &class_name(classes, index));
                 }
             }
             Colour::Uncertainty => {
@@ -211,7 +219,7 @@ fn legend(ui: &mut Ui, tab: &MapTab, map: &FilmMap, reading: &Reading) {
                 }
             }
             Colour::Reader => {
-                let readers = reading.workspace.session.state().readers();
+                let readers = reading.study.state().readers();
                 for (index, name) in readers.iter().enumerate() {
                     key(ui, theme::group(index, readers.len() + 1), name);
                 }
@@ -235,17 +243,17 @@ fn legend(ui: &mut Ui, tab: &MapTab, map: &FilmMap, reading: &Reading) {
 fn picked(
     ui: &mut Ui,
     tab: &mut MapTab,
-    reading: &mut Reading,
-    commands: &mut Vec<UiCommand>,
+    reading: &Reading,
+    requests: &mut Vec<Request>,
 ) -> Option<SavedAs> {
     ui.horizontal(|ui| {
         let n = tab.picked.len();
+        let study = &reading.study;
         let unread: Vec<usize> =
-            tab.picked.iter().copied().filter(|&row| reading.answer_of(row).is_none()).collect();
+            tab.picked.iter().copied().filter(|&row| study.answer_of(row).is_none()).collect();
         ui.add_enabled_ui(n > 0, |ui| {
             if ui.button("Show in Films").clicked() {
-                reading.gallery.pick(tab.picked.clone());
-                commands.push(UiCommand::View(crate::ui::command::View::Films));
+                requests.push(Request::Pick(tab.picked.clone()));
             }
         });
         ui.add_enabled_ui(!unread.is_empty(), |ui| {
@@ -253,9 +261,8 @@ fn picked(
                 "Puts those without an answer in front of the queue; they count as chosen by you, not as drawn",
             );
             if button.clicked() {
-                reading.read_next(&unread);
+                requests.push(Request::ReadNext(unread.clone()));
                 tab.picked.clear();
-                commands.push(UiCommand::BackToQueue);
             }
         });
         ui.weak(if n == 0 {
@@ -273,7 +280,7 @@ fn chart(tab: &MapTab, map: &FilmMap, places: &[Pos2], reading: &Reading) -> Cha
     const TINTS: [Tint; 5] = [Tint::Blue, Tint::Orange, Tint::Pink, Tint::Green, Tint::Red];
     let point = |row: usize| Point::new(f64::from(places[row].x), 1.0 - f64::from(places[row].y));
     let known: Vec<usize> =
-        reading.labels.rows.iter().copied().filter(|&row| row < places.len()).collect();
+        reading.study.labels().rows.iter().copied().filter(|&row| row < places.len()).collect();
     let others = (0..places.len()).filter(|row| !known.contains(row)).map(point).collect();
     let series = |name: String, tint: Tint, points: Vec<Point>| Series {
         n: points.len(),
@@ -284,10 +291,10 @@ fn chart(tab: &MapTab, map: &FilmMap, places: &[Pos2], reading: &Reading) -> Cha
     };
     let mut all = vec![series("Without a class".to_owned(), Tint::Grey, others)];
     for index in 0..reading.classes().len() {
-        let labels = reading.labels.rows.iter().zip(&reading.labels.classes);
+        let labels = reading.study.labels().rows.iter().zip(&reading.study.labels().classes);
         let rows = labels.filter(|&(&row, &class)| class == index && row < places.len());
         let points = rows.map(|(&row, _)| point(row)).collect();
-        all.push(series(reading.class_name(index), TINTS[index % TINTS.len()], points));
+        all.push(series(class_name(reading.classes(), index), TINTS[index % TINTS.len()], points));
     }
     Chart {
         title: "Map of the films".to_owned(),
@@ -342,20 +349,21 @@ fn hover(
     ui: &Ui,
     map: &FilmMap,
     row: usize,
-    reading: &mut Reading,
+    (reading, small): (&Reading, &mut SmallFilms),
     places: &[Pos2],
     on_screen: impl Fn(Pos2) -> Pos2,
 ) {
+    let study = &reading.study;
     // What is most alike would be a prediction of a film that nobody has read.
-    let read = reading.answer_of(row).is_some();
-    let near = if read { map.nearest(row, &reading.labels.rows, 3) } else { Vec::new() };
+    let read = study.answer_of(row).is_some();
+    let near = if read { map.nearest(row, &study.labels().rows, 3) } else { Vec::new() };
     let stroke = Stroke::new(1.0, theme::palette(ui).text);
     for (other, _) in &near {
         ui.painter().line_segment([on_screen(places[row]), on_screen(places[*other])], stroke);
     }
     let rows: Vec<usize> =
         std::iter::once(row).chain(near.iter().map(|(other, _)| *other)).collect();
-    let textures = reading.small_films(ui.ctx(), &rows);
+    let textures = textures(ui, study, small, &rows);
     egui::Tooltip::always_open(
         ui.ctx().clone(),
         ui.layer_id(),
@@ -365,7 +373,7 @@ fn hover(
     .gap(theme::SPACE[2])
     .show(|ui| {
         ui.set_max_width(theme::CELL[2]);
-        let words = reading.answer_in_words(row);
+        let words = study.answer_in_words(row);
         let answer = words.first().cloned().unwrap_or_else(|| "no answer yet".to_owned());
         ui.label(format!("Film {} · {answer}", row + 1));
         picture(ui, textures.first().and_then(Option::as_ref), theme::CELL[1]);
@@ -377,7 +385,7 @@ fn hover(
             for ((other, cosine), texture) in near.iter().zip(textures.iter().skip(1)) {
                 ui.vertical(|ui| {
                     picture(ui, texture.as_ref(), theme::CELL[0]);
-                    let words = reading.answer_in_words(*other);
+                    let words = study.answer_in_words(*other);
                     let answer = words.first().cloned().unwrap_or_default();
                     ui.label(RichText::new(answer).small());
                     ui.label(RichText::new(format!("cosine {cosine:.2}")).small().weak());
@@ -387,8 +395,21 @@ fn hover(
     });
 }
 
+/// Returns the small films that are there by now; the others are decoded meanwhile.
+fn textures(
+    ui: &Ui,
+    study: &Study,
+    small: &mut SmallFilms,
+    rows: &[usize],
+) -> Vec<Option<TextureHandle>> {
+    // Without threads for them there are none, as the Films view says.
+    let Ok(thumbnails) = small.open(ui.ctx(), study) else { return vec![None; rows.len()] };
+    thumbnails.show(ui.ctx(), rows);
+    rows.iter().map(|&row| thumbnails.texture(row).cloned()).collect()
+}
+
 /// Draws a small film on black, or its place while it is being decoded.
-fn picture(ui: &mut Ui, texture: Option<&egui::TextureHandle>, side: f32) {
+fn picture(ui: &mut Ui, texture: Option<&TextureHandle>, side: f32) {
     let (rect, _) = ui.allocate_exact_size(vec2(side, side), Sense::hover());
     ui.painter().rect_filled(rect, 0.0, theme::FILM);
     if let Some(texture) = texture {

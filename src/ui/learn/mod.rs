@@ -12,6 +12,7 @@ mod runs;
 mod saving;
 mod threshold;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use egui::{CentralPanel, Panel, ScrollArea, Ui};
@@ -20,16 +21,16 @@ use self::map::MapTab;
 use self::runs::Cards;
 use self::saving::Saving;
 use self::threshold::Judged;
-use super::app::reading::Reading;
-use super::command::UiCommand;
+use super::reading::{Reading, Study};
+use super::request::Request;
+use super::small_films::SmallFilms;
 use super::theme;
 use super::widgets::{self, Notice};
-use crate::engine::Command;
-use crate::engine::analysis::{Analysis, Counterfactual, Insight, Question};
-use crate::engine::course::AuditStream;
+use crate::engine::{Insight, Question};
 use crate::learn::figures::Figure;
-use crate::session::Event;
 use crate::session::agreement::{self, Ceiling};
+use crate::study::AuditStream;
+use crate::study::analysis::{Analysis, Counterfactual};
 
 /// A tab of the view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,7 +87,7 @@ struct Asked {
 
 impl Desk {
     /// Starts with the curves; charts are saved into `plots`.
-    pub fn new(plots: std::path::PathBuf) -> Self {
+    pub fn new(plots: PathBuf) -> Self {
         Self {
             tab: Tab::default(),
             figure: Figure::default(),
@@ -105,20 +106,73 @@ impl Desk {
         }
     }
 
-    /// Measures how far readers agree, where there are several and the log has grown.
-    fn measure_ceiling(&mut self, reading: &Reading) {
-        let session = &reading.workspace.session;
-        if session.state().readers().len() < 2 || self.ceiling.0 == session.entered() {
-            return;
-        }
-        let films = reading.workspace.films.iter();
-        let patients = films.map(|film| (film.id, film.patient.clone())).collect();
-        self.ceiling = (session.entered(), agreement::ceiling(session.state(), &patients));
+    /// Draws the view.
+    pub fn ui(
+        &mut self,
+        ui: &mut Ui,
+        reading: &Reading,
+        small: &mut SmallFilms,
+        requests: &mut Vec<Request>,
+    ) {
+        let frame = theme::panel_frame(ui, theme::card_margin());
+        let card =
+            Panel::right("learning").exact_size(theme::LEARN_CARD).resizable(false).frame(frame);
+        card.show(ui, |ui| ScrollArea::vertical().show(ui, |ui| card::ui(ui, reading, requests)));
+        self.ask(reading, requests);
+        CentralPanel::default().frame(frame).show(ui, |ui| {
+            tabs(ui, self);
+            ui.add_space(theme::SPACE[0]);
+            match self.tab {
+                Tab::Curves => curves::ui(ui, self, reading),
+                Tab::Threshold => threshold::ui(ui, self, reading),
+                Tab::Outlook => outlook::ui(ui, self, reading),
+                Tab::Map => map::ui(ui, self, reading, small, requests),
+                Tab::Runs => runs::ui(ui, self, reading, requests),
+            }
+        });
+        self.saving.photograph(ui.ctx());
     }
 
-    /// Returns the name of the model at a place among those that can be used again.
-    pub fn model(&self, index: usize) -> Option<&str> {
-        self.cards.keys().nth(index).map(String::as_str)
+    /// Measures how far readers agree, where there are several and the log has grown.
+    fn measure_ceiling(&mut self, study: &Study) {
+        let entered = study.session().entered();
+        if !study.has_review() || self.ceiling.0 == entered {
+            return;
+        }
+        let films = study.films().iter();
+        let patients = films.map(|film| (film.id, film.patient.clone())).collect();
+        self.ceiling = (entered, agreement::ceiling(study.state(), &patients));
+    }
+
+    /// Asks for what the open tab shows and that is out of date.
+    fn ask(&mut self, reading: &Reading, requests: &mut Vec<Request>) {
+        let (true, Some(model)) = (reading.learner.is_on(), &reading.learner.known().model) else {
+            return;
+        };
+        let study = &reading.study;
+        let version = study.labels().version;
+        let mut ask = |question: Question| requests.push(Request::Ask(question));
+        let wanted = Some((version, model.clone()));
+        if self.asked.analysis != wanted {
+            self.asked.analysis = wanted;
+            ask(Question::Analyse(AuditStream::of(study.state())));
+        }
+        if self.what_if && self.tab == Tab::Curves && self.asked.counterfactual != Some(version) {
+            self.asked.counterfactual = Some(version);
+            ask(Question::Counterfactual);
+        }
+        if self.tab == Tab::Map && self.asked.map.as_ref() != Some(model) {
+            self.asked.map = Some(model.clone());
+            ask(Question::Map);
+        }
+        if self.tab == Tab::Runs && self.base.is_some() {
+            let runs = runs::runs(study.session().entries());
+            let names = runs::names(self.base.as_deref(), &runs);
+            if names != self.asked.cards {
+                self.asked.cards.clone_from(&names);
+                ask(Question::Cards(names));
+            }
+        }
     }
 
     /// Takes an answer in.
@@ -131,32 +185,8 @@ impl Desk {
             Insight::Counterfactual(found) => self.counterfactual = Some(found),
             Insight::Map(map) => self.map.take(map),
             Insight::Cards(cards) => self.cards.extend(cards),
-            Insight::InUse(_) => {}
         }
     }
-}
-
-/// Draws the view.
-pub fn ui(ui: &mut Ui, reading: &mut Reading, commands: &mut Vec<UiCommand>) {
-    let frame = theme::panel_frame(ui, theme::card_margin());
-    let card = Panel::right("learning").exact_size(theme::LEARN_CARD).resizable(false).frame(frame);
-    card.show(ui, |ui| ScrollArea::vertical().show(ui, |ui| card::ui(ui, reading, commands)));
-    // The desk is taken out while its tabs read the rest of the session.
-    let mut desk = std::mem::replace(&mut reading.desk, Desk::new(std::path::PathBuf::new()));
-    ask(&mut desk, reading);
-    CentralPanel::default().frame(frame).show(ui, |ui| {
-        tabs(ui, &mut desk);
-        ui.add_space(theme::SPACE[0]);
-        match desk.tab {
-            Tab::Curves => curves::ui(ui, &mut desk, reading),
-            Tab::Threshold => threshold::ui(ui, &mut desk, reading),
-            Tab::Outlook => outlook::ui(ui, &mut desk, reading),
-            Tab::Map => map::ui(ui, &mut desk, reading, commands),
-            Tab::Runs => runs::ui(ui, &mut desk, reading, commands),
-        }
-    });
-    desk.saving.photograph(ui.ctx());
-    reading.desk = desk;
 }
 
 fn tabs(ui: &mut Ui, desk: &mut Desk) {
@@ -183,63 +213,9 @@ fn tabs(ui: &mut Ui, desk: &mut Desk) {
 
 /// Says why there is nothing to see yet.
 fn waiting(ui: &mut Ui, reading: &Reading) {
-    ui.weak(if reading.engine.is_some() {
+    ui.weak(if reading.learner.is_on() {
         "Working this out from the labels…"
     } else {
         "Learning is off: there is no model to look at"
     });
-}
-
-/// Asks the engine for what the open tab shows and that is out of date.
-fn ask(desk: &mut Desk, reading: &Reading) {
-    let (Some(engine), Some(model)) = (&reading.engine, &reading.learning.model) else { return };
-    let version = reading.labels.version;
-    let send = |question: Question| engine.send(Command::Ask(question));
-    let wanted = Some((version, model.clone()));
-    if desk.asked.analysis != wanted {
-        desk.asked.analysis = wanted;
-        send(Question::Analyse(AuditStream::of(reading.workspace.session.state())));
-    }
-    if desk.what_if && desk.tab == Tab::Curves && desk.asked.counterfactual != Some(version) {
-        desk.asked.counterfactual = Some(version);
-        send(Question::Counterfactual);
-    }
-    if desk.tab == Tab::Map && desk.asked.map.as_ref() != Some(model) {
-        desk.asked.map = Some(model.clone());
-        send(Question::Map);
-    }
-    if desk.tab == Tab::Runs && desk.base.is_some() {
-        let runs = runs::runs(reading.workspace.session.entries());
-        let names = runs::names(desk.base.as_deref(), &runs);
-        if names != desk.asked.cards {
-            desk.asked.cards.clone_from(&names);
-            send(Question::Cards(names));
-        }
-    }
-}
-
-impl Reading {
-    /// Asks the engine to take a model into use again.
-    pub fn use_model(&self, index: usize) {
-        if let (Some(engine), Some(model)) = (&self.engine, self.desk.model(index)) {
-            engine.send(Command::Ask(Question::Use(model.to_owned())));
-        }
-    }
-
-    /// Takes in what the engine answers; a model that was taken back into use goes into the log.
-    pub fn take_insight(&mut self, insight: Insight) {
-        if let Insight::InUse(model) = &insight {
-            let before = self.learning.model.replace(model.clone());
-            let swap = |event: &Event| match event {
-                Event::ModelSwap { model: of, labels, .. } if of == model => Some(*labels),
-                _ => None,
-            };
-            let entries = self.workspace.session.entries();
-            let labels = entries.iter().filter_map(|entry| swap(&entry.event)).next_back();
-            let from = before.map(|before| format!(" from {before}")).unwrap_or_default();
-            let reason = format!("The reader went back to it{from}");
-            self.model_weighed(model, true, labels.unwrap_or(0), &reason, Vec::new());
-        }
-        self.desk.take(insight);
-    }
 }

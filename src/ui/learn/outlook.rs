@@ -4,11 +4,11 @@ use egui::{RichText, Ui};
 
 use super::{Desk, plot};
 use crate::chart::{Axis, Chart, Point, Series, Shape, Tint};
-use crate::engine::analysis::Analysis;
 use crate::learn::learning_curve::{FEWEST_POINTS, Forecast};
 use crate::learn::metrics::Estimate;
 use crate::learn::stopping::{Stability, THRESHOLD, WINDOW};
-use crate::ui::app::reading::Reading;
+use crate::study::analysis::Analysis;
+use crate::ui::reading::Reading;
 use crate::ui::widgets::{self, Notice};
 use crate::ui::{figures, theme};
 

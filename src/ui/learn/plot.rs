@@ -1,6 +1,6 @@
 //! A chart in the window: the pointer reads it, a menu saves it.
 
-use egui::{Color32, Rangef, Rect, Ui};
+use egui::{Color32, Rangef, Ui};
 use egui_plot::{
     AxisHints, Corner, FilledArea, HoverPosition, Legend, Line, LineStyle, Plot, PlotBounds,
     PlotPoints, Points, VLine, uniform_grid_spacer,
@@ -196,14 +196,6 @@ fn read_value(hover: &HoverPosition<'_>, chart: &Chart) -> Option<String> {
     ))
 }
 
-/// Returns where a part of the window lies in a picture of it.
-pub fn pixels(rect: Rect, scale: f32, size: [usize; 2]) -> ([usize; 2], [usize; 2]) {
-    let at = |value: f32, most: usize| ((value * scale).round().max(0.0) as usize).min(most);
-    let (left, top) = (at(rect.left(), size[0]), at(rect.top(), size[1]));
-    let (right, bottom) = (at(rect.right(), size[0]), at(rect.bottom(), size[1]));
-    ([left, top], [right - left, bottom - top])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,16 +236,5 @@ mod tests {
         let ticks = [(0.95, 0.05), (0.9, 0.1), (1.0, 0.2), (50.0, 10.0), (0.125, 0.005)];
         let ticks = ticks.map(|(value, step)| tick(value, step));
         assert_eq!(ticks, ["0.95", "0.9", "1.0", "50", "0.125"]);
-    }
-
-    #[test]
-    fn a_plot_is_cut_out_where_it_lies() {
-        let rect = Rect::from_min_max(egui::pos2(10.0, 20.0), egui::pos2(110.0, 70.0));
-        assert_eq!(pixels(rect, 2.0, [400, 400]), ([20, 40], [200, 100]));
-        assert_eq!(
-            pixels(rect, 2.0, [100, 50]),
-            ([20, 40], [80, 10]),
-            "beyond the picture is nothing"
-        );
     }
 }

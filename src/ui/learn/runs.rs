@@ -7,12 +7,12 @@ use egui::{Grid, RichText, ScrollArea, Ui};
 
 use super::{Desk, plot};
 use crate::chart::{Axis, Chart, Point, Series, Shape, Tint};
-use crate::engine::Engine;
 use crate::learn::metrics::{Estimate, wilson};
 use crate::model::folder::ModelCard;
 use crate::session::{Entry, Event, MethodFigures, Time};
-use crate::ui::app::reading::Reading;
-use crate::ui::command::{UiCommand, sentence};
+use crate::ui::reading::Reading;
+use crate::ui::request::Request;
+use crate::ui::words::sentence;
 use crate::ui::{figures, theme};
 
 /// Ways of learning: how the log calls them, their names and colours.
@@ -65,16 +65,16 @@ pub fn names(base: Option<&str>, runs: &[Run]) -> Vec<String> {
 }
 
 /// Draws the tab.
-pub fn ui(ui: &mut Ui, desk: &mut Desk, reading: &Reading, commands: &mut Vec<UiCommand>) {
+pub fn ui(ui: &mut Ui, desk: &mut Desk, reading: &Reading, requests: &mut Vec<Request>) {
     let height = ui.available_height() * 0.55;
     ScrollArea::vertical().id_salt("runs").max_height(height).auto_shrink([false, true]).show(
         ui,
         |ui| {
-            table(ui, desk, reading, commands);
+            table(ui, desk, reading, requests);
         },
     );
     ui.add_space(theme::SPACE[2]);
-    let Some(chart) = methods(reading.workspace.session.entries()) else {
+    let Some(chart) = methods(reading.study.session().entries()) else {
         losses(ui, desk, reading);
         return;
     };
@@ -140,9 +140,9 @@ fn methods(entries: &[Entry]) -> Option<Chart> {
     })
 }
 
-fn table(ui: &mut Ui, desk: &Desk, reading: &Reading, commands: &mut Vec<UiCommand>) {
-    let runs = runs(reading.workspace.session.entries());
-    let in_use = reading.learning.model.as_deref();
+fn table(ui: &mut Ui, desk: &Desk, reading: &Reading, requests: &mut Vec<Request>) {
+    let runs = runs(reading.study.session().entries());
+    let in_use = reading.learner.known().model.as_deref();
     let base = desk.base.as_deref();
     if base.is_none() && runs.is_empty() {
         ui.weak("No model has been made in this session");
@@ -159,7 +159,7 @@ fn table(ui: &mut Ui, desk: &Desk, reading: &Reading, commands: &mut Vec<UiComma
             ui.end_row();
             if let Some(base) = base {
                 let words = "Pretrained without labels".to_owned();
-                row(ui, desk, (base, 0, None, &words, true), in_use, commands);
+                row(ui, desk, (base, 0, None, &words, true), in_use, requests);
             }
             for run in &runs {
                 let when = Some(run.time);
@@ -168,7 +168,7 @@ fn table(ui: &mut Ui, desk: &Desk, reading: &Reading, commands: &mut Vec<UiComma
                     desk,
                     (&run.model, run.labels, when, &run.reason, run.accepted),
                     in_use,
-                    commands,
+                    requests,
                 );
             }
         });
@@ -179,7 +179,7 @@ fn row(
     desk: &Desk,
     (model, labels, when, reason, kept): (&str, usize, Option<Time>, &String, bool),
     in_use: Option<&str>,
-    commands: &mut Vec<UiCommand>,
+    requests: &mut Vec<Request>,
 ) {
     let card = desk.cards.get(model);
     let is_in_use = kept && in_use == Some(model);
@@ -197,7 +197,7 @@ fn row(
     } else if kept && known {
         let button = ui.button("Use again").accessible_name(format!("Use {model} again"));
         if button.clicked() {
-            commands.push(UiCommand::UseModel(model_index(desk, model)));
+            requests.push(Request::UseModel(model.to_owned()));
         }
     } else if kept {
         ui.label(RichText::new(if card.is_some() { "gone" } else { "" }).weak());
@@ -208,11 +208,6 @@ fn row(
     let text = egui::Label::new(RichText::new(sentence(reason)).small()).truncate();
     ui.add(text).on_hover_text(described(reason, card));
     ui.end_row();
-}
-
-/// Place of a model among the cards, which a command carries in place of its name.
-fn model_index(desk: &Desk, model: &str) -> usize {
-    desk.cards.keys().position(|name| name == model).unwrap_or(usize::MAX)
 }
 
 /// All that is known of a model.
@@ -235,7 +230,7 @@ fn described(reason: &str, card: Option<&Result<Box<ModelCard>, String>>) -> Str
 }
 
 fn losses(ui: &mut Ui, desk: &mut Desk, reading: &Reading) {
-    let points = reading.engine.as_ref().map(Engine::losses).unwrap_or_default();
+    let points = reading.learner.losses();
     if points.is_empty() {
         ui.weak("Losses appear here while background learning runs");
         return;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use egui::{ColorImage, Context, Rect};
 use parking_lot::Mutex;
 
-use super::plot::pixels;
 use crate::chart::{Chart, Matrix, svg};
 use crate::fsutil;
 
@@ -191,6 +190,14 @@ fn png(picture: &ColorImage, rect: Rect, scale: f32) -> Result<Vec<u8>, String> 
     Ok(bytes.into_inner())
 }
 
+/// Returns where a part of the window lies in a picture of it.
+fn pixels(rect: Rect, scale: f32, size: [usize; 2]) -> ([usize; 2], [usize; 2]) {
+    let at = |value: f32, most: usize| ((value * scale).round().max(0.0) as usize).min(most);
+    let (left, top) = (at(rect.left(), size[0]), at(rect.top(), size[1]));
+    let (right, bottom) = (at(rect.right(), size[0]), at(rect.bottom(), size[1]));
+    ([left, top], [right - left, bottom - top])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,5 +223,16 @@ mod tests {
         fsutil::write_atomic(&first, b"x").unwrap();
         let second = free(folder.path(), "roc", "svg");
         assert!(second.ends_with("roc-2.svg") && first.ends_with("roc.svg"));
+    }
+
+    #[test]
+    fn a_plot_is_cut_out_where_it_lies() {
+        let rect = Rect::from_min_max(egui::pos2(10.0, 20.0), egui::pos2(110.0, 70.0));
+        assert_eq!(pixels(rect, 2.0, [400, 400]), ([20, 40], [200, 100]));
+        assert_eq!(
+            pixels(rect, 2.0, [100, 50]),
+            ([20, 40], [80, 10]),
+            "beyond the picture is nothing"
+        );
     }
 }

@@ -6,16 +6,14 @@ use super::curves::within;
 use super::saving::{Drawn, Saving};
 use super::{Desk, plot};
 use crate::chart::{Axis, Chart, Matrix, Point, Series, Shape, Tint};
-use crate::engine::analysis::{Analysis, Held};
-use crate::learn::metrics::{Confusion, Estimate};
-use crate::learn::operating_point::{OperatingPoint, RocPoint, roc_curve, youden_threshold};
-use crate::learn::reliability::reliability;
-use crate::ui::app::reading::Reading;
-use crate::ui::command::sentence;
+use crate::learn::metrics::Confusion;
+use crate::learn::operating_point::{OperatingPoint, roc_curve, youden_threshold};
+use crate::study::Held;
+use crate::study::analysis::Analysis;
+use crate::study::charts::{BINS, diagonal, reliability_points, roc_points};
+use crate::ui::reading::Reading;
+use crate::ui::words::sentence;
 use crate::ui::{figures, theme};
-
-/// Bins of the reliability diagram.
-const BINS: usize = 10;
 
 /// Films that the model's predictions are judged on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,9 +69,6 @@ impl<'a> Films<'a> {
     }
 
     fn roc(&self, threshold: f32) -> Chart {
-        let curve = roc_curve(&self.scores, &self.positive);
-        let place =
-            |point: &RocPoint| Point::new(point.false_positive_rate, point.true_positive_rate);
         let n = self.scores.len();
         let positives = self.positive.iter().filter(|&&positive| positive).count();
         let at = OperatingPoint::at(threshold, &self.scores, &self.positive);
@@ -86,13 +81,13 @@ impl<'a> Films<'a> {
             )
         });
         let series = vec![
-            chance(),
+            diagonal("Diagonal"),
             Series {
                 name: format!("ROC (n = {n})"),
                 tint: Tint::Blue,
                 shape: Shape::Line,
                 n,
-                points: corners(curve.iter().map(place)),
+                points: roc_points(&self.scores, &self.positive),
             },
             Series {
                 name: format!("Threshold {}", figures::share(f64::from(threshold), 100)),
@@ -117,52 +112,20 @@ impl<'a> Films<'a> {
     }
 
     fn reliability(&self) -> Chart {
-        let bins = reliability(&self.scores, &self.positive, BINS);
-        let place = |bin: &crate::learn::reliability::ReliabilityBin| {
-            let Estimate { value, low, high } = bin.observed;
-            Point::within(bin.predicted, value, low, high)
-        };
         let n = self.scores.len();
         let (tint, shape) = (Tint::Blue, Shape::Dots);
         let name = format!("{BINS} bins (n = {n})");
-        let points = bins.iter().map(place).collect();
+        let points = reliability_points(&self.scores, &self.positive);
         Chart {
             title: "Reliability".to_owned(),
             x: Axis::new(format!("Probability of {}", self.class), 0.0, 1.0),
             y: Axis::new(format!("Share that is {}", self.class), 0.0, 1.0),
-            series: vec![chance(), Series { name, tint, shape, n, points }],
+            series: vec![diagonal("Diagonal"), Series { name, tint, shape, n, points }],
             note: format!(
                 "Films by probability in {BINS} equal bins; bars are Wilson's intervals; n = {n}, {}",
                 self.source.to_lowercase()
             ),
         }
-    }
-}
-
-/// Leaves out points that lie on the straight line between their neighbours: a curve of thousands of films has few others.
-fn corners(points: impl Iterator<Item = Point>) -> Vec<Point> {
-    let mut kept: Vec<Point> = Vec::new();
-    for point in points {
-        if let [.., one, other] = kept[..] {
-            let turn =
-                (other.x - one.x) * (point.y - one.y) - (other.y - one.y) * (point.x - one.x);
-            if turn.abs() < 1e-12 {
-                kept.pop();
-            }
-        }
-        kept.push(point);
-    }
-    kept
-}
-
-/// The diagonal: chance, or perfect calibration.
-fn chance() -> Series {
-    Series {
-        name: "Diagonal".to_owned(),
-        tint: Tint::Grey,
-        shape: Shape::Dashed,
-        n: 0,
-        points: vec![Point::new(0.0, 0.0), Point::new(1.0, 1.0)],
     }
 }
 
@@ -189,7 +152,7 @@ pub fn ui(ui: &mut Ui, desk: &mut Desk, reading: &Reading) {
         });
         return;
     }
-    let classes = reading.workspace.class_names();
+    let classes = reading.study.workspace().class_names();
     let positive = crate::learn::metrics::positive_class(&classes);
     let films = Films::new(held, desk.judged.name(), positive, &classes);
     slider(ui, desk, &films);
@@ -356,16 +319,6 @@ mod tests {
             probabilities: p.iter().flat_map(|&p| [1.0 - p, p]).collect(),
             truth: vec![0, 1, 0, 1],
         }
-    }
-
-    #[test]
-    fn only_corners_of_a_curve_are_drawn() {
-        let steps =
-            [(0.0, 0.0), (0.0, 0.2), (0.0, 0.6), (0.1, 0.6), (0.4, 0.6), (0.4, 1.0), (1.0, 1.0)];
-        let kept = corners(steps.into_iter().map(|(x, y)| Point::new(x, y)));
-        let places: Vec<(f64, f64)> = kept.iter().map(|point| (point.x, point.y)).collect();
-        assert_eq!(places, [(0.0, 0.0), (0.0, 0.6), (0.4, 0.6), (0.4, 1.0), (1.0, 1.0)]);
-        assert!(corners(std::iter::empty()).is_empty());
     }
 
     #[test]

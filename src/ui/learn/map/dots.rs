@@ -3,10 +3,10 @@
 use egui::{Color32, Mesh, Pos2, Rect, vec2};
 
 use super::{Colour, MapTab};
-use crate::engine::analysis::{Analysis, FilmMap};
 use crate::query::entropy;
-use crate::ui::app::reading::Reading;
-use crate::ui::app::record::Reply;
+use crate::study::analysis::{Analysis, FilmMap};
+use crate::ui::reading::{Reading, Study};
+use crate::ui::reply::Reply;
 use crate::ui::theme;
 
 /// Returns the colour of each film.
@@ -24,27 +24,26 @@ pub(super) fn colours(
             *place = colour;
         }
     };
-    let classes = reading.classes().len();
+    let study = &reading.study;
+    let names = study.classes();
+    let classes = names.len();
     let held = analysis.map(|analysis| &analysis.held_out_of_fold);
     match tab.colour {
         Colour::Label => {
-            let labels = &reading.labels;
+            let labels = study.labels();
             for (&row, &class) in labels.rows.iter().zip(&labels.classes) {
-                set(row, reading.colour(Reply::Class(class)));
+                set(row, Reply::Class(class).colour(names));
             }
-            labels
-                .excluded
-                .iter()
-                .for_each(|&row| set(row, reading.colour(Reply::Uninterpretable)));
+            labels.excluded.iter().for_each(|&row| set(row, Reply::Uninterpretable.colour(names)));
         }
         // Cross-validated, and of labelled films only: no opinion comes before an answer.
         Colour::Prediction => {
             for (&row, p) in
                 held.into_iter().flat_map(|h| h.rows.iter().zip(h.probabilities.chunks(classes)))
             {
-                if reading.answer_of(row).is_some() {
-                    let class = crate::query::confident_learning::likeliest(p);
-                    set(row, reading.colour(Reply::Class(class)));
+                if study.answer_of(row).is_some() {
+                    let class = crate::stats::likeliest(p);
+                    set(row, Reply::Class(class).colour(names));
                 }
             }
         }
@@ -53,13 +52,13 @@ pub(super) fn colours(
             for (&row, p) in
                 held.into_iter().flat_map(|h| h.rows.iter().zip(h.probabilities.chunks(classes)))
             {
-                if reading.answer_of(row).is_some() {
+                if study.answer_of(row).is_some() {
                     set(row, theme::scale(entropy(p) / most));
                 }
             }
         }
         Colour::Reader => {
-            for (row, group, groups) in readers_of(reading) {
+            for (row, group, groups) in readers_of(study) {
                 set(row, theme::group(group, groups));
             }
         }
@@ -76,10 +75,10 @@ pub(super) fn colours(
 
 /// Films that have been read, with the place of their reader among all, after whom comes who stands for several, and their
 /// number. Who read a film says nothing of what was answered.
-fn readers_of(reading: &Reading) -> impl Iterator<Item = (usize, usize, usize)> {
-    let state = reading.workspace.session.state();
+fn readers_of(study: &Study) -> impl Iterator<Item = (usize, usize, usize)> {
+    let state = study.state();
     let readers = state.readers();
-    reading.workspace.films.iter().enumerate().filter_map(move |(row, film)| {
+    study.films().iter().enumerate().filter_map(move |(row, film)| {
         let mut of_film = state.labels(film.id).map(|(reader, _)| reader);
         let first = of_film.next()?;
         let several = of_film.any(|other| other != first);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::query::Embeddings;
+use crate::features::Embeddings;
 
 #[test]
 fn a_line_holds_what_lies_within_it_though_it_bends() {

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use egui::{Color32, ColorImage, Context, Slider, Ui, Vec2, vec2};
 
-use super::aside::{Picture, captions, fitted, room};
 use super::equalised::level;
-use super::figures;
-use super::film_loader::LoadedFilm;
-use super::theme;
+use super::picture::{Picture, captions, fitted, room};
 use crate::engine::Explanation;
 use crate::imaging::{Fit, Plane, render};
 use crate::predict::{colour, on_film};
 use crate::session::Class;
+use crate::ui::film_loader::LoadedFilm;
+use crate::ui::{figures, theme};
 
 /// The film that was answered last, under a map once that is there.
 pub struct HeatMap {

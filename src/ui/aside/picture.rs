@@ -1,4 +1,4 @@
-//! The film that was answered last, in place of the one on screen: after its label only, and never the film to be read.
+//! A picture made on a thread of its own, and the black room that it is shown in.
 
 use std::thread::JoinHandle;
 
@@ -7,43 +7,14 @@ use egui::{
     TextureOptions, Ui, pos2,
 };
 
-use super::command::UiCommand;
-use super::equalised::Equalised;
-use super::film_view::overlay_text;
-use super::heat_map::HeatMap;
-use super::theme;
+use crate::ui::film_view::overlay_text;
+use crate::ui::theme;
 
 /// How a room is left.
 const HINT: &str = "Click to go back to the film that waits";
 
-/// What is shown of the last film.
-pub enum Aside {
-    /// The film equalised.
-    Equalised(Equalised),
-    /// The film under the map of its likeliest class.
-    HeatMap(HeatMap),
-}
-
-impl Aside {
-    /// Draws it; returns whether the reader goes back to the film that waits.
-    pub fn ui(&mut self, ui: &mut Ui) -> bool {
-        match self {
-            Self::Equalised(equalised) => equalised.ui(ui),
-            Self::HeatMap(map) => map.ui(ui),
-        }
-    }
-
-    /// Returns the command that ends it.
-    pub const fn command(&self) -> UiCommand {
-        match self {
-            Self::Equalised(_) => UiCommand::Equalise,
-            Self::HeatMap(_) => UiCommand::HeatMap,
-        }
-    }
-}
-
 /// A picture that a thread makes, and its texture once it is made.
-pub(super) struct Picture {
+pub struct Picture {
     thread: Option<JoinHandle<ColorImage>>,
     texture: Option<TextureHandle>,
     /// Whether the thread ended without a picture.
@@ -85,7 +56,7 @@ impl Picture {
 }
 
 /// A black room for the film with what is said of it; a click ends it.
-pub(super) fn room(ui: &mut Ui, title: &str) -> (Response, Painter) {
+pub fn room(ui: &mut Ui, title: &str) -> (Response, Painter) {
     let rect = ui.available_rect_before_wrap();
     let response = ui.allocate_rect(rect, Sense::click());
     let painter = ui.painter_at(rect);
@@ -96,7 +67,7 @@ pub(super) fn room(ui: &mut Ui, title: &str) -> (Response, Painter) {
 }
 
 /// Draws a texture as large as it fits, under a tint.
-pub(super) fn fitted(painter: &Painter, texture: &TextureHandle, rect: Rect, tint: Color32) {
+pub fn fitted(painter: &Painter, texture: &TextureHandle, rect: Rect, tint: Color32) {
     let size = texture.size_vec2();
     let size = size * (rect.size() / size).min_elem();
     let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
@@ -104,7 +75,7 @@ pub(super) fn fitted(painter: &Painter, texture: &TextureHandle, rect: Rect, tin
 }
 
 /// Writes what the room's film is, above it, and how to go back, below.
-pub(super) fn captions(painter: &Painter, rect: Rect, title: &str) {
+pub fn captions(painter: &Painter, rect: Rect, title: &str) {
     for (anchor, text, colour) in [
         (Align2::CENTER_TOP, title, theme::DARK.warning),
         (Align2::CENTER_BOTTOM, HINT, theme::DARK.secondary),

@@ -2,14 +2,14 @@
 
 use egui::{Button, Response, RichText, Ui};
 
-use super::app::reading::Reading;
-use super::command::UiCommand;
-use super::film_view::{Preset, Tool};
+use crate::ui::command::UiCommand;
+use crate::ui::film_view::{Preset, Tool};
+use crate::ui::reading::Reading;
 
-/// Opens the menu on a right click on the film.
-pub fn ui(film: &Response, reading: &Reading, commands: &mut Vec<UiCommand>) {
+/// Opens the menu on a right click on the film; `tool` is the left button's.
+pub fn ui(film: &Response, tool: Tool, reading: &Reading, commands: &mut Vec<UiCommand>) {
     film.context_menu(|ui| {
-        let tool = Some(UiCommand::Tool(reading.film_view.tool()));
+        let tool = Some(UiCommand::Tool(tool));
         submenu(ui, "Window", reading, commands, &Preset::ALL.map(UiCommand::Preset), None);
         submenu(ui, "Left button", reading, commands, &Tool::ALL.map(UiCommand::Tool), tool);
         submenu(

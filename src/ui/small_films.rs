@@ -1,4 +1,4 @@
-//! Small films for the gallery: decoded on threads of their own, only those in sight, kept within a budget.
+//! Small films for the Films view and the map: decoded on threads of their own, only those in sight, kept within a budget.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,11 +8,12 @@ use egui::{ColorImage, Context, TextureHandle, TextureOptions};
 use image::GrayImage;
 use image::imageops::{FilterType, resize};
 
+use super::film_loader::LoadedFilm;
+use super::loader::Loader;
+use super::reading::Study;
+use super::words::sentence;
 use crate::dataset::{FilmId, FilmRecord, read_current};
 use crate::imaging::{self, View, Window};
-use crate::ui::command::sentence;
-use crate::ui::film_loader::LoadedFilm;
-use crate::ui::loader::Loader;
 
 /// A small film.
 #[derive(Debug)]
@@ -24,6 +25,34 @@ pub struct Thumbnail {
     pub window: Window,
     /// Identity of what the file holds, where that is not what it held at import.
     pub changed: Option<FilmId>,
+}
+
+/// The small films of a session, whose threads start when the first of them is wanted.
+#[derive(Default)]
+pub struct SmallFilms(Option<Thumbnails>);
+
+impl SmallFilms {
+    /// Returns the small films.
+    ///
+    /// # Errors
+    /// If the system refuses a thread.
+    pub fn open(&mut self, ctx: &Context, study: &Study) -> std::io::Result<&mut Thumbnails> {
+        match self.0 {
+            Some(ref mut thumbnails) => Ok(thumbnails),
+            None => Ok(self.0.insert(Thumbnails::new(ctx, study.films(), study.images())?)),
+        }
+    }
+
+    /// Returns a small film once it is in sight.
+    pub fn get(&self, row: usize) -> Option<Arc<Thumbnail>> {
+        self.0.as_ref()?.get(row)
+    }
+
+    /// Returns the number of small films that have been decoded and are kept.
+    #[cfg(test)]
+    pub fn decoded(&self) -> usize {
+        self.0.as_ref().map_or(0, |thumbnails| thumbnails.loader.count())
+    }
 }
 
 /// The small films that have been decoded, and those that have been uploaded.
@@ -43,15 +72,7 @@ impl Thumbnails {
     /// Textures that a pass uploads at most, so that none takes long.
     const UPLOADS: usize = 16;
 
-    /// Starts the threads.
-    ///
-    /// # Errors
-    /// If the system refuses one.
-    pub fn new(
-        ctx: &Context,
-        films: &Arc<Vec<FilmRecord>>,
-        images: &Path,
-    ) -> std::io::Result<Self> {
+    fn new(ctx: &Context, films: &Arc<Vec<FilmRecord>>, images: &Path) -> std::io::Result<Self> {
         let files = films.iter().map(|film| images.join(&film.file)).collect();
         let records = Arc::clone(films);
         let read = move |row: usize, file: &Path| {
@@ -106,15 +127,9 @@ impl Thumbnails {
         self.loader.get(row)?.err()
     }
 
-    /// Returns a small film once it is in sight.
-    pub fn get(&self, row: usize) -> Option<Arc<Thumbnail>> {
+    fn get(&self, row: usize) -> Option<Arc<Thumbnail>> {
         self.textures.get(&row)?;
         self.loader.get(row)?.ok()
-    }
-
-    /// Returns the number of small films that have been decoded and are kept.
-    pub fn decoded(&self) -> usize {
-        self.loader.count()
     }
 }
 

@@ -1,10 +1,10 @@
 //! What is known of the engine, folded from its events.
 
-use crate::engine::{Event, Progress, Ranking};
+use crate::engine::{Change, Event, Learnt, ModelChange, Progress};
 use crate::query::Strategy;
-
-use super::command::sentence;
-use super::figures;
+use crate::study::Ranking;
+use crate::ui::figures;
+use crate::ui::words::sentence;
 
 /// What the engine does and did, as the views show it.
 #[derive(Clone, Debug, Default)]
@@ -43,20 +43,20 @@ impl Learning {
             Event::Preparing { what, done, total } => {
                 self.preparing = (done < total).then_some((what, done, total));
             }
-            Event::Ready { model, device } => {
+            Event::Ready { device } => {
                 self.preparing = None;
-                (self.model, self.device) = (Some(model), Some(device));
+                self.device = Some(device);
             }
             Event::Ranking(ranking) => self.ranked(&ranking),
             Event::Foreseen(_) | Event::Opinions(_) | Event::Explained(_) | Event::Insight(_) => {}
             Event::LearningStarted { why, .. } => self.why = Some(why),
-            Event::LearningEnded { model, accepted, outcome, labels, .. } => {
-                self.why = None;
-                self.outcome = Some((outcome, labels));
-                if accepted {
-                    self.model = model;
+            Event::ModelChanged(ModelChange { model, change }) => {
+                self.model = Some(model);
+                if let Change::Learnt(learnt) = change {
+                    self.ended(learnt);
                 }
             }
+            Event::LearningEnded { learnt, .. } => self.ended(learnt),
             Event::Warning(warning) => {
                 if self.warnings.len() == Self::WARNINGS {
                     self.warnings.remove(0);
@@ -67,10 +67,14 @@ impl Learning {
         }
     }
 
+    fn ended(&mut self, learnt: Learnt) {
+        self.why = None;
+        self.outcome = Some((learnt.outcome, learnt.labels));
+    }
+
     /// Notes what a ranking says of itself.
     pub fn ranked(&mut self, ranking: &Ranking) {
         self.preparing = None;
-        self.model = Some(ranking.model.clone());
         self.strategy = Some(ranking.asked);
         self.stand_in = Some(ranking.strategy).filter(|&made_it| made_it != ranking.asked);
         self.ranked_in = Some(ranking.milliseconds);
@@ -116,7 +120,7 @@ mod tests {
             (learning.chip().as_deref(), learning.done()),
             (Some("Reading films 3/6"), Some(0.5))
         );
-        learning.take(Event::Ready { model: "demo".to_owned(), device: "CPU".to_owned() });
+        learning.take(Event::Ready { device: "CPU".to_owned() });
         assert_eq!(learning.chip(), None);
         let mut progress = Progress {
             stage: Stage::FineTuning,
@@ -147,6 +151,8 @@ mod tests {
             model: "demo".to_owned(),
             asked: Strategy::AugmentationVariance,
             strategy: Strategy::Margin,
+            settled: true,
+            penalty: 1.0,
             order: Vec::new(),
             probabilities: Vec::new(),
             reference: None,
@@ -163,14 +169,11 @@ mod tests {
     #[test]
     fn a_job_that_made_no_model_leaves_the_model_in_use() {
         let mut learning = Learning::default();
-        learning.take(Event::Ready { model: "demo".to_owned(), device: "CPU".to_owned() });
-        learning.take(Event::LearningEnded {
-            model: Some("demo-52".to_owned()),
-            accepted: false,
-            outcome: "not better".to_owned(),
-            labels: 52,
-            methods: Vec::new(),
-        });
+        let opened = ModelChange { model: "demo".to_owned(), change: Change::Opened };
+        learning.take(Event::ModelChanged(opened));
+        let outcome = "not better".to_owned();
+        let learnt = Learnt { outcome, labels: 52, methods: Vec::new() };
+        learning.take(Event::LearningEnded { model: Some("demo-52".to_owned()), learnt });
         assert_eq!(learning.model.as_deref(), Some("demo"));
         assert_eq!(learning.outcome, Some(("not better".to_owned(), 52)));
         for number in 0..30 {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use egui::{Color32, ColorImage, Context, Ui};
 
-use super::aside::{Picture, captions, fitted, room};
-use super::film_loader::LoadedFilm;
+use super::picture::{Picture, captions, fitted, room};
 use crate::imaging::{self, Film, View};
+use crate::ui::film_loader::LoadedFilm;
 
 /// The film that was answered last, equalised.
 pub struct Equalised {
