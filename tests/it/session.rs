@@ -6,6 +6,7 @@
 mod bundle;
 #[cfg(unix)]
 mod crash;
+mod earlier;
 mod export;
 mod fold;
 mod import;
