@@ -121,7 +121,7 @@ fn classes_are_chosen_at_import_and_notes_and_reasons_are_exported() {
     }
 
     let place = penumbra::config::Home::find(Some(&home));
-    let mut workspace = penumbra::engine::Workspace::open(&place, "five").unwrap();
+    let mut workspace = penumbra::study::Workspace::open(&place, "five").unwrap();
     let film = workspace.films[0].id;
     let class = |name: &str| penumbra::session::Answer::Class(name.to_owned());
     let shown = penumbra::session::Shown {

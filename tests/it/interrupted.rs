@@ -130,6 +130,50 @@ fn the_published_student_goes_on_to_the_same_model() {
     assert_eq!(card("cut")["architecture"]["depth"], 50);
 }
 
+/// Says whether a process has a handler of its own for Ctrl-C, which is signal 2.
+#[cfg(target_os = "linux")]
+fn waits_for_ctrl_c(child: &Child) -> bool {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(caught.trim(), 16).unwrap() & 0b10 != 0
+}
+
+/// Stages that write no checkpoint end after the step in hand and leave no model.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stage_that_is_interrupted_saves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("films");
+    let labels = films(&images, 24);
+    let images = images.to_string_lossy().into_owned();
+    let home = folder.path().join("home");
+    let shape = ["--arch", "resnet10", "--width", "0.0625", "--size", "16"];
+    let lesson = ["--images", &images, "--labels", &labels, "--split", "train", "--out"];
+    let pretrain = [&["pretrain"][..], &lesson, &["tiny", "--epochs", "1", "--batch", "8"], &shape];
+    let output = penumbra(&home, &pretrain.concat());
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    let endless = ["--steps", "1000000", "--batch", "4"];
+    for stage in [
+        &[&["finetune"][..], &lesson, &["cut", "--model", "tiny", "--epochs", "100000"]].concat(),
+        &[&["supervised"][..], &lesson, &["cut"], &shape, &endless].concat(),
+        &[&["fixmatch"][..], &lesson, &["cut"], &shape, &endless, &["--unlabelled-split", "val"]]
+            .concat(),
+    ] {
+        let mut command = command(&home, stage);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        while !waits_for_ctrl_c(&child) {
+            assert!(child.try_wait().unwrap().is_none(), "it ended too early");
+            sleep(Duration::from_millis(2));
+        }
+        interrupt(&child);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(code(&output), 1, "{stage:?}: {}", text(&output));
+        assert!(text(&output).contains("stopping after this step"), "{}", text(&output));
+        assert!(text(&output).contains("stopped; no model is saved"), "{}", text(&output));
+        assert!(!home.join("models/cut").exists(), "{stage:?}");
+    }
+}
+
 #[test]
 fn a_second_ctrl_c_does_not_wait_for_the_step() {
     let folder = tempfile::tempdir().unwrap();

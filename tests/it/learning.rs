@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
+use penumbra::dataset::Labelled;
 use penumbra::dataset::planes::PlaneStore;
+use penumbra::features::{Embeddings, FoldAssigner, Space, SpaceFilms};
 use penumbra::imaging::{Augment, Fit, Plane, Preprocess};
 use penumbra::learn::distill::{DistillConfig, Teacher, distill};
-use penumbra::learn::finetune::{FinetuneConfig, Labelled, finetune};
+use penumbra::learn::finetune::{FinetuneConfig, finetune};
 use penumbra::learn::fixmatch::{FixMatchConfig, fixmatch};
 use penumbra::learn::metrics::log_loss;
 use penumbra::learn::objective::ObjectiveConfig;
@@ -31,6 +33,14 @@ fn small() -> Architecture {
 /// Films of two kinds, brighter above or brighter below, each with waves of its own; a mirror image is of the same kind.
 fn films(count: usize) -> Arc<PlaneStore> {
     films_of_contrast(count, 0.15)
+}
+
+/// Empty folds for so many films, two of each patient.
+fn assigner(count: usize, folds: usize) -> FoldAssigner {
+    let patients = (0..count).map(|row| format!("p{}", row / 2)).collect();
+    let films = SpaceFilms { patients, classes: 2, unreadable: Vec::new() };
+    let features = Embeddings::new(1, vec![0.0; count]).unwrap();
+    Space::scaled(features, films).unwrap().assigner(folds)
 }
 
 /// The same with another difference between above and below.
@@ -203,7 +213,6 @@ fn fine_tuning_and_distillation_learn_two_kinds_of_films() {
     let start = trained.unwrap().network;
     let (store_of, head) = (&store, None);
     let setting = Setting { start: &start, classes: 2, store: store_of, device: &device, head };
-    let patients: Vec<String> = (0..60).map(|row| format!("p{}", row / 2)).collect();
     let asked = std::cell::Cell::new(0);
     let mut labels = || {
         // Labels arrive while it runs.
@@ -220,7 +229,8 @@ fn fine_tuning_and_distillation_learn_two_kinds_of_films() {
         ..FinetuneConfig::standard(SIZE, 1)
     };
     let go_on = &mut |_: &StepReport| Flow::Continue;
-    let tuned = finetune(&setting, &patients, &mut labels, &config, None, go_on).unwrap();
+    let tuned =
+        finetune(&setting, assigner(60, config.folds), &mut labels, &config, None, go_on).unwrap();
     assert_eq!(tuned.labelled.rows.len(), 24);
     for (row, fold) in tuned.folds.iter().enumerate() {
         assert_eq!(*fold, tuned.folds[row ^ 1], "a patient is in two folds");
@@ -264,7 +274,6 @@ fn labels_that_come_late_are_learnt_from_though_they_are_the_harder_ones() {
     });
     let start = trained.unwrap().network;
     let setting = Setting { start: &start, classes: 2, store: &store, device: &device, head: None };
-    let patients: Vec<String> = (0..60).map(|row| format!("p{}", row / 2)).collect();
     let mut asked = 0;
     let mut labels = || {
         asked += 1;
@@ -277,7 +286,8 @@ fn labels_that_come_late_are_learnt_from_though_they_are_the_harder_ones() {
     let (augment, standard) = (Augment::weak(), FinetuneConfig::standard(SIZE, 1));
     let config = FinetuneConfig { epochs: 12, patience: 3, batch: 4, recipe, augment, ..standard };
     let go_on = &mut |_: &StepReport| Flow::Continue;
-    let tuned = finetune(&setting, &patients, &mut labels, &config, None, go_on).unwrap();
+    let tuned =
+        finetune(&setting, assigner(60, config.folds), &mut labels, &config, None, go_on).unwrap();
     assert_eq!((tuned.labelled.rows.len(), tuned.folds.len()), (24, 24));
     let loss = |films: std::ops::Range<usize>| {
         let classes = &tuned.labelled.classes[films.clone()];
@@ -431,24 +441,6 @@ fn predicting_stops_between_two_batches_when_asked_to() {
     });
     assert!(matches!(stopped, Err(LearnError::Stopped)));
     assert_eq!(told, [EVAL_BATCH, 2 * EVAL_BATCH], "it went on after the end");
-}
-
-#[test]
-fn labels_that_come_late_leave_earlier_films_in_their_folds() {
-    use penumbra::learn::finetune::FoldAssigner;
-    let patients: Vec<String> = (0..40).map(|row| format!("p{}", row / 3)).collect();
-    let labelled = |n: usize| Labelled {
-        rows: (0..n).collect(),
-        classes: (0..n).map(|row| row % 2).collect(),
-    };
-    let early = FoldAssigner::new(3).assign_all(&labelled(15), &patients);
-    let late = FoldAssigner::new(3).assign_all(&labelled(40), &patients);
-    assert_eq!(early, late[..15]);
-    for fold in 0..3 {
-        for class in 0..2 {
-            assert!(late.iter().enumerate().any(|(row, &f)| f == fold && row % 2 == class));
-        }
-    }
 }
 
 #[test]

@@ -2,20 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that unwraps nothing fails by panicking")]
 
 mod cli;
-mod comparison;
 mod dicom;
 mod engine;
 mod exports;
 mod films;
 #[cfg(feature = "gpu")]
 mod gpu;
-#[cfg(feature = "gui")]
-mod gui;
 mod interrupted;
 mod layering;
 mod learning;
 mod metrics;
-mod query;
 mod readers;
 mod report;
 mod serve;

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use penumbra::config::Home;
-use penumbra::engine::{Assigned, QueuedSource, Ranking, Workspace};
 use penumbra::query::Strategy;
 use penumbra::session::{Answer, Event, Protocol, Shown, Source};
+use penumbra::study::{Assigned, QueuedSource, Ranking, Workspace};
 
 use crate::cli::{code, films, penumbra, text};
 
@@ -119,6 +119,8 @@ fn second_readings_go_by_the_models_doubt_and_re_readings_by_films_and_days() {
         model: "test".to_owned(),
         asked: Strategy::Margin,
         strategy: Strategy::Margin,
+        settled: true,
+        penalty: 1.0,
         order: Vec::new(),
         probabilities,
         reference: None,

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use penumbra::config::Home;
-use penumbra::engine::Workspace;
 use penumbra::session::{Answer, Event, Session, Shown, Source, verify};
+use penumbra::study::Workspace;
 
 use super::cli::{code, films, penumbra, text};
 

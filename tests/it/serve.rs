@@ -12,8 +12,6 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use burn::tensor::Device;
 use penumbra::config::Home;
-use penumbra::engine::Workspace;
-use penumbra::engine::workspace::{self, NewSession};
 use penumbra::fsutil::write_atomic;
 use penumbra::imaging::{Fit, Preprocess};
 use penumbra::model::folder::{Kind, VERSION, save};
@@ -21,6 +19,8 @@ use penumbra::model::{Architecture, Classifier, LinearHead, ModelCard, Pretraine
 use penumbra::predict::Predictor;
 use penumbra::serve::{Inbox, Neighbours, Served, Settings, server};
 use penumbra::session::{Answer, Event, Session, Shown, Source};
+use penumbra::study::Workspace;
+use penumbra::study::workspace::{self, NewSession};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 

@@ -12,20 +12,19 @@ use serde_json::Value;
 use super::cli::{code, penumbra, text};
 use super::simulate::{Place, cells};
 
-const METHODS: [&str; 13] = [
+const METHODS: [&str; 12] = [
     "head",
     "finetune",
-    "finetune-simclr",
+    "finetune:simclr",
     "distill",
-    "distill-ensemble",
-    "distill-small",
+    "distill:ensemble",
+    "distill:small",
     "fixmatch",
-    "fixmatch-adaptive",
-    "fixmatch-scratch",
+    "fixmatch:adaptive",
+    "fixmatch:scratch",
     "supervised",
     "ensemble",
     "linear-floor",
-    "propagation",
 ];
 
 /// What methods made of one draw of 16 random labels.

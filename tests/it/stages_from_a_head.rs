@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use penumbra::dataset::Labelled;
 use penumbra::dataset::batches::eval_batch;
 use penumbra::dataset::planes::PlaneStore;
+use penumbra::features::{Block, Embeddings, Head, Space, SpaceFilms};
 use penumbra::imaging::{Augment, Fit, Plane, Preprocess};
 use penumbra::learn::distill::{Checkpointed, DistillConfig, Teacher, distill, remove_checkpoint};
-use penumbra::learn::finetune::{FinetuneConfig, Labelled, finetune};
+use penumbra::learn::finetune::{FinetuneConfig, finetune};
 use penumbra::learn::pool_means::{COLDEST, PoolMeans, aligned};
 use penumbra::learn::{
     Flow, HeadFit, LearnError, Recipe, Setting, StepReport, films as films_of, probabilities, read,
@@ -17,7 +19,6 @@ use penumbra::learn::{
 use penumbra::model::folder::{self, Kind, ModelCard, load_classifier};
 use penumbra::model::{Architecture, Classifier, LinearHead, Pretrained, Stem};
 use penumbra::predict::embed;
-use penumbra::query::{Embeddings, Head, Standardisation};
 use penumbra::rng;
 use serde_json::json;
 
@@ -45,22 +46,30 @@ struct Bench {
     store: Arc<PlaneStore>,
     start: Pretrained,
     device: Device,
-    features: Embeddings,
-    scale: Standardisation,
-    patients: Vec<String>,
+    embedded: Embeddings,
+    space: Space,
+}
+
+/// Features of films of which two are of each patient.
+fn space(features: Embeddings, classes: usize) -> Space {
+    let patients = (0..features.len()).map(|row| format!("p{}", row / 2)).collect();
+    let block = Block { features, parts: small().embedding_blocks().to_vec() };
+    Space::new(vec![block], SpaceFilms { patients, classes, unreadable: Vec::new() }).unwrap()
 }
 
 impl Bench {
     fn new(count: usize) -> Self {
-        let (store, device) = (films(count), Device::flex());
+        Self::of(films(count))
+    }
+
+    fn of(store: Arc<PlaneStore>) -> Self {
+        let device = Device::flex();
         let start = Pretrained::init(&small(), 5, &device);
-        let rows: Vec<usize> = (0..count).collect();
+        let rows: Vec<usize> = (0..store.len()).collect();
         let go_on = &mut |_| Flow::Continue;
         let embedded = embed(&start.encoder, &store, &rows, SIZE, &device, go_on).unwrap();
-        let scale = Standardisation::measure(&embedded, &small().embedding_blocks());
-        let features = scale.apply(embedded.clone());
-        let patients = (0..count).map(|row| format!("p{}", row / 2)).collect();
-        Self { store, start, device, features, scale, patients }
+        let space = space(embedded.clone(), 2);
+        Self { store, start, device, embedded, space }
     }
 
     fn setting<'a>(&'a self, head: Option<&'a HeadFit<'a>>) -> Setting<'a> {
@@ -69,11 +78,11 @@ impl Bench {
     }
 
     fn head(&self, labelled: &Labelled) -> Head {
-        Head::fit(&self.features, &labelled.rows, &labelled.classes, 2, 1.0, None)
+        self.space.head(labelled, 1.0)
     }
 
     fn linear(&self, labelled: &Labelled) -> LinearHead {
-        self.head(labelled).linear(&self.scale)
+        self.space.linear(&self.head(labelled))
     }
 
     fn film(&self, row: usize) -> Tensor<4> {
@@ -119,20 +128,15 @@ fn a_network_starts_as_the_head_that_it_is_given() {
         });
         Plane { width: SIZE, height: SIZE, pixels: pixels.collect() }
     });
-    let bench = Bench { store: Arc::new(PlaneStore::from_planes(SIZE, planes)), ..bench };
+    let bench = Bench::of(Arc::new(PlaneStore::from_planes(SIZE, planes)));
     let rows: Vec<usize> = (0..24).collect();
-    let go_on = &mut |_| Flow::Continue;
-    let encoder = &bench.start.encoder;
-    let embedded = embed(encoder, &bench.store, &rows, SIZE, &bench.device, go_on).unwrap();
-    let scale = Standardisation::measure(&embedded, &small().embedding_blocks());
-    let features = scale.apply(embedded.clone());
-    let bench = Bench { features, scale, ..bench };
     for classes in [2, 3] {
-        let truth: Vec<usize> = rows.iter().map(|row| row % classes).collect();
-        let head = Head::fit(&bench.features, &rows, &truth, classes, 0.1, None);
+        let truth = rows.iter().map(|row| row % classes).collect();
+        let space = space(bench.embedded.clone(), classes);
+        let head = space.head(&Labelled { rows: rows.clone(), classes: truth }, 0.1);
         let start = Classifier::from_pretrained(bench.start.valid(), classes, &bench.device);
-        let network = start.with_probe(&head.linear(&bench.scale), &bench.device);
-        let expected = head.probabilities(&bench.features);
+        let network = start.with_probe(&space.linear(&head), &bench.device);
+        let expected = head.probabilities(space.features());
         assert!(expected.iter().any(|p| (p - 1.0 / classes as f32).abs() > 0.1), "no opinion");
         for (found, expected) in bench.predict(&network).iter().zip(expected) {
             // Roots of an untrained network's features, near 0, feel what is added to them.
@@ -154,8 +158,15 @@ fn no_head_has_seen_the_films_that_its_network_is_judged_on() {
     let setting = bench.setting(Some(&fit));
     let go_on = &mut |_: &StepReport| Flow::Continue;
     let config = config();
-    let tuned =
-        finetune(&setting, &bench.patients, &mut || known.clone(), &config, None, go_on).unwrap();
+    let tuned = finetune(
+        &setting,
+        bench.space.assigner(config.folds),
+        &mut || known.clone(),
+        &config,
+        None,
+        go_on,
+    )
+    .unwrap();
     let seen = seen.into_inner();
     assert_eq!(seen.len(), config.folds + config.members);
     for (fold, rows) in seen.iter().take(config.folds).enumerate() {
@@ -183,7 +194,15 @@ fn training_stops_when_unseen_films_no_longer_gain_and_starts_warm() {
             Flow::Continue
         };
         let labels = &mut || known.clone();
-        let tuned = finetune(&setting, &bench.patients, labels, config, earlier, observe).unwrap();
+        let tuned = finetune(
+            &setting,
+            bench.space.assigner(config.folds),
+            labels,
+            config,
+            earlier,
+            observe,
+        )
+        .unwrap();
         (tuned, passes, losses)
     };
     let hopeless = FinetuneConfig {
@@ -221,7 +240,7 @@ fn distillation_goes_on_where_it_was_stopped() {
     let fit = |part: &Labelled| bench.linear(part);
     let setting = bench.setting(Some(&fit));
     let rows: Vec<usize> = (0..20).collect();
-    let teacher = bench.head(&known).probabilities(&bench.features);
+    let teacher = bench.head(&known).probabilities(bench.space.features());
     let folder = tempfile::tempdir().unwrap();
     let checkpoint = folder.path().join("student.checkpoint");
     for freeze_statistics in [true, false] {
@@ -334,7 +353,10 @@ fn fine_tuning_goes_part_of_the_way_and_is_aligned_with_the_pool() {
     let run = |start_share| {
         let config = FinetuneConfig { epochs: 1, members: 1, start_share, ..config() };
         let labels = &mut || known.clone();
-        finetune(&setting, &bench.patients, labels, &config, None, &mut |_| Flow::Continue).unwrap()
+        finetune(&setting, bench.space.assigner(config.folds), labels, &config, None, &mut |_| {
+            Flow::Continue
+        })
+        .unwrap()
     };
     let (all_the_way, part) = (run(0.0), run(0.25));
     let [start, learnt, found] =
@@ -366,8 +388,15 @@ fn fine_tuning_as_simclr_does_it_moves_the_whole_network() {
     let setting = bench.setting(None);
     let config = FinetuneConfig { epochs: 2, ..FinetuneConfig::simclr(SIZE, 8, 1) };
     let go_on = &mut |_: &StepReport| Flow::Continue;
-    let tuned =
-        finetune(&setting, &bench.patients, &mut || known.clone(), &config, None, go_on).unwrap();
+    let tuned = finetune(
+        &setting,
+        bench.space.assigner(config.folds),
+        &mut || known.clone(),
+        &config,
+        None,
+        go_on,
+    )
+    .unwrap();
     assert!(tuned.model.probe.is_none());
     let plain = Classifier::from_pretrained(bench.start.valid(), 2, &bench.device);
     let (before, after) = (weights(&plain), weights(&tuned.model));

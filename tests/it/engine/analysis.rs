@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use penumbra::engine::analysis::{Analysis, Counterfactual, Insight, Question};
-use penumbra::engine::course::AuditStream;
-use penumbra::engine::{Command, Engine, Event, LabelSet, Options, ReferenceSet, Source};
+use penumbra::engine::{Change, Insight, ModelChange, Question};
+use penumbra::engine::{Command, Engine, Event, Options};
 use penumbra::learn::figures::Figure;
+use penumbra::study::AuditStream;
+use penumbra::study::analysis::{Analysis, Counterfactual};
+use penumbra::study::{LabelSet, ReferenceSet, Source};
 
 use super::{FILMS, Room, ranking_of, room, start, wait};
 
@@ -134,12 +136,15 @@ fn a_model_can_be_taken_back_into_use_and_one_that_is_gone_cannot() {
         _ => None,
     });
     assert!(cards[0].1.is_err() && cards[1].1.as_ref().unwrap().preprocess.size == 16);
-    let in_use = ask(&engine, Question::Use("tiny".to_owned()), |insight| match insight {
-        Insight::InUse(name) => Some(name),
+    engine.send(Command::Use("tiny".to_owned()));
+    wait(&engine, "the model", |event| match event {
+        Event::ModelChanged(ModelChange { model, change: Change::Chosen }) => {
+            assert_eq!(model, "tiny");
+            Some(())
+        }
         _ => None,
     });
-    assert_eq!(in_use, "tiny");
-    engine.send(Command::Ask(Question::Use("nothing".to_owned())));
+    engine.send(Command::Use("nothing".to_owned()));
     let warning = wait(&engine, "a refusal", |event| match event {
         Event::Warning(text) => Some(text),
         _ => None,
@@ -156,12 +161,11 @@ fn the_first_choice_of_a_penalty_counts_at_once_and_is_what_is_measured() {
     engine.send(Command::Labels(room.labels(30)));
     let before = ranking_of(&engine, 30);
     let chosen = ranking_of(&engine, 30);
-    assert!(before.reference.is_none() && chosen.reference.is_some());
+    assert!(!before.settled && before.reference.is_none());
+    assert!(chosen.settled && chosen.reference.is_some());
     let again = LabelSet { version: 31, ..(*room.labels(30)).clone() };
     engine.send(Command::Labels(Arc::new(again)));
     let again = ranking_of(&engine, 31);
     assert_eq!(again.order, chosen.order);
-    for (a, b) in again.probabilities.iter().zip(&chosen.probabilities) {
-        assert!((a - b).abs() < 1e-3, "{a} is not {b}");
-    }
+    assert_eq!(again.probabilities, chosen.probabilities);
 }

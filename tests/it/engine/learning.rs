@@ -1,6 +1,6 @@
 //! What the engine learns in the background, and what becomes of the model in use.
 
-use penumbra::engine::analysis::{Insight, Question};
+use penumbra::engine::{Change, Learnt, ModelChange};
 
 use super::*;
 
@@ -35,13 +35,13 @@ fn views_that_wait_for_learning_come_when_it_is_cancelled() {
 fn a_model_that_waits_for_learning_is_taken_into_use_when_it_is_cancelled() {
     let room = room();
     let engine = paused(&room);
-    engine.send(Command::Ask(Question::Use("tiny".to_owned())));
+    engine.send(Command::Use("tiny".to_owned()));
     // An explanation that is asked for meanwhile takes no job's place.
     engine.send(Command::Explain(1));
     wait(&engine, "an explanation", |event| matches!(event, Event::Explained(_)).then_some(()));
     engine.cancel();
     wait(&engine, "the model", |event| match event {
-        Event::Insight(Insight::InUse(name)) => (name == "tiny").then_some(()),
+        Event::ModelChanged(ModelChange { change: Change::Chosen, .. }) => Some(()),
         _ => None,
     });
 }
@@ -75,13 +75,14 @@ fn background_learning_weighs_a_student_and_says_so() {
     });
     // Labels that arrive meanwhile join the next epoch.
     engine.send(Command::Labels(room.labels(24)));
-    let (model, accepted, outcome, labels, methods) =
-        wait(&engine, "the end of learning", |event| match event {
-            Event::LearningEnded { model, accepted, outcome, labels, methods } => {
-                Some((model, accepted, outcome, labels, methods))
-            }
-            _ => None,
-        });
+    let (model, accepted, learnt) = wait(&engine, "the end of learning", |event| match event {
+        Event::LearningEnded { model, learnt } => Some((model, false, learnt)),
+        Event::ModelChanged(ModelChange { model, change: Change::Learnt(learnt) }) => {
+            Some((Some(model), true, learnt))
+        }
+        _ => None,
+    });
+    let Learnt { outcome, labels, methods } = learnt;
     assert_eq!(labels, 24, "{outcome}");
     assert!(outcome.contains("log-loss"), "{outcome}");
     assert!(!engine.losses().is_empty());
@@ -105,11 +106,12 @@ fn learnt(engine: &Engine) -> (String, Arc<Ranking>) {
     let (mut student, mut first) = (None, None);
     wait(engine, "the end of learning", |event| {
         match event {
-            Event::LearningEnded { model, accepted, outcome, .. } => {
-                assert!(accepted, "{outcome}");
-                student = model;
+            Event::LearningEnded { learnt, .. } => panic!("{}", learnt.outcome),
+            Event::ModelChanged(ModelChange { model, change: Change::Learnt(_) }) => {
+                student = Some(model);
             }
             Event::Ranking(ranking) if ranking.model != "tiny" && first.is_none() => {
+                assert!(student.is_some(), "it ranks before it is told of");
                 first = Some(ranking);
             }
             _ => {}
@@ -127,7 +129,7 @@ fn reopen(room: &Room) -> (Engine, String, Vec<String>) {
             warnings.push(text);
             None
         }
-        Event::Ready { model, .. } => Some(model),
+        Event::Ready { .. } => engine.model(),
         _ => None,
     });
     (engine, model, warnings)
@@ -239,7 +241,7 @@ fn learning_can_be_paused_and_cancelled() {
     ranking_of(&engine, 31);
     engine.cancel();
     let outcome = wait(&engine, "the end of learning", |event| match event {
-        Event::LearningEnded { accepted: false, outcome, .. } => Some(outcome),
+        Event::LearningEnded { learnt, .. } => Some(learnt.outcome),
         _ => None,
     });
     assert!(outcome.starts_with("Cancelled"), "{outcome}");

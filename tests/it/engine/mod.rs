@@ -11,15 +11,14 @@ use std::time::{Duration, Instant};
 
 use penumbra::config::Home;
 use penumbra::device;
-use penumbra::engine::workspace::{self, NewSession};
-use penumbra::engine::{
-    Command, Engine, Event, LabelSet, LearningPlan, Options, Ranking, Source, Stage, Workspace,
-};
+use penumbra::engine::{Command, Engine, Event, LearningPlan, Options, Stage};
 use penumbra::imaging::{Fit, Preprocess};
 use penumbra::model::folder::{self, Kind, ModelCard};
 use penumbra::model::{Architecture, Pretrained, Stem};
 use penumbra::query::{Ranked, Reason, Strategy};
 use penumbra::session::Event as Entered;
+use penumbra::study::workspace::{self, NewSession};
+use penumbra::study::{LabelSet, Ranking, Source, Workspace};
 
 const FILMS: usize = 60;
 
@@ -81,7 +80,7 @@ fn room_with(patient: fn(u32) -> u32) -> Room {
 impl Room {
     fn options(&self, learn_every: usize) -> Options {
         let plan = LearningPlan { every: learn_every, distill: true };
-        self.workspace.engine_options(device::cpu(), "tiny", plan)
+        Options::of(&self.workspace, device::cpu(), "tiny", plan)
     }
 
     /// The first `n` films of the pool with their kinds.
