@@ -38,7 +38,7 @@ pub struct Loaded {
     architecture: Architecture,
     size: u32,
     store: PlaneStore,
-    embedded: Embeddings,
+    pub(super) embedded: Embeddings,
     /// Features of further views, if a strategy asks for them.
     views: Option<Vec<Embeddings>>,
 }
